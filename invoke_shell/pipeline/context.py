@@ -1,0 +1,107 @@
+"""All that a node may touch: the context, the engine behind it, and the requests it can make. No torch here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from invoke_shell.pipeline.types import Size
+from invoke_shell.records import Frame, Image, Made, Mask, ModelRecord
+
+__all__ = ["Ask", "Context", "Engine", "Enlargement", "Generation"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Generation:
+    """One picture asked of a diffusion model: every value resolved, counted in scheduler steps, no floats of strength.
+
+    size: pixels, multiples of 8. start_step: 0 draws from noise alone; k > 0 begins at the scheduler's step k from the
+    source mixed with noise. pure_noise: begin from noise x init_noise_sigma whatever the source.
+    mask: 255 is repainted. seed: of the one generator this picture has.
+    strength: what was asked for, for the record only.
+    """
+
+    prompt: str
+    negative: str = ""
+    model: ModelRecord
+    size: Size
+    steps: int
+    guidance: float
+    scheduler: str
+    seed: int
+    start_step: int = 0
+    source: Image | None = None
+    mask: Mask | None = None
+    pure_noise: bool = False
+    strength: float | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Enlargement:
+    """A picture to be made larger by an upscaler network; `scale` is the whole factor wanted."""
+
+    image: Image
+    model: ModelRecord
+    scale: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ask:
+    """What a node asks of the shell, which alone writes files and the terminal."""
+
+    what: Literal["save", "show"]
+    frame: Frame
+    path: Path | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Engine(Protocol):
+    """What runs models.
+
+    generate() registers the request at once and returns an iterator that does the work when it is advanced, so that the
+    run can register all requests of a stage first and the engine may batch those of one shape.
+    """
+
+    def generate(self, request: Generation) -> Iterator[Made]:
+        """The one picture of the request. Raises RunError; its facts say noise, precision, scheduler, steps run."""
+        ...
+
+    def enlarge(self, request: Enlargement) -> Iterator[Made]:
+        """The picture, `scale` times as large."""
+        ...
+
+    def environment(self) -> Mapping[str, Any]:
+        """Versions, device, threads, determinism: what a bit-exact replay needs to be equal."""
+        ...
+
+
+class Context(Protocol):
+    """What a node's function gets as `ctx`."""
+
+    @property
+    def engine(self) -> Engine:
+        """The engine; starting it may take seconds, so ask only when a model is needed."""
+        ...
+
+    @property
+    def device(self) -> str:
+        """`cpu`, `cuda:0`, `mps`: for plugin nodes that import torch inside their function."""
+        ...
+
+    def tick(self, done: int, total: int, preview: Image | None = None) -> None:
+        """Report progress of this picture; raises Cancelled when the person stopped the run."""
+        ...
+
+    def say(self, text: str) -> None:
+        """One line for the person: what was rounded, what was assumed."""
+        ...
+
+    def ask(self, request: Ask) -> None:
+        """Ask the shell to save or show a picture."""
+        ...
+
+
+Pictures = Iterable[Made | Image | Frame]
