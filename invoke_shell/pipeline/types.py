@@ -10,13 +10,30 @@ import math
 import re
 from dataclasses import dataclass
 from fractions import Fraction
-from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-__all__ = ["RANDOM", "Box", "Color", "Count", "Handle", "Ratio", "Seed", "Size", "Sweep", "Weighted", "number"]
+__all__ = [
+    "FLOAT",
+    "HASH",
+    "INT",
+    "RANDOM",
+    "Box",
+    "Color",
+    "Count",
+    "Handle",
+    "ModelName",
+    "PixelHash",
+    "Ratio",
+    "Seed",
+    "Size",
+    "Sweep",
+    "Weighted",
+    "number",
+]
 
 T = TypeVar("T")
 
+HASH = re.compile(r"blake3:[0-9a-f]{12,64}")
 INT = re.compile(r"[+-]?\d{1,40}")
 HANDLE = re.compile(r"(@(?:@|-?\d+(?:\.\.-?\d+)?|[A-Za-z_][\w-]*(?:\[\d+\])?))(?:\.([a-z_]+))?")
 FLOAT = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
@@ -48,8 +65,8 @@ class Size:
 
     @classmethod
     def parse(cls, text: str) -> Size | Ratio:
-        """`512x768`, `512,768`, one side for a square, or a ratio `3:4` at the model's own area."""
-        if m := re.fullmatch(r"(\d{1,6})[xX×,](\d{1,6})", text):
+        """`512x768`, one side for a square, or a ratio `3:4` at the model's own area."""
+        if m := re.fullmatch(r"(\d{1,6})[xX×](\d{1,6})", text):
             return cls(int(m[1]), int(m[2]))
         if re.fullmatch(r"\d{1,6}", text):
             return cls(int(text), int(text))
@@ -167,6 +184,14 @@ class Handle:
         return cls(m[1], m[2] or "")
 
 
+class PixelHash(str):
+    """A picture by its pixel hash, `blake3:` and 12 or more hex digits."""
+
+
+class ModelName(str):
+    """A model as typed: a name, `name@9f21c0`, a path, a key, or a hash prefix."""
+
+
 @dataclass(frozen=True, slots=True)
 class Sweep:
     """Several values of one parameter, in order; the text that gave them."""
@@ -182,5 +207,3 @@ def number(value: float) -> str:
     return repr(value)
 
 
-def as_path(text: str) -> Path:
-    return Path(text).expanduser()
