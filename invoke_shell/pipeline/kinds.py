@@ -193,6 +193,12 @@ class ChoiceKind(Kind):
         return {"enum": list(self.choices)}
 
 
+def _path_text(path: Path) -> str:
+    """A path as text; `./` keeps one that looks like a handle, a hash or `none` a path."""
+    text = path.as_posix()
+    return f"./{text}" if text == "none" or text.startswith("@") or HASH.fullmatch(text) else text
+
+
 class PathKind(Kind):
     def read(self, text: str) -> Path:
         if not text:
@@ -200,7 +206,7 @@ class PathKind(Kind):
         return Path(text)
 
     def write(self, value: Any) -> str:
-        return value.as_posix() if isinstance(value, Path) else str(value)
+        return _path_text(value) if isinstance(value, Path) else str(value)
 
 
 class SizeKind(Kind):
@@ -235,7 +241,7 @@ class ImageKind(Kind):
         return Path(text)
 
     def write(self, value: Any) -> str:
-        return value.as_posix() if isinstance(value, Path) else str(value)
+        return _path_text(value) if isinstance(value, Path) else str(value)
 
 
 class ModelKind(Kind):

@@ -1,0 +1,127 @@
+"""What a line means: a chain of stages with values, and back to text. Plain data, nothing decided yet."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import TYPE_CHECKING, Any
+
+from invoke_shell.pipeline.node import Param
+from invoke_shell.pipeline.text import quote, quote_word
+from invoke_shell.pipeline.types import Handle, Sweep
+
+if TYPE_CHECKING:
+    from invoke_shell.pipeline.registry import Registry
+
+__all__ = ["Chain", "Source", "Stage", "Value", "to_text", "words"]
+
+
+class Source(IntEnum):
+    """Where a value came from; the higher wins."""
+
+    DEFAULT = 0
+    MODEL = 1
+    CONFIG = 2
+    SESSION = 3
+    PIPE = 4
+    LINE = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A value with its source. Equality is of the value alone."""
+
+    value: Any
+    source: Source = Source.LINE
+    span: tuple[int, int] | None = field(default=None, compare=False)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Value) and self.value == other.value
+
+    def __hash__(self) -> int:
+        return hash(self.value)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """One stage: a node with the values typed for it, or handles that begin the chain (node is "" then)."""
+
+    node: str
+    values: Mapping[str, Value] = field(default_factory=dict)
+    handles: tuple[Handle, ...] = ()
+    name: str = ""
+    span: tuple[int, int] = field(default=(0, 0), compare=False)
+    text: str = field(default="", compare=False)
+
+    def with_values(self, **values: Value) -> Stage:
+        """The same stage with further values."""
+        return Stage(
+            node=self.node,
+            values={**self.values, **values},
+            handles=self.handles,
+            name=self.name,
+            span=self.span,
+            text=self.text,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chain:
+    """One line. continues: it goes on from all results of the last line. source: the text it was read from."""
+
+    stages: tuple[Stage, ...]
+    continues: bool = False
+    source: str = field(default="", compare=False)
+
+
+def to_text(chain: Chain, registry: Registry) -> str:
+    """What was typed, in canonical form: the inverse of bind."""
+    stages = [stage_text(stage, registry) for stage in chain.stages]
+    return ("| " if chain.continues else "") + " | ".join(stages)
+
+
+def stage_text(stage: Stage, registry: Registry) -> str:
+    """One stage in canonical form: positionals first, flags in the node's order."""
+    if not stage.node:
+        out = [str(h) for h in stage.handles]
+    else:
+        node = registry[stage.node]
+        out = [stage.node]
+        ordered = [p for p in node.params.values() if p.name in stage.values]
+        for p in sorted(ordered, key=lambda p: not p.positional):
+            out += words(p, stage.values[p.name].value, flag=not _stands_alone(node.positionals, p, stage))
+    return " ".join([*out, *(["as", "@" + stage.name] if stage.name else [])])
+
+
+def _stands_alone(positionals: tuple[Param, ...], p: Param, stage: Stage) -> bool:
+    """A positional may be written without its flag when all before it are written too."""
+    if not p.positional:
+        return False
+    before = positionals[: positionals.index(p)]
+    return all(b.name in stage.values and not b.kind.many for b in before)
+
+
+def words(p: Param, value: Any, *, flag: bool = True) -> list[str]:
+    """The words that give `value` to a parameter."""
+    if p.kind.is_switch:
+        return [p.flag if value else "--no-" + p.flag[2:]]
+    if p.kind.many and isinstance(value, tuple | list):
+        return [w for item in value for w in _words(p, item, flag)]
+    return _words(p, value, flag)
+
+
+def _words(p: Param, value: Any, flag: bool) -> list[str]:
+    return [p.flag, value_text(p, value)] if flag else [value_text(p, value)]
+
+
+def value_text(p: Param, value: Any) -> str:
+    """A value as one word."""
+    if isinstance(value, Sweep):
+        return value.text
+    if isinstance(value, Handle):
+        return str(value)
+    if p.kind.is_text:
+        return quote(value)
+    text = p.kind.format(value)
+    return text if p.kind.sweeps and not p.kind.model else quote_word(text)

@@ -1,0 +1,101 @@
+"""Which commands there are: nodes from modules, plugins by entry point. Built from values, no registration at import."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from types import ModuleType
+from typing import Any
+
+from invoke_shell.errors import DeclarationError, nearest
+from invoke_shell.pipeline.node import Node
+
+__all__ = ["GROUP", "Registry", "load_plugins"]
+
+GROUP = "invoke_shell.nodes"  # entry-point group; each entry names a module
+
+
+@dataclass(frozen=True)
+class Registry(Mapping[str, Node[Any, Any]]):
+    """Commands by name.
+
+    implicit: the command of a line that begins with a quoted text. loader: the command `-I X` puts in front.
+    old: words of other shells -> today's. warnings: one sentence for each plugin that could not be loaded.
+    """
+
+    nodes: Mapping[str, Node[Any, Any]]
+    implicit: str = ""
+    loader: str = ""
+    old: Mapping[str, str] = ()  # type: ignore[assignment]  # an empty tuple is never looked into
+    warnings: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, *sources: ModuleType | Node[Any, Any], **options: Any) -> Registry:
+        """A registry of every Node found in the modules, and of the nodes themselves. Raises DeclarationError."""
+        nodes: dict[str, Node[Any, Any]] = {}
+        for source in sources:
+            for found in [source] if isinstance(source, Node) else _nodes_of(source):
+                _join(nodes, found)
+        return cls(nodes, **options)
+
+    def with_plugins(self) -> Registry:
+        """This registry and every plugin's nodes; two plugins of one name are an error naming both."""
+        found, warnings = load_plugins()
+        nodes = dict(self.nodes)
+        for plugin in found:
+            _join(nodes, plugin)
+        return replace(self, nodes=nodes, warnings=(*self.warnings, *warnings))
+
+    def __getitem__(self, name: str) -> Node[Any, Any]:
+        return self.nodes[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.nodes)
+
+    def __len__(self) -> int:
+        return len(self.nodes)
+
+    def suggest(self, word: str) -> str:
+        """The hint for a word that is no command; "" when nothing is near."""
+        if word in self.old:
+            return f"today's word is {self.old[word]}"
+        near = nearest(word, self.nodes)
+        return f"did you mean {near}?" if near else ""
+
+
+def _nodes_of(module: ModuleType) -> list[Node[Any, Any]]:
+    return [value for value in vars(module).values() if isinstance(value, Node)]
+
+
+def _join(nodes: dict[str, Node[Any, Any]], found: Node[Any, Any]) -> None:
+    there = nodes.get(found.name)
+    if there is not None and there is not found:
+        raise DeclarationError(f"two nodes are called {found.name}: one of {there.package}, one of {found.package}")
+    nodes[found.name] = found
+
+
+def load_plugins(entries: Iterable[Any] | None = None) -> tuple[list[Node[Any, Any]], list[str]]:
+    """Nodes of installed plugins, and a warning for each that cannot be loaded.
+
+    INVOKE_SHELL_PLUGINS="" switches all off; a comma list takes only those packages.
+    """
+    wanted = os.environ.get("INVOKE_SHELL_PLUGINS")
+    if wanted == "":
+        return [], []
+    if entries is None:
+        from importlib.metadata import entry_points
+
+        entries = entry_points(group=GROUP)
+    nodes: list[Node[Any, Any]] = []
+    warnings: list[str] = []
+    for entry in entries:
+        package = f"{entry.dist.name} {entry.dist.version}" if entry.dist else entry.name
+        if wanted is not None and package.split()[0] not in wanted.split(","):
+            continue
+        try:
+            module = entry.load()
+            nodes += [replace(n, package=package) for n in _nodes_of(module)]
+        except Exception as error:  # a plugin may raise anything; the shell must start all the same
+            warnings.append(f"plugin {package} cannot be loaded: {type(error).__name__}: {error}")
+    return nodes, warnings
