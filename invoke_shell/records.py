@@ -28,7 +28,7 @@ __all__ = [
     "topological",
 ]
 
-Json: TypeAlias = "None | bool | int | float | str | list[Json] | dict[str, Json]"
+Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 Mode = Literal["RGB", "RGBA", "L"]
 
 
@@ -81,7 +81,12 @@ class Image:
         """From a Pillow image of any mode; what is not RGB, RGBA or L becomes RGB or RGBA."""
         if image.mode not in ("RGB", "RGBA", "L"):
             image = image.convert("RGBA" if image.has_transparency_data else "RGB")
-        return cls(mode=image.mode, width=image.width, height=image.height, pixels=image.tobytes())
+        return cls(
+            mode=image.mode,  # type: ignore[arg-type]  # one of the three by now
+            width=image.width,
+            height=image.height,
+            pixels=image.tobytes(),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,36 @@
+"""The built-in nodes. `registry()` is where they and the plugins become one list of commands."""
+
+from __future__ import annotations
+
+from invoke_shell.commands import adjust, combine, enlarge, files, generate, view
+from invoke_shell.pipeline.registry import Registry
+
+__all__ = ["MODULES", "OLD_WORDS", "registry"]
+
+MODULES = (generate, enlarge, adjust, combine, files, view)
+
+OLD_WORDS = {  # words of InvokeAI's command lines -> today's
+    "!fetch": "recall",
+    "!replay": "source",
+    "!history": "history",
+    "!search": "history",
+    "!switch": "set model",
+    "!models": "models",
+    "!fix": "upscale",
+    "!help": "help",
+    "!clear": "history",
+    "!mask": "img2img --mask",
+    "q": "exit",
+    "quit": "exit",
+    "dream": "txt2img",
+    "invoke": "txt2img",
+    "t2i": "txt2img",
+    "i2i": "img2img",
+    "load": "load_image",
+    "show": "show_image",
+}
+
+
+def registry() -> Registry:
+    """The built-in nodes alone."""
+    return Registry.of(*MODULES, implicit="txt2img", loader="load_image", old=OLD_WORDS)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from invoke_shell.errors import Fault, LineError, nearest
@@ -94,7 +94,9 @@ def understand(text: str, registry: Registry, settings: Mapping[str, Value] | No
 
 def bind(line: Line, text: str, registry: Registry, settings: Mapping[str, Value], reading: Reading) -> Bound:
     """One parsed line against the registry; spans and pending go into the reading."""
-    bound = Bound(line, Chain(stages=(), continues=line.continues, source=text[line.start : line.end]))
+    bound = Bound(
+        line, Chain(stages=(), continues=line.continues, source=text[line.start : line.end], offset=line.start)
+    )
     if line.kind != "chain":
         return bound
     stages: list[Stage] = []
@@ -106,7 +108,7 @@ def bind(line: Line, text: str, registry: Registry, settings: Mapping[str, Value
             nodes.append(node)
         if bound.builtin is not None and bound.builtin.rest:
             break
-    bound.chain = Chain(stages=tuple(stages), continues=line.continues, source=bound.chain.source)
+    bound.chain = replace(bound.chain, stages=tuple(stages))
     _check_flow(bound, nodes)
     _await_next(reading, text, line, nodes)
     return bound
@@ -403,14 +405,21 @@ class _Binder:
             self.store(p, following, following.start)
 
     def is_known_flag(self, t: Token) -> bool:
-        return self.is_flag(t) and self.lookup(self.flag_name(t)) is not None
+        if not self.is_flag(t):
+            return False
+        name = self.flag_name(t)
+        return self.lookup(name) is not None or (name == "-I" and self.first and bool(self.registry.loader))
 
     def next_positional(self) -> Param | None:
         assert self.node is not None
         for p in self.node.positionals:
-            if p.name not in self.values or p.kind.many:
+            if p.name not in self.values or self.repeats(p):
                 return p
         return None
+
+    def repeats(self, p: Param) -> bool:
+        """A list takes several words; so does the picture of a node that starts a chain: one picture each."""
+        return p.kind.many or (p.kind.picture and self.node is not None and self.node.takes == "none")
 
     def take_positional(self, t: Token, only_values: bool) -> None:
         p = self.next_positional()
@@ -508,9 +517,9 @@ class _Binder:
                 self.values.setdefault(p.name, Value(None, Source.LINE, span))
                 return
             value = read
-        if p.kind.many:
+        if p.kind.many or (self.repeats(p) and p.name in self.values):
             before = self.values.get(p.name)
-            items = (*before.value, value.value) if before is not None and before.value else (value.value,)
+            items = (*_items(before), value.value)
             value = Value(items, Source.LINE, span)
         self.values[p.name] = value
 
@@ -536,9 +545,15 @@ class _Binder:
 
     def spelled(self, p: Param, text: str) -> str:
         """Other programs' spellings of a choice become ours."""
-        if not p.arg.also:
+        if p.arg.spell is None:
             return text
-        return ",".join(p.arg.also.get(part.strip().lower(), part) for part in text.split(","))
+        spelled = []
+        for part in text.split(","):
+            try:
+                spelled.append(p.arg.spell(part))
+            except ValueError:
+                spelled.append(part)
+        return ",".join(spelled)
 
     def range_hint(self, p: Param, text: str) -> str:
         if p.kind.is_seed and text == "-1":
@@ -577,6 +592,12 @@ class _Binder:
         first, second = sorted([one, two])
         message = f"{p.flag} and {other.flag} say the same thing twice"
         self.fault(*first, message, "keep one of them", "excluded-flag", also=(second,))
+
+
+def _items(value: Value | None) -> tuple[Any, ...]:
+    if value is None or value.value is None:
+        return ()
+    return value.value if isinstance(value.value, tuple) else (value.value,)
 
 
 def _colour(p: Param, t: Token) -> str:

@@ -68,11 +68,19 @@ class Stage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chain:
-    """One line. continues: it goes on from all results of the last line. source: the text it was read from."""
+    """One line. continues: it goes on from all results of the last line.
+
+    source: the text it was read from, which stood at `offset` of a longer one; spans count in the longer.
+    """
 
     stages: tuple[Stage, ...]
     continues: bool = False
     source: str = field(default="", compare=False)
+    offset: int = field(default=0, compare=False)
+
+    def local(self, span: tuple[int, int] | None) -> tuple[int, int]:
+        """A span of the whole text as one of `source`; the whole of it when there is none."""
+        return (0, len(self.source)) if span is None else (span[0] - self.offset, span[1] - self.offset)
 
 
 def to_text(chain: Chain, registry: Registry) -> str:
@@ -106,7 +114,7 @@ def words(p: Param, value: Any, *, flag: bool = True) -> list[str]:
     """The words that give `value` to a parameter."""
     if p.kind.is_switch:
         return [p.flag if value else "--no-" + p.flag[2:]]
-    if p.kind.many and isinstance(value, tuple | list):
+    if isinstance(value, tuple | list):
         return [w for item in value for w in _words(p, item, flag)]
     return _words(p, value, flag)
 

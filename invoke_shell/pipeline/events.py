@@ -111,9 +111,7 @@ class ChainDone:
     seconds: float
 
 
-Event: TypeAlias = (
-    ChainStarted | StageStarted | Progress | Said | FrameDone | AskShell | StageDone | Failed | ChainDone
-)
+Event: TypeAlias = ChainStarted | StageStarted | Progress | Said | FrameDone | AskShell | StageDone | Failed | ChainDone
 
 
 def to_plain(event: Event) -> dict[str, Any]:

@@ -293,7 +293,9 @@ def _single(t: Any, model: str) -> Kind | None:
         return _choice(get_args(t))
     if get_origin(t) is Weighted:
         inner = kind_of(get_args(t)[0], model)
-        return inner and WeightedKind(label=f"{inner.label} with a strength, as name:0.8", inner=inner, model=inner.model)
+        return inner and WeightedKind(
+            label=f"{inner.label} with a strength, as name:0.8", inner=inner, model=inner.model
+        )
     if isinstance(t, type) and issubclass(t, enum.Enum):
         return _choice([e.value for e in t])
     if t is ModelRecord:

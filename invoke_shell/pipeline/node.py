@@ -5,14 +5,14 @@ from __future__ import annotations
 import dataclasses
 import inspect
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated, Any, Generic, Literal, ParamSpec, TypeVar, get_args, get_origin, get_type_hints, overload
 
 from invoke_shell.errors import DeclarationError
 from invoke_shell.pipeline.context import Context
 from invoke_shell.pipeline.kinds import Kind, kind_of
-from invoke_shell.pipeline.types import Count, ModelName, Size
+from invoke_shell.pipeline.types import Count, ModelName, Size, number
 from invoke_shell.records import Frame
 
 __all__ = ["MISSING", "Arg", "Node", "Param", "Takes", "node"]
@@ -41,7 +41,7 @@ class Arg:
     aliases: other flags that are read and never written. follows: takes the upstream value of the same name and type
     when not typed. pixels: False when it changes no pixel: not recorded, not in cache keys. text: swallows unquoted
     words. excludes: another parameter that cannot be typed together with it. model: kind of model of a ModelRecord.
-    group: heading in the help. also: further spellings of choices, lower case -> choice.
+    group: heading in the help. spell: other programs' spelling of a choice -> ours; raises ValueError when there is none.
     """
 
     help: str
@@ -57,7 +57,7 @@ class Arg:
     excludes: str = ""
     model: str = ""
     group: str = ""
-    also: Mapping[str, str] = field(default_factory=dict)
+    spell: Callable[[str], str] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +87,7 @@ class Param:
         a = self.arg
         if a.ge is None and a.le is None:
             return ""
-        low, high = (None if x is None else f"{x:g}" for x in (a.ge, a.le))
+        low, high = (None if x is None else number(x) for x in (a.ge, a.le))
         text = f"{low} to {high}" if low and high else f"{low} or more" if low else f"at most {high}"
         text += f" {a.unit}" if a.unit else ""
         return f"{text}, a multiple of {a.multiple_of}" if a.multiple_of else text
@@ -177,7 +177,9 @@ class Node(Generic[P, R]):
 COUNT = Param(
     name="count",
     kind=kind_of(Count),  # type: ignore[arg-type]  # Count is in the closed set
-    arg=Arg(help="How many pictures; the seed counts up.", ge=1, le=4096, short="n", aliases=("--iterations",), pixels=False),
+    arg=Arg(
+        help="How many pictures; the seed counts up.", ge=1, le=4096, short="n", aliases=("--iterations",), pixels=False
+    ),
     default=1,
 )
 
@@ -283,7 +285,7 @@ class _Reader:
             self.refuse(f"takes {p}; every parameter must be named")
         elif hint is MISSING:
             self.refuse(f"parameter {p.name} needs an annotation")
-        elif hint is Context or (isinstance(hint, type) and issubclass(hint, Context)):
+        elif hint is Context:
             self.context = True
         elif hint is Frame or hint == list[Frame]:
             self._take_frames(p.name, "each" if hint is Frame else "all")
@@ -314,14 +316,18 @@ class _Reader:
             self.refuse(f"has two parameters called {name}")
         kind = kind_of(get_args(hint)[0], arg.model)
         if kind is None:
-            self.refuse(f"parameter {name} is a {get_args(hint)[0]}, which is not one of the types a parameter may have")
+            self.refuse(
+                f"parameter {name} is a {get_args(hint)[0]}, which is not one of the types a parameter may have"
+            )
             return
         param = Param(name=name, kind=kind, arg=arg, default=default, positional=positional, within=within)
         self._check_default(param)
         self.params[name] = param
 
     def _check_default(self, p: Param) -> None:
-        if p.default is MISSING or (p.default is None and p.kind.optional) or isinstance(p.default, ModelName):
+        if p.default is MISSING or isinstance(p.default, ModelName):
+            return
+        if p.default is None and (p.kind.optional or p.kind.is_seed):
             return
         values = p.default if p.kind.many and isinstance(p.default, tuple | list) else [p.default]
         for value in values:

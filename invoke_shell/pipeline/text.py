@@ -241,7 +241,12 @@ class _Lexer:
             if m[0] != "\\\\" and not (m[1] and m[2] and int(m[1], 16) <= 0x10FFFF):
                 where = (at + m.start(), at + m.end())
                 self.faults.append(
-                    Fault(*where, "an escape is \\u{HEX}, with 1 to 6 hex digits", "write \\\\u for a backslash", "bad-escape")
+                    Fault(
+                        *where,
+                        "an escape is \\u{HEX}, with 1 to 6 hex digits",
+                        "write \\\\u for a backslash",
+                        "bad-escape",
+                    )
                 )
 
     def bare(self) -> None:

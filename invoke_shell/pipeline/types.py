@@ -174,7 +174,6 @@ class Handle:
     def __str__(self) -> str:
         return f"{self.text}.{self.field}" if self.field else self.text
 
-
     @classmethod
     def parse(cls, text: str) -> Handle:
         """Raises ValueError when the text is no handle."""
@@ -202,8 +201,6 @@ class Sweep:
 
 def number(value: float) -> str:
     """Shortest text that reads back as the same float; whole numbers without a dot."""
-    if value == int(value) and abs(value) < 1e15:
+    if isinstance(value, int) or (value == int(value) and abs(value) < 1e15):
         return str(int(value))
     return repr(value)
-
-

@@ -1,0 +1,96 @@
+"""The shared vocabulary of the nodes: one alias a parameter, so that a flag means one thing everywhere."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from invoke_shell.pipeline.node import Arg
+from invoke_shell.pipeline.schedulers import DEFAULT, SCHEDULERS, canonical
+from invoke_shell.pipeline.types import ModelName, Ratio, Seed, Size
+from invoke_shell.records import Image, ModelRecord
+
+__all__ = [
+    "DRAWN",
+    "POCKET",
+    "Checkpoint",
+    "Guidance",
+    "Negative",
+    "NoiseSeed",
+    "Picture",
+    "PictureSize",
+    "Prompt",
+    "Resampler",
+    "Sampling",
+    "Scheduler",
+    "Side",
+    "Steps",
+    "Target",
+]
+
+POCKET: Any = ModelName("pocket")  # the model in the box
+
+Prompt = Annotated[str, Arg(help="What to draw.", text=True, follows=True)]
+Negative = Annotated[
+    str,
+    Arg(help="What to keep out of the picture.", text=True, follows=True, short="N", aliases=("--negative-prompt",)),
+]
+Checkpoint = Annotated[ModelRecord, Arg(help="The model that draws.", model="checkpoint", follows=True)]
+Upscaler = Annotated[ModelRecord | None, Arg(help="An upscaler network; none takes Lanczos.", model="upscaler")]
+DRAWN: Any = None  # a seed that plan draws; a node always gets a number
+NoiseSeed = Annotated[
+    Seed,
+    Arg(help="Noise seed; drawn and shown when not given.", short="S", ge=0, le=2**64 - 1),
+]
+PictureSize = Annotated[
+    Size | Ratio,
+    Arg(help="Width x height, or a ratio such as 3:4.", unit="px", ge=64, le=4096, multiple_of=8),
+]
+Steps = Annotated[int, Arg(help="Denoising steps.", short="s", ge=1, le=150, group="sampling")]
+Guidance = Annotated[
+    float,
+    Arg(
+        help="Classifier-free guidance (CFG scale); 1 is none.",
+        short="C",
+        ge=0,
+        le=100,
+        aliases=("--cfg", "--cfg-scale", "--guidance-scale"),
+        group="sampling",
+    ),
+]
+Scheduler = Annotated[
+    Literal[tuple(SCHEDULERS)],  # type: ignore[valid-type]  # the table is the one list of names
+    Arg(
+        help="How noise becomes a picture (sampler).",
+        short="A",
+        aliases=("--sampler",),
+        spell=canonical,
+        group="sampling",
+    ),
+]
+Strength = Annotated[
+    float,
+    Arg(
+        help="Share of the steps that run: 0 keeps the picture, 1 redraws it.",
+        short="f",
+        ge=0,
+        le=1,
+        excludes="start_step",
+    ),
+]
+StartStep = Annotated[int | None, Arg(help="The step to begin at, exactly.", ge=0, le=150, group="sampling")]
+PureNoise = Annotated[bool, Arg(help="Begin from noise alone: nothing of the source is mixed in.", group="sampling")]
+Picture = Annotated[Image, Arg(help="A picture file, a handle, or blake3:HEX.")]
+Target = Annotated[Path, Arg(help="File to write; its ending says the format.", pixels=False)]
+Side = Annotated[int, Arg(help="Pixels.", unit="px", ge=1, le=16384)]
+Resampler = Annotated[
+    Literal["lanczos", "bicubic", "bilinear", "nearest"], Arg(help="How new pixels are made from old ones.")
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sampling:
+    """How a diffusion model is sampled; flattened into flags of the same names."""
+
+    steps: Steps = 24
+    guidance: Guidance = 7.5
+    scheduler: Scheduler = DEFAULT

@@ -1,0 +1,370 @@
+"""Executes a plan: all pictures through stage 1, then stage 2, so that a model is loaded once per line.
+
+Only this module builds step records. What happens is told through `emit`, in order; nothing is raised.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Protocol
+
+from invoke_shell.errors import Cancelled, InvokeShellError, RunError
+from invoke_shell.pipeline.cache import Cache, step_key
+from invoke_shell.pipeline.context import Ask, Engine
+from invoke_shell.pipeline.events import (
+    AskShell,
+    ChainDone,
+    ChainStarted,
+    Event,
+    Failed,
+    FrameDone,
+    Progress,
+    Said,
+    StageDone,
+    StageStarted,
+)
+from invoke_shell.pipeline.node import Node
+from invoke_shell.pipeline.plan import Call, InputRef, Plan
+from invoke_shell.pipeline.registry import Registry
+from invoke_shell.records import Frame, Image, Made, Mask, ModelRecord, Resource, StepRecord
+
+__all__ = ["Host", "execute"]
+
+PROGRESS_EVERY = 0.05  # seconds between progress events of one picture; the last one always goes out
+
+log = logging.getLogger("invoke_shell.run")
+
+
+class Host(Protocol):
+    """What a run needs of the process it runs in; the runtime provides it."""
+
+    def engine(self, watcher: Any) -> Engine:
+        """The engine, reporting to `watcher` (tick, say)."""
+        ...
+
+    def environment(self, *, models: bool) -> Mapping[str, Any]:
+        """What a bit-exact replay needs equal; with models: also the engine's part."""
+        ...
+
+    @property
+    def device(self) -> str: ...
+
+    def read(self, ref: InputRef) -> Image:
+        """The pixels of a source picture; their hash is the recorded one. Raises BlockedError."""
+        ...
+
+    def to_mask(self, image: Image) -> Mask:
+        """White or transparent is repainted."""
+        ...
+
+
+def execute(
+    plan: Plan,
+    registry: Registry,
+    host: Host,
+    emit: Callable[[Event], None],
+    *,
+    cancelled: Callable[[], bool] = lambda: False,
+    cache: Cache | None = None,
+) -> None:
+    """Run a plan to its end; the last event is ChainDone or Failed. cache None: every step runs (a replay)."""
+    run = _Run(plan, registry, host, emit, cancelled, cache)
+    try:
+        run.all()
+    except InvokeShellError as error:
+        emit(Failed(error=error))
+    except Exception as error:  # a node is anybody's code: one line, and the trace goes to the log
+        emit(Failed(error=_unexpected(error, run)))
+
+
+def _unexpected(error: Exception, run: _Run) -> RunError:
+    from secrets import token_hex
+
+    log_id = token_hex(3)
+    log.error("run %s failed", log_id, exc_info=error)
+    text = " ".join(str(error).split())[:300]
+    failed = RunError(f"{run.node_name} failed: {text or type(error).__name__}", hint=f"the log has the rest: {log_id}")
+    failed.log_id = log_id
+    return failed
+
+
+class _Run:
+    """One execution; also the Context its nodes get."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        registry: Registry,
+        host: Host,
+        emit: Callable[[Event], None],
+        cancelled: Callable[[], bool],
+        cache: Cache | None,
+    ) -> None:
+        self.plan = plan
+        self.registry = registry
+        self.host = host
+        self.emit = emit
+        self.cancelled = cancelled
+        self.cache = cache
+        self.frames: dict[int, list[Frame]] = {}
+        self.readings: dict[str, Image] = {}
+        self.node_name = "the line"
+        self.stage = 0
+        self.call = 0
+        self.next_tick = 0.0
+        self.numbers = {call: n for n, call in enumerate(plan.results)}
+        self.given_numbers = 0
+
+    def all(self) -> None:
+        started = time.perf_counter()
+        self.emit(ChainStarted(stages=self.plan.stages, pictures=len(self.plan.results)))
+        for note in self.plan.notes:
+            self.say(note)
+        for call in self.plan.calls:
+            if call.given is not None:
+                self.frames[call.id] = [self.given(call)]
+        for number, name in enumerate(self.plan.stages):
+            if name != "@":
+                self.run_stage(number, name)
+        self.emit(ChainDone(pictures=self.given_numbers, seconds=time.perf_counter() - started))
+
+    def given(self, call: Call) -> Frame:
+        """An earlier result: its own history when there is one, else an atom loaded from its file."""
+        assert call.given is not None
+        ref = call.given.ref
+        step = call.given.step or StepRecord(
+            node=self.registry.loader,
+            version=self.registry[self.registry.loader].version,
+            package=self.registry[self.registry.loader].package,
+            params={},
+            inputs={"image": (ref.resource(),)},
+            environment=self.host.environment(models=False),
+            output_hash=ref.hash,
+            width=ref.width,
+            height=ref.height,
+        )
+        return Frame(image=self.read(ref), step=step, values=call.flows)
+
+    def run_stage(self, number: int, name: str) -> None:
+        node = self.registry[name]
+        calls = self.plan.stage_calls(number)
+        self.stage, self.node_name = number, name
+        started, ran, cached = time.perf_counter(), 0, 0
+        self.emit(StageStarted(stage=number, node=name, calls=len(calls)))
+        for place, call in enumerate(calls):
+            self.call, self.next_tick = place, 0.0
+            self.check()
+            hits = self.run_call(node, call, place)
+            cached += hits
+            ran += not hits
+        seconds = time.perf_counter() - started
+        self.emit(StageDone(stage=number, node=name, ran=ran, cached=cached, seconds=seconds))
+
+    def run_call(self, node: Node[Any, Any], call: Call, place: int) -> bool:
+        """Run one call for each picture that comes to it; True when all of it came from the cache."""
+        self.frames[call.id] = []
+        all_cached = True
+        for frames in self.feeds(node, call):
+            begun = time.perf_counter()
+            given, cached = self.outcome(node, call, frames)
+            all_cached = all_cached and cached
+            for frame in given:
+                self.frames[call.id].append(frame)
+                self.tell(node, call, place, frame, cached, time.perf_counter() - begun)
+                begun = time.perf_counter()
+        return all_cached
+
+    def feeds(self, node: Node[Any, Any], call: Call) -> Iterator[list[Frame]]:
+        """The pictures of each run: none, one at a time, or all at once."""
+        ids = [i for i in call.inputs.get(node.frames, ()) if isinstance(i, int)]
+        frames = [frame for i in ids for frame in self.frames[i]]
+        if node.takes == "each":
+            yield from ([f] for f in frames)
+        else:
+            yield frames
+
+    def tell(self, node: Node[Any, Any], call: Call, place: int, frame: Frame, cached: bool, seconds: float) -> None:
+        final = call.id in self.numbers and not node.stage_only
+        self.emit(
+            FrameDone(
+                stage=self.stage,
+                call=place,
+                frame=frame,
+                final=final,
+                number=self.given_numbers if final else 0,
+                name=call.name,
+                cached=cached,
+                seconds=seconds,
+            )
+        )
+        self.given_numbers += final
+
+    # -- one run of a node -------------------------------------------------------------------------------------------
+
+    def outcome(self, node: Node[Any, Any], call: Call, frames: list[Frame]) -> tuple[Iterable[Frame], bool]:
+        """The pictures of one run, lazily, and whether they came from the cache."""
+        if node.stage_only:
+            return self.pass_on(node, call, frames), False
+        pictures = {p: [self.picture(i) for i in items] for p, items in call.inputs.items() if p != node.frames}
+        record = self.record(node, call, frames, pictures)
+        key = step_key(record, _hashes(node, frames, pictures), record.environment) if self.cache else ""
+        known = self.cache.get(key) if self.cache else None
+        if known is not None:
+            return [self.frame(record, call, made) for made in known], True
+        return self.fresh(node, call, frames, pictures, record, key), False
+
+    def fresh(
+        self,
+        node: Node[Any, Any],
+        call: Call,
+        frames: list[Frame],
+        pictures: Mapping[str, list[Frame | Image]],
+        record: StepRecord,
+        key: str,
+    ) -> Iterator[Frame]:
+        kept: list[Made] = []
+        for made in _made(self.invoke(node, call, frames, pictures)):
+            kept.append(made)
+            yield self.frame(record, call, made)
+        if self.cache is not None:
+            self.cache.put(key, kept)
+
+    def pass_on(self, node: Node[Any, Any], call: Call, frames: list[Frame]) -> Iterator[Frame]:
+        """A node that is no step (save, show_image): its pictures go on as they are."""
+        self.invoke(node, call, frames, {})
+        yield from frames
+
+    def invoke(
+        self,
+        node: Node[Any, Any],
+        call: Call,
+        frames: list[Frame],
+        pictures: Mapping[str, list[Frame | Image]],
+    ) -> Any:
+        arguments = node.arguments(call.params)
+        for name, found in pictures.items():
+            images = [self.for_parameter(node, name, f) for f in found]
+            many = node.params[name].kind.many
+            arguments[name] = images if many else images[0] if images else None
+        if node.frames:
+            arguments[node.frames] = frames if node.takes == "all" else frames[0]
+        return node.func(*([self] if node.context else []), **arguments)
+
+    def for_parameter(self, node: Node[Any, Any], name: str, picture: Frame | Image) -> Image:
+        image = picture.image if isinstance(picture, Frame) else picture
+        wants_mask = node.params[name].kind.label.startswith("a mask")
+        return self.host.to_mask(image) if wants_mask else image
+
+    def picture(self, item: int | InputRef) -> Frame | Image:
+        return self.frames[item][0] if isinstance(item, int) else self.read(item)
+
+    def read(self, ref: InputRef) -> Image:
+        """A source picture, read once per run."""
+        if ref.image is not None:
+            return ref.image
+        if ref.hash not in self.readings:
+            self.readings[ref.hash] = self.host.read(ref)
+        return self.readings[ref.hash]
+
+    # -- records -----------------------------------------------------------------------------------------------------
+
+    def record(
+        self,
+        node: Node[Any, Any],
+        call: Call,
+        frames: Sequence[Frame],
+        pictures: Mapping[str, list[Frame | Image]],
+    ) -> StepRecord:
+        """The step as it stands before it ran."""
+        inputs: dict[str, tuple[StepRecord | Resource, ...]] = {}
+        if node.frames:
+            inputs[node.frames] = tuple(f.step for f in frames)
+        for name, found in pictures.items():
+            refs = call.inputs[name]
+            inputs[name] = tuple(_origin(item, f) for item, f in zip(refs, found, strict=True))
+        models = {n: v for n, v in call.params.items() if isinstance(v, ModelRecord)}
+        return StepRecord(
+            node=node.name,
+            version=node.version,
+            package=node.package,
+            params={p.name: _plain(p, call.params[p.name]) for p in node.recorded},
+            inputs={name: items for name, items in inputs.items() if items},
+            models=models,
+            environment=self.host.environment(models=bool(models)),
+        )
+
+    def frame(self, record: StepRecord, call: Call, made: Made) -> Frame:
+        step = StepRecord(
+            **{
+                **{name: getattr(record, name) for name in record.__dataclass_fields__},
+                "facts": made.facts,
+                "output_hash": made.image.hash,
+                "width": made.image.width,
+                "height": made.image.height,
+            }
+        )
+        _ = step.key  # while the inputs' keys are cached: a history may be thousands of steps deep
+        return Frame(image=made.image, step=step, values=call.flows)
+
+    # -- the context a node sees -------------------------------------------------------------------------------------
+
+    @property
+    def engine(self) -> Engine:
+        return self.host.engine(self)
+
+    @property
+    def device(self) -> str:
+        return self.host.device
+
+    def check(self) -> None:
+        """Raise Cancelled when the person stopped the run."""
+        if self.cancelled():
+            raise Cancelled(f"stopped in {self.node_name}")
+
+    def tick(self, done: int, total: int, preview: Image | None = None) -> None:
+        self.check()
+        now = time.monotonic()
+        if now >= self.next_tick or done >= total or preview is not None:
+            self.next_tick = now + PROGRESS_EVERY
+            self.emit(Progress(stage=self.stage, call=self.call, done=done, total=total, preview=preview))
+
+    def say(self, text: str) -> None:
+        self.emit(Said(text=text))
+
+    def ask(self, request: Ask) -> None:
+        self.emit(AskShell(ask=request))
+
+
+def _plain(p: Any, value: Any) -> Any:
+    if p.kind.many:
+        return [p.kind.plain(v) for v in value or ()]
+    return p.kind.plain(value)
+
+
+def _origin(item: int | InputRef, picture: Frame | Image) -> StepRecord | Resource:
+    if isinstance(item, InputRef):
+        return item.resource()
+    assert isinstance(picture, Frame)  # calls give frames
+    return picture.step
+
+
+def _hashes(
+    node: Node[Any, Any], frames: Sequence[Frame], pictures: Mapping[str, list[Frame | Image]]
+) -> dict[str, list[str]]:
+    out = {name: [(f.image if isinstance(f, Frame) else f).hash for f in found] for name, found in pictures.items()}
+    return {**out, node.frames: [f.image.hash for f in frames]} if node.frames else out
+
+
+def _made(result: Any) -> Iterator[Made]:
+    """What a node may return: an Image, a Made, or an iterable of them."""
+    if isinstance(result, Made):
+        yield result
+    elif isinstance(result, Image):
+        yield Made(image=result)
+    elif isinstance(result, Iterable):
+        for item in result:
+            yield from _made(item)
+    else:
+        raise TypeError(f"a node gives pictures, not {type(result).__name__}")
