@@ -58,11 +58,12 @@ Guidance = Annotated[
     ),
 ]
 Scheduler = Annotated[
-    Literal[tuple(SCHEDULERS)],  # type: ignore[valid-type]  # the table is the one list of names
+    str,
     Arg(
         help="How noise becomes a picture (sampler).",
         short="A",
         aliases=("--sampler",),
+        choices=tuple(SCHEDULERS),
         spell=canonical,
         group="sampling",
     ),

@@ -575,7 +575,7 @@ class _Binder:
     def check_missing(self, head: Token, upstream: bool) -> None:
         assert self.node is not None
         for p in self.node.params.values():
-            if p.arg.excludes and p.name in self.values and p.arg.excludes in self.values:
+            if p.arg.excludes and self.typed(p.name) and self.typed(p.arg.excludes):
                 self.excluded(p, self.node.params[p.arg.excludes])
             if not p.required or p.name in self.values or (p.arg.follows and upstream):
                 continue
@@ -584,6 +584,10 @@ class _Binder:
             usage = f"as in: {self.node.examples[0]}" if self.node.examples else f"write {p.flag} {_sample(p)}"
             message = f"{self.node.name} needs a {p.name}" if p.positional else f"{self.node.name} needs {p.flag}"
             self.bound.faults.append(Fault(head.start, head.end, message, usage, "missing-argument"))
+
+    def typed(self, name: str) -> bool:
+        """Given, and not as `none`."""
+        return name in self.values and self.values[name].value is not None
 
     def excluded(self, p: Param, other: Param) -> None:
         one, two = self.values[p.name].span, self.values[other.name].span

@@ -1,4 +1,7 @@
-"""What a run tells, in order. Frozen dataclasses: they cross the worker's pipe, make the log, and the UI is a fold over them."""
+"""What a run tells, in order.
+
+Frozen dataclasses: they cross the worker's pipe and make the log, and the UI is a fold over them.
+"""
 
 from __future__ import annotations
 

@@ -270,9 +270,11 @@ class WeightedKind(Kind):
         return f"{self.inner.write(value.value)}:{number(value.weight)}"
 
 
-def kind_of(annotation: Any, model: str = "") -> Kind | None:
+def kind_of(annotation: Any, model: str = "", choices: tuple[str, ...] = ()) -> Kind | None:
     """The kind of an annotation of the closed set (Annotated already taken off), or None when it is outside."""
     inner, optional = _without_none(annotation)
+    if choices and inner is str:
+        return replace(_choice(choices), optional=optional)
     if get_origin(inner) is list:
         item = kind_of(get_args(inner)[0], model)
         return None if item is None else replace(item, many=True, sweeps=False)

@@ -41,6 +41,7 @@ class Arg:
     aliases: other flags that are read and never written. follows: takes the upstream value of the same name and type
     when not typed. pixels: False when it changes no pixel: not recorded, not in cache keys. text: swallows unquoted
     words. excludes: another parameter that cannot be typed together with it. model: kind of model of a ModelRecord.
+    choices: of a str, when they are a table and no Literal.
     group: heading in the help. spell: other programs' spelling of a choice -> ours; raises ValueError when there is none.
     """
 
@@ -56,6 +57,7 @@ class Arg:
     text: bool = False
     excludes: str = ""
     model: str = ""
+    choices: tuple[str, ...] = ()
     group: str = ""
     spell: Callable[[str], str] | None = None
 
@@ -314,7 +316,7 @@ class _Reader:
             return
         if name in self.params:
             self.refuse(f"has two parameters called {name}")
-        kind = kind_of(get_args(hint)[0], arg.model)
+        kind = kind_of(get_args(hint)[0], arg.model, arg.choices)
         if kind is None:
             self.refuse(
                 f"parameter {name} is a {get_args(hint)[0]}, which is not one of the types a parameter may have"

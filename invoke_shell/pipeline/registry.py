@@ -1,4 +1,4 @@
-"""Which commands there are: nodes from modules, plugins by entry point. Built from values, no registration at import."""
+"""Which commands there are: nodes from modules, plugins by entry point. Nothing registers itself at import."""
 
 from __future__ import annotations
 

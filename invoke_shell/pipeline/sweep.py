@@ -115,7 +115,7 @@ def _group(body: str, at: int) -> tuple[int, list[str]] | None:
             i += 2
             continue
         depth += (c == "{") - (c == "}")
-        if depth == 1 and c == "|" or depth == 0:
+        if (depth == 1 and c == "|") or depth == 0:
             options.append(body[start:i])
             start = i + 1
         if depth == 0:

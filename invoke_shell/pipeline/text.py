@@ -5,8 +5,8 @@
     stage  := word+
     word   := bare | '...' | "..." | “...” | -flag="..."
 
-A quote opens at a word's start or after `=` only, so `girl's` is one word. `{a|b}` protects its bar. Tried: shlex, which
-gives the same `|` for a quoted and a bare bar and no positions; argument libraries, which take bare strings.
+A quote opens at a word's start or after `=` only, so `girl's` is one word. `{a|b}` protects its bar. Tried: shlex,
+which gives the same `|` for a quoted and a bare bar and no positions; argument libraries, which take bare strings.
 """
 
 from __future__ import annotations
@@ -354,6 +354,6 @@ def _special(parsed: Parsed, line: Line) -> None:
         parsed.faults.append(
             Fault(*where, "lines cannot run in the background", "leave out the &, or quote it as text", "background")
         )
-    if len(line.stages) == 1 and len(words) == 1 and not line.continues and not words[0].quote:
-        if m := HELP.fullmatch(words[0].value):
-            line.kind, line.text = "help", m[1]
+    alone = len(line.stages) == 1 and len(words) == 1 and not line.continues and not words[0].quote
+    if alone and (m := HELP.fullmatch(words[0].value)):
+        line.kind, line.text = "help", m[1]

@@ -70,9 +70,8 @@ class Size:
             return cls(int(m[1]), int(m[2]))
         if re.fullmatch(r"\d{1,6}", text):
             return cls(int(text), int(text))
-        if m := re.fullmatch(r"(\d{1,4}):(\d{1,4})", text):
-            if int(m[1]) and int(m[2]):
-                return Ratio(int(m[1]), int(m[2]))
+        if (m := re.fullmatch(r"(\d{1,4}):(\d{1,4})", text)) and int(m[1]) and int(m[2]):
+            return Ratio(int(m[1]), int(m[2]))
         raise ValueError("a size such as 512x768")
 
 
@@ -163,7 +162,7 @@ class Weighted(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Handle:
-    """A reference to earlier results: `@12`, `@-1`, `@fox`, `@fox[2]`, `@15..22`, `@@`, `@kept`; `.field` takes one value.
+    """A reference to earlier results: `@12`, `@-1`, `@fox`, `@fox[2]`, `@15..22`, `@@`, `@kept`; `.seed` takes one value.
 
     text is what was written without the field, field "" when none.
     """
