@@ -1,0 +1,124 @@
+"""What only POSIX systems have: raw reads from a terminal, cell sizes, locks that end with their process, folder fsync.
+
+Importable everywhere; on Windows each function gives its harmless answer and `AVAILABLE` is False.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import select
+import sys
+import time
+from pathlib import Path
+
+if sys.platform != "win32":
+    import fcntl
+    import struct
+    import termios
+
+__all__ = ["AVAILABLE", "ask", "cell_pixels", "hold", "in_foreground", "is_held", "sync_folder"]
+
+AVAILABLE = sys.platform != "win32"
+
+
+def ask(fd_in: int, fd_out: int, question: bytes, last: re.Pattern[bytes], budget: float) -> bytes:
+    """Write a question to the terminal and read until `last` matches, at most `budget` seconds; everything read.
+
+    What was typed ahead is part of what is read; the terminal's own settings are put back.
+    """
+    if sys.platform == "win32":
+        return b""
+    before = termios.tcgetattr(fd_in)
+    quiet = [*before]
+    quiet[3] &= ~(termios.ECHO | termios.ICANON)
+    try:
+        # DRAIN, not FLUSH: flushing throws away the keys typed ahead.
+        termios.tcsetattr(fd_in, termios.TCSADRAIN, quiet)
+        os.write(fd_out, question)
+        return _read_until(fd_in, last, time.monotonic() + budget)
+    finally:
+        termios.tcsetattr(fd_in, termios.TCSADRAIN, before)
+
+
+def _read_until(fd: int, last: re.Pattern[bytes], deadline: float) -> bytes:
+    heard = b""
+    while not last.search(heard) and (left := deadline - time.monotonic()) > 0:
+        if not select.select([fd], [], [], left)[0]:
+            break
+        piece = os.read(fd, 4096)
+        if not piece:
+            break
+        heard += piece
+    return heard
+
+
+def in_foreground(fd: int) -> bool:
+    """False when the terminal belongs to another job: touching its settings would stop this process."""
+    if sys.platform == "win32":
+        return False
+    try:
+        return os.tcgetpgrp(fd) == os.getpgrp()
+    except OSError:  # a terminal that controls no session, as in tests: nobody to be stopped by
+        return True
+
+
+def cell_pixels(fd: int) -> tuple[int, int] | None:
+    """(width, height) of a character cell in pixels as the terminal driver knows it; None when it does not."""
+    if sys.platform == "win32":
+        return None
+    try:
+        rows, columns, width, height = struct.unpack("HHHH", fcntl.ioctl(fd, termios.TIOCGWINSZ, bytes(8)))
+    except OSError:
+        return None
+    return (width // columns, height // rows) if rows and columns and width >= columns and height >= rows else None
+
+
+def hold(path: Path) -> int | None:
+    """Create `path` and lock it until this process ends, however it ends; the descriptor, or None where locks fail."""
+    while True:
+        fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        if not _lock(fd, wait=True):
+            os.close(fd)
+            return None
+        # A cleaner may have taken the file away between open and lock.
+        if path.exists() and os.path.samestat(os.fstat(fd), path.stat()):
+            return fd
+        os.close(fd)
+
+
+def is_held(path: Path) -> bool:
+    """True while the process that holds `path` lives. A file that is gone is held by nobody."""
+    try:
+        fd = os.open(path, os.O_RDWR)
+    except FileNotFoundError:
+        return False
+    try:
+        return not _lock(fd, wait=False)
+    finally:
+        os.close(fd)
+
+
+def _lock(fd: int, *, wait: bool) -> bool:
+    """wait: somebody may be looking at the lock right now (`is_held`), so its owner does not give up at once."""
+    try:
+        if sys.platform == "win32":
+            import msvcrt
+
+            msvcrt.locking(fd, msvcrt.LK_LOCK if wait else msvcrt.LK_NBLCK, 1)
+        else:
+            fcntl.flock(fd, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except OSError:
+        return False
+    return True
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder survive a power cut; nothing where a folder cannot be opened."""
+    if sys.platform == "win32":
+        return
+    fd = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
