@@ -1,0 +1,199 @@
+"""A recorded history back to a plan, and to text. The graph itself is run, not its text.
+
+Nothing of the session, the config or a model's advice takes part: a value is the recorded one, or the node's default.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+from invoke_shell.errors import Fault, LineError
+from invoke_shell.metadata.visible import visible
+from invoke_shell.pipeline.chain import Source
+from invoke_shell.pipeline.node import Node, Param
+from invoke_shell.pipeline.plan import Call, InputRef, Plan
+from invoke_shell.pipeline.registry import Registry
+from invoke_shell.pipeline.script import resolved_text
+from invoke_shell.pipeline.types import Seed
+from invoke_shell.records import ModelRecord, Resource, StepRecord, topological
+
+__all__ = ["Finder", "Recalled", "overridden", "recall"]
+
+
+class Finder(Protocol):
+    """Where recorded things are looked for: the catalogue, and the person's own pictures."""
+
+    def model(self, record: ModelRecord) -> ModelRecord | None:
+        """By hash, then by name."""
+        ...
+
+    def picture(self, resource: Resource) -> InputRef | None:
+        """By pixel hash, never by a path from the file."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recalled:
+    """A recorded history as a plan. missing: what must be there before it can run, a sentence each; notes: what differs."""
+
+    plan: Plan
+    missing: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    steps: tuple[StepRecord, ...] = field(default=(), repr=False)
+
+    def text(self, registry: Registry) -> str:
+        """The command line, or the lines, that make the picture."""
+        return resolved_text(self.plan, registry)
+
+
+def recall(last: StepRecord, registry: Registry, finder: Finder) -> Recalled:
+    """The plan that makes a picture again, as far as nodes, models and sources are here."""
+    reader = _Reader(registry, finder)
+    steps = tuple(topological(last))
+    for step in steps:
+        reader.take(step)
+    calls = tuple(reader.calls)
+    plan = Plan(
+        source="",
+        calls=calls,
+        stages=tuple(c.node for c in calls),
+        results=(calls[-1].id,) if calls else (),
+    )
+    return Recalled(
+        plan=replace(plan, source=resolved_text(plan, registry)),
+        missing=tuple(dict.fromkeys(reader.missing)),
+        notes=tuple(dict.fromkeys(reader.notes)),
+        steps=steps,
+    )
+
+
+class _Reader:
+    def __init__(self, registry: Registry, finder: Finder) -> None:
+        self.registry = registry
+        self.finder = finder
+        self.calls: list[Call] = []
+        self.ids: dict[str, int] = {}
+        self.missing: list[str] = []
+        self.notes: list[str] = []
+
+    def take(self, step: StepRecord) -> None:
+        node = self.registry.get(step.node)
+        if node is None or node.builtin:
+            name = visible(step.node)
+            self.missing.append(f"the node {name} is not installed ({visible(step.package)} has it)")
+            return
+        if node.version != step.version:
+            self.notes.append(f"{node.name} was revision {step.version} and is {node.version} here")
+        inputs = {name: self.inputs(node, items) for name, items in step.inputs.items()}
+        call = Call(
+            id=len(self.calls),
+            stage=len(self.calls),
+            node=node.name,
+            params={p.name: self.value(node, p, step) for p in node.params.values() if not p.kind.picture},
+            sources=dict.fromkeys(node.params, Source.LINE),
+            inputs=inputs,
+        )
+        self.ids[step.key] = call.id
+        self.calls.append(call)
+
+    def inputs(self, node: Node[Any, Any], items: Sequence[StepRecord | Resource]) -> tuple[int | InputRef, ...]:
+        return tuple(self.ids.get(i.key, 0) if isinstance(i, StepRecord) else self.picture(i) for i in items)
+
+    def picture(self, resource: Resource) -> InputRef:
+        found = self.finder.picture(resource)
+        if found is not None:
+            return found
+        name = f" ({visible(resource.name)})" if resource.name else ""
+        self.missing.append(f"the source picture {resource.hash[:23]}{name} is not among yours")
+        return InputRef(hash=resource.hash, width=resource.width, height=resource.height, mode=resource.mode)
+
+    def value(self, node: Node[Any, Any], p: Param, step: StepRecord) -> Any:
+        if p.kind.model:
+            return self.model(p, step.models.get(p.name))
+        if p.name not in step.params:
+            return None if p.required else p.default
+        recorded = step.params[p.name]
+        try:
+            if p.kind.many and isinstance(recorded, list):
+                return tuple(p.kind.from_plain(v) for v in recorded)
+            return p.kind.from_plain(recorded)
+        except ValueError:
+            self.missing.append(f"{node.name} has no {p.flag} {visible(str(recorded))}")
+            return None if p.required else p.default
+
+    def model(self, p: Param, record: ModelRecord | None) -> ModelRecord | None:
+        if record is None:
+            return None
+        found = self.finder.model(record)
+        if found is None:
+            self.missing.append(f"the {p.kind.model} {visible(record.text)} is not here ({record.hash[:40]})")
+            return record
+        if found.hash != record.hash:
+            self.notes.append(f"{visible(record.name)} here has another hash: {found.text}, not {record.text}")
+        return found
+
+
+def overridden(plan: Plan, registry: Registry, changes: Mapping[str, str], draw: Callable[[], int]) -> Plan:
+    """A plan with other values: flag name (`steps`, `img2img.steps`, `2.steps`) -> text.
+
+    A seed may be `random`, or `+1` to count on. Raises LineError for an unknown or ambiguous flag or a bad value.
+    """
+    calls = list(plan.calls)
+    for name, text in changes.items():
+        for i in _meant(calls, registry, name):
+            node = registry[calls[i].node]
+            p = node.params[name.rpartition(".")[2].replace("-", "_")]
+            value = _read(p, text, calls[i].params.get(p.name), draw)
+            params = {**calls[i].params, p.name: value}
+            if p.arg.excludes:
+                params[p.arg.excludes] = node.params[p.arg.excludes].default
+            for other in node.params.values():
+                if other.arg.excludes == p.name:
+                    params[other.name] = other.default
+            calls[i] = replace(calls[i], params=params)
+    changed = replace(plan, calls=tuple(calls))
+    return replace(changed, source=resolved_text(changed, registry))
+
+
+def _meant(calls: Sequence[Call], registry: Registry, name: str) -> list[int]:
+    """The calls a flag means; one stage of one command, unless all calls of the command have the same value."""
+    stage, _, flag = name.rpartition(".")
+    flag = flag.replace("-", "_")
+    having = [i for i, c in enumerate(calls) if c.node and flag in registry[c.node].params]
+    if stage.isdigit():
+        having = [i for i in having if i == int(stage) - 1]
+    elif stage:
+        having = [i for i in having if calls[i].node == stage]
+    if not having:
+        raise _wrong(name, f"no step here has --{name}", "", "unknown-flag")
+    commands = list(dict.fromkeys(calls[i].node for i in having))
+    if len(commands) > 1:
+        hint = "write " + " or ".join(f"--{c}.{flag.replace('_', '-')}" for c in commands)
+        raise _wrong(name, f"--{name} could be of {' or '.join(commands)}", hint, "unknown-flag")
+    if len({repr(calls[i].params.get(flag)) for i in having}) > 1:
+        hint = "write " + " or ".join(f"--{i + 1}.{flag.replace('_', '-')}" for i in having)
+        raise _wrong(name, f"{commands[0]} stands there {len(having)} times", hint, "unknown-flag")
+    return having
+
+
+def _read(p: Param, text: str, old: Any, draw: Callable[[], int]) -> Any:
+    if p.kind.is_seed and text == "random":
+        return Seed(draw())
+    if p.kind.is_seed and text.startswith("+") and text[1:].isdigit():
+        return Seed(int(old or 0) + int(text[1:]))
+    if p.kind.is_switch:
+        return text != "off"
+    try:
+        value = p.kind.parse(p.arg.spell(text) if p.arg.spell else text)
+    except ValueError as error:
+        wanted = str(error) if p.arg.spell else f"{p.flag} is {error}, not {text}"
+        raise _wrong(text, wanted, "", "bad-value") from None
+    if wrong := p.check(value):
+        raise _wrong(text, wrong, "", "out-of-range")
+    return value
+
+
+def _wrong(word: str, message: str, hint: str, code: str) -> LineError:
+    return LineError(word, [Fault(0, len(word), message, hint, code)])
