@@ -18,11 +18,12 @@ from invoke_shell.pipeline.registry import Registry
 from invoke_shell.pipeline.sweep import alternatives, has_alternatives, is_sweep, read_sweep
 from invoke_shell.pipeline.text import Line, Parsed, Token, parse, quote
 from invoke_shell.pipeline.text import Stage as Words
-from invoke_shell.pipeline.types import HANDLE, Handle, Sweep
+from invoke_shell.pipeline.types import HANDLE, Handle, Pattern, Sweep
 
 __all__ = ["Bound", "Pending", "Reading", "bind", "read", "understand"]
 
 NUMBER = re.compile(r"-\.?\d")
+GLOB = re.compile(r"[*?\[]")
 NAME = re.compile(r"@([A-Za-z_][\w-]*)")
 RESERVED = ("kept",)  # @kept is what was kept
 
@@ -531,6 +532,8 @@ class _Binder:
             if not t.quote and is_sweep(p.kind, text):
                 value: Any = read_sweep(p.kind, self.spelled(p, text))
                 checked = value.values
+            elif not t.quote and p.kind.picture and not text.startswith("@") and GLOB.search(text):
+                return Value(Pattern(text), Source.LINE, span)
             else:
                 value = p.kind.parse(self.spelled(p, text))
                 checked = (value,)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from invoke_shell.pipeline.node import Param
 from invoke_shell.pipeline.text import quote, quote_word
-from invoke_shell.pipeline.types import Handle, Sweep
+from invoke_shell.pipeline.types import Handle, Pattern, Sweep
 
 if TYPE_CHECKING:
     from invoke_shell.pipeline.registry import Registry
@@ -127,7 +127,7 @@ def value_text(p: Param, value: Any) -> str:
     """A value as one word."""
     if isinstance(value, Sweep):
         return value.text
-    if isinstance(value, Handle):
+    if isinstance(value, Handle | Pattern):
         return str(value)
     if p.kind.is_text:
         return quote(value)

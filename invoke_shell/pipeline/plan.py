@@ -20,7 +20,7 @@ from invoke_shell.pipeline.chain import Chain, Source, Stage, Value
 from invoke_shell.pipeline.node import Node, Param
 from invoke_shell.pipeline.registry import Registry
 from invoke_shell.pipeline.sweep import LIMIT
-from invoke_shell.pipeline.types import RANDOM, Handle, ModelName, PixelHash, Ratio, Seed, Size, Sweep
+from invoke_shell.pipeline.types import RANDOM, Handle, ModelName, Pattern, PixelHash, Ratio, Seed, Size, Sweep
 from invoke_shell.records import Image, ModelRecord, Resource, StepRecord
 
 __all__ = ["Call", "Facts", "Given", "InputRef", "Need", "Needs", "Plan", "needs", "plan"]
@@ -71,7 +71,10 @@ class Given:
 
 @dataclass(frozen=True, kw_only=True)
 class Need:
-    """Something to look up. what: handle, picture, model or last; kind: of model; span: of the word, if typed."""
+    """Something to look up, and the span of its word when it was typed.
+
+    what: handle, picture (a path), pattern, hash, model (of a kind) or last.
+    """
 
     what: str
     text: str
@@ -152,8 +155,9 @@ def _needs_of(p: Param, value: Value) -> Iterator[Need]:
     for item in items if isinstance(items, tuple) else (items,):
         if isinstance(item, Handle):
             yield Need(what="handle", text=item.text, span=value.span)
-        elif p.kind.picture and isinstance(item, Path | PixelHash):
-            yield Need(what="picture", text=str(item), span=value.span)
+        elif p.kind.picture and isinstance(item, Path | PixelHash | Pattern):
+            what = {Pattern: "pattern", PixelHash: "hash"}.get(type(item), "picture")
+            yield Need(what=what, text=str(item), span=value.span)
         elif p.kind.model and isinstance(item, str):
             yield Need(what="model", text=str(item), kind=p.kind.model, span=value.span)
 
@@ -194,8 +198,11 @@ def _results(planner: _Planner, keep_all: bool) -> Iterator[int]:
 
 
 def _setting(node: Node[Any, Any], p: Param, settings: Mapping[str, Value]) -> Value | None:
-    """`set img2img.steps 30` beats `set steps 30`; within each, the session beats the config."""
-    return settings.get(f"{node.name}.{p.name}") or settings.get(p.name)
+    """The session beats the config; within each, `set img2img.steps 30` beats `set steps 30`."""
+    special, general = settings.get(f"{node.name}.{p.name}"), settings.get(p.name)
+    if special is None or general is None:
+        return special or general
+    return general if general.source > special.source else special
 
 
 class _Planner:

@@ -32,6 +32,12 @@ class Scheduler:
     order: int = 1
     noisy: bool = False
 
+    def calls(self, steps: int) -> int:
+        """Model calls of a picture of so many steps: the last step of a second-order scheduler is a first-order one."""
+        if self.kind == "PNDMScheduler":
+            return steps + (steps > 1)
+        return steps * self.order - (self.order - 1)
+
 
 _SDE = {"algorithm_type": "sde-dpmsolver++"}
 

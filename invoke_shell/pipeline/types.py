@@ -22,6 +22,7 @@ __all__ = [
     "Count",
     "Handle",
     "ModelName",
+    "Pattern",
     "PixelHash",
     "Ratio",
     "Seed",
@@ -188,6 +189,10 @@ class PixelHash(str):
 
 class ModelName(str):
     """A model as typed: a name, `name@9f21c0`, a path, a key, or a hash prefix."""
+
+
+class Pattern(str):
+    """A bare word with `*`, `?` or `[` in it: the files that match, sorted naturally."""
 
 
 @dataclass(frozen=True, slots=True)

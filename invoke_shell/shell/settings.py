@@ -1,0 +1,178 @@
+"""Settings: typed like flags, each with its source. The session's beat config.yaml's; both beat a model's advice.
+
+config.yaml is parsed once and its texts cached by its time and size, so that yaml is not imported at every start.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from invoke_shell.errors import SettingError, nearest
+from invoke_shell.pipeline.chain import Source, Value
+from invoke_shell.pipeline.derive import settable
+from invoke_shell.pipeline.node import Arg, Param, node
+from invoke_shell.pipeline.registry import Registry
+
+__all__ = ["SHELL", "Settings", "read_config"]
+
+
+@node(builtin=True, name="shell")
+def _shell_settings(
+    *,
+    outdir: Annotated[Path | None, Arg(help="Folder for pictures; none is the platform's, by day.")] = None,
+    filename: Annotated[str, Arg(help="Name of a picture's file.")] = "{n:06}-{prompt:24}-{seed}",
+    show: Annotated[str, Arg(help="Draw results: auto, off, or a width in columns.")] = "auto",
+    pictures: Annotated[
+        Literal["auto", "kitty", "iterm2", "sixel", "half", "path"], Arg(help="How pictures are drawn.")
+    ] = "auto",
+    keep: Annotated[Literal["results", "all"], Arg(help="Which pictures of a line get a file.")] = "results",
+    plain: Annotated[bool, Arg(help="No colours, no redrawing, no pictures.")] = False,
+    preview: Annotated[bool, Arg(help="Show the picture while it is drawn.")] = True,
+    device: Annotated[str, Arg(help="cpu, cuda, cuda:1, mps or auto.")] = "auto",
+    deterministic: Annotated[bool, Arg(help="Only arithmetic that repeats bit for bit (CUDA).")] = False,
+    memory: Annotated[float | None, Arg(help="What models may take.", unit="GB", ge=0.1, le=1024)] = None,
+    cache: Annotated[bool, Arg(help="Keep results of steps, so that a changed line runs only what changed.")] = True,
+    a1111: Annotated[bool, Arg(help="Also write the `parameters` line other programs read.")] = True,
+    privacy: Annotated[bool, Arg(help="Leave names, dates and the device out of pictures.")] = False,
+    max_pictures: Annotated[int, Arg(help="Ask before a line makes more than this.", ge=1, le=4096)] = 64,
+    keys: Annotated[Literal["emacs", "vi"], Arg(help="Keys of the edit line.")] = "emacs",
+) -> None:
+    """What the shell itself can be told."""
+
+
+SHELL: Mapping[str, Param] = _shell_settings.params
+CACHED = "config.json"
+
+
+class Settings:
+    """Values by name, in two layers: config and session. Names are flags with underscores, `img2img.steps` too."""
+
+    def __init__(self, registry: Registry, config: Mapping[str, Value] | None = None) -> None:
+        self.params: dict[str, Param] = {**settable(registry), **SHELL}
+        self.config: dict[str, Value] = dict(config or {})
+        self.session: dict[str, Value] = {}
+
+    def values(self) -> dict[str, Value]:
+        """Both layers, the session's on top: what bind and plan get."""
+        return {**self.config, **self.session}
+
+    def __getitem__(self, name: str) -> Any:
+        """The value in force of a shell setting."""
+        found = self.session.get(name) or self.config.get(name)
+        return found.value if found is not None else SHELL[name].default
+
+    def param(self, name: str) -> Param:
+        """The parameter a setting is of. Raises SettingError with the nearest name."""
+        name = canonical(name)
+        if name not in self.params:
+            near = nearest(name, self.params)
+            raise SettingError(f"there is no setting {name}", hint=f"did you mean {near}?" if near else "")
+        return self.params[name]
+
+    def set(self, name: str, text: str) -> Value:
+        """Give the session a value. Raises SettingError."""
+        value = Value(read_value(self.param(name), text), Source.SESSION)
+        self.session[canonical(name)] = value
+        return value
+
+    def unset(self, name: str) -> None:
+        """Forget the session's value."""
+        self.param(name)
+        self.session.pop(canonical(name), None)
+
+    def rows(self) -> Iterator[tuple[str, str, str]]:
+        """(name, text, source) of every setting that is given, and of all of the shell's."""
+        given = self.values()
+        for name in sorted(given.keys() | SHELL.keys()):
+            p = self.params[name]
+            value = given.get(name) or Value(p.default, Source.DEFAULT)
+            yield name, p.kind.format(value.value), value.source.name.lower()
+
+
+def canonical(name: str) -> str:
+    """`--start-step` and `start-step` are `start_step`."""
+    return name.lstrip("-").replace("-", "_")
+
+
+def read_value(p: Param, text: str) -> Any:
+    """A setting's value from its text. Raises SettingError."""
+    try:
+        value = p.kind.parse(p.arg.spell(text) if p.arg.spell else text)
+    except ValueError as error:
+        wanted = f"{error}" if p.arg.spell else f"{p.name} is {error}, not {text}"
+        raise SettingError(wanted) from None
+    if wrong := p.check(value):
+        raise SettingError(wrong.removeprefix("--"))
+    return value
+
+
+def read_config(path: Path, cache: Path, settings: Settings) -> list[str]:
+    """Fill the config layer from config.yaml; returns what was wrong, `file:line:col: sentence` each."""
+    try:
+        stat = path.stat()
+    except OSError:
+        return []
+    stamp = [stat.st_mtime_ns, stat.st_size]
+    texts = _cached(cache / CACHED, stamp)
+    faults: list[str] = []
+    if texts is None:
+        texts, faults = _parsed(path)
+        if not faults:
+            _keep(cache / CACHED, {"stamp": stamp, "texts": texts})
+    for name, (text, where) in texts.items():
+        try:
+            settings.config[canonical(name)] = Value(read_value(settings.param(name), text), Source.CONFIG)
+        except SettingError as error:
+            faults.append(f"{path.name}:{where}: {error.message}")
+    return faults
+
+
+def _cached(path: Path, stamp: list[int]) -> dict[str, tuple[str, str]] | None:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        return {n: (t, w) for n, (t, w) in found["texts"].items()} if found["stamp"] == stamp else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None  # a cache: what cannot be read is made again
+
+
+def _keep(path: Path, content: dict[str, Any]) -> None:
+    temporary = path.with_suffix(f".{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_text(json.dumps(content), encoding="utf-8")
+        temporary.replace(path)
+    except OSError:
+        return  # read-only: the next start parses again
+
+
+def _parsed(path: Path) -> tuple[dict[str, tuple[str, str]], list[str]]:
+    import yaml
+
+    try:
+        root = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+    except (OSError, yaml.YAMLError) as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
+        return {}, [f"{path.name}{where}: {getattr(error, 'problem', None) or error}"]
+    texts: dict[str, tuple[str, str]] = {}
+    faults: list[str] = []
+    if root is not None and not isinstance(root, yaml.MappingNode):
+        return {}, [f"{path.name}:1:1: settings are written as `name: value`"]
+    for key, value in root.value if root is not None else ():
+        where = f"{value.start_mark.line + 1}:{value.start_mark.column + 1}"
+        if isinstance(value, yaml.ScalarNode):
+            texts[str(key.value)] = (_text_of(value), where)
+        else:
+            faults.append(f"{path.name}:{where}: {key.value} takes one value")
+    return texts, faults
+
+
+def _text_of(value: Any) -> str:
+    """YAML's own words for a switch and for nothing become ours."""
+    if value.tag.endswith(":bool"):
+        return "on" if value.value.lower() in ("true", "yes", "on") else "off"
+    return "none" if value.tag.endswith(":null") else str(value.value)
