@@ -139,7 +139,6 @@ def _blocked(chain: Chain, faults: list[tuple[Need, InvokeShellError]]) -> Block
     return BlockedError(first.message, hint=hint, code=first.code, source=chain.source, faults=marks)
 
 
-
 def flows_of(step: StepRecord, registry: Registry) -> Mapping[str, Any]:
     """The values that follow from a recorded step: those its node gives, else its makers'.
 
