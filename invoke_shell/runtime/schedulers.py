@@ -1,0 +1,78 @@
+"""Builds the schedulers that pipeline/schedulers.py names, and says which timesteps a picture runs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from invoke_shell.errors import RunError
+from invoke_shell.pipeline.schedulers import SCHEDULERS
+from invoke_shell.runtime._diffusers import SchedulerLike, make_scheduler
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+__all__ = ["build", "described", "sigma_at", "timesteps_from"]
+
+# diffusers' own default for some classes is True, which would silently clip the picture of a model trained without.
+NEUTRAL = {"clip_sample": False}
+
+
+def build(name: str, model_config: Mapping[str, Any], steps: int, device: torch.device) -> SchedulerLike:
+    """The scheduler `name` on the noise schedule of a model's scheduler_config.json, set to `steps`.
+
+    Raises RunError where the scheduler cannot make so many steps (lcm: 50).
+    """
+    row = SCHEDULERS[name]
+    scheduler = make_scheduler(row.kind, {**NEUTRAL, **model_config, **row.config})
+    try:
+        scheduler.set_timesteps(steps, device=device)
+    except (ValueError, IndexError) as error:
+        most = f": at most {scheduler.config['original_inference_steps']}" if name == "lcm" else ""
+        raise RunError(f"--steps {steps} is too many for {name}{most}", code="out-of-range") from error
+    return scheduler
+
+
+def timesteps_from(scheduler: SchedulerLike, name: str, start: int) -> Tensor:
+    """The timesteps from step `start` on, shape (model calls,); also tells the scheduler where it begins."""
+    if name == "pndm":
+        return _pndm_from(scheduler.timesteps, start)
+    index = start * SCHEDULERS[name].order
+    if hasattr(scheduler, "set_begin_index"):
+        scheduler.set_begin_index(index)
+    return scheduler.timesteps[index:]
+
+
+def sigma_at(scheduler: SchedulerLike, name: str, timesteps: Tensor) -> float:
+    """The noise level a picture begins at: standard deviation of noise over picture, unitless."""
+    sigmas = getattr(scheduler, "sigmas", None)
+    if sigmas is not None:
+        return float(sigmas[len(scheduler.timesteps) - len(timesteps)])
+    kept = float(scheduler.alphas_cumprod[int(timesteps[0])])  # type: ignore[attr-defined]
+    return float(((1 - kept) / kept) ** 0.5)
+
+
+def described(scheduler: SchedulerLike) -> dict[str, Any]:
+    """Class and every value of its configuration, plain JSON, for the record."""
+    values = {name: _plain(value) for name, value in scheduler.config.items() if not name.startswith("_")}
+    return {"class": type(scheduler).__name__, **values}
+
+
+def _pndm_from(timesteps: Tensor, start: int) -> Tensor:
+    """PNDM runs its second timestep twice, to begin with two guesses; beginning later, the same of what is left.
+
+    diffusers' img2img cuts its list where txt2img's repetition stands and so begins one step too early.
+    """
+    import torch
+
+    plain = torch.cat([timesteps[:1], timesteps[2:]])[start:]
+    return torch.cat([plain[:2], plain[1:]])
+
+
+def _plain(value: Any) -> Any:
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    # JSON has no infinity; the DPM solvers' lambda_min_clipped is minus infinity.
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
