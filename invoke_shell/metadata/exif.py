@@ -1,0 +1,45 @@
+"""The texts of a JPEG, WebP or AVIF: EXIF, XMP and comments. No pixel is decoded."""
+
+from __future__ import annotations
+
+from io import BytesIO
+from typing import Any
+
+__all__ = ["texts_of"]
+
+FORMATS = ("JPEG", "WEBP", "AVIF", "GIF")
+EXIF_IFD = 0x8769
+TAGS = {0x010E: "ImageDescription", 0x010F: "Make", 0x0110: "Model", 0x0131: "Software", 0x9286: "UserComment"}
+
+
+def texts_of(data: bytes) -> tuple[int, int, dict[str, str]]:
+    """Width, height and texts by name: EXIF's names, `xmp`, `comment`.
+
+    Raises whatever Pillow does for a file that is none of FORMATS or damaged.
+    """
+    from PIL import Image as Pillow
+
+    with Pillow.open(BytesIO(data), formats=FORMATS) as picture:
+        exif = picture.getexif()
+        found: dict[int, Any] = {**exif, **exif.get_ifd(EXIF_IFD)}
+        texts = {name: _text(found[tag]) for tag, name in TAGS.items() if found.get(tag)}
+        rest = {name: _text(picture.info[name]) for name in ("xmp", "comment") if picture.info.get(name)}
+        return picture.width, picture.height, {**texts, **rest}
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, bytes):
+        return str(value)
+    if value.startswith(b"UNICODE\0"):
+        return _utf16(value[8:])
+    body = value[8:] if value[:8] in (b"ASCII\0\0\0", b"\0" * 8) else value
+    return body.decode("utf-8", "replace").rstrip("\0")
+
+
+def _utf16(body: bytes) -> str:
+    """Text without a byte-order mark: AUTOMATIC1111 writes it big-endian, SwarmUI little-endian.
+
+    Latin letters have their zero byte first when big-endian.
+    """
+    big = body[0::2].count(0) >= body[1::2].count(0)
+    return body.decode("utf-16-be" if big else "utf-16-le", "replace")

@@ -1,0 +1,143 @@
+"""What a picture file says about itself: our own metadata whole, other programs' as named texts. Decodes no pixel."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+from invoke_shell.errors import BlockedError, MetadataError
+from invoke_shell.metadata.detect import tool_of
+from invoke_shell.metadata.exif import texts_of
+from invoke_shell.metadata.files import opened, shown
+from invoke_shell.metadata.history import from_metadata, loads
+from invoke_shell.metadata.png import SIGNATURE, Png, TextChunk
+from invoke_shell.metadata.record import KEYWORD, SPEC
+from invoke_shell.metadata.stealth import has_stealth
+from invoke_shell.metadata.visible import visible, visible_lines
+from invoke_shell.records import Json, StepRecord
+
+__all__ = ["PictureInfo", "read_picture"]
+
+MAX_OTHER = 32 << 20  # bytes of a file that is no PNG
+SHOWN = 1 << 17  # characters of a foreign text; a large ComfyUI workflow has half of it
+SHOWN_IN_ALL = 1 << 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class PictureInfo:
+    """One file's account of itself.
+
+    tool: the program that made it, "" when nothing tells. data: our `sd-metadata` as it was read, unknown keys and all.
+    texts: what other programs wrote, by name, safe to show, the first SHOWN characters of each. problem: why our own
+    metadata cannot be used. warnings: sentences.
+    """
+
+    tool: str
+    width: int
+    height: int
+    data: Mapping[str, Json] | None = None
+    texts: Mapping[str, str] = field(default_factory=dict)
+    problem: MetadataError | None = None
+    warnings: tuple[str, ...] = ()
+
+    def step(self) -> StepRecord:
+        """The step that made the picture, with its history.
+
+        Raises MetadataError: the problem; what is not of the form; `no-metadata` when it is no picture of ours.
+        """
+        if self.problem is not None:
+            raise self.problem
+        if self.data is None:
+            who = f"it is of {self.tool}" if self.tool else "nothing in it tells how it was made"
+            raise MetadataError(f"there is no {KEYWORD} of invoke_shell in it: {who}", code="no-metadata")
+        return from_metadata(self.data)
+
+    @property
+    def pixel_hash(self) -> str:
+        """The recorded hash of its pixels; "" when there is none."""
+        result = (self.data or {}).get("result")
+        value = result.get("pixel_hash") if isinstance(result, dict) else None
+        return value if isinstance(value, str) else ""
+
+
+def read_picture(path: Path) -> PictureInfo:
+    """Read a file's metadata, and only that.
+
+    Raises BlockedError when the file is not there or is no picture, MetadataError when it is a damaged PNG.
+    """
+    with opened(path) as file:
+        if file.read(8) == SIGNATURE:
+            return _read_png(file, path)
+        return _read_other(file, path)
+
+
+def _read_png(file: BinaryIO, path: Path) -> PictureInfo:
+    try:
+        png = Png(file)
+    except MetadataError as error:
+        raise MetadataError(f"{shown(path)}: {error.message}") from None
+    own = [chunk for chunk in png.texts if chunk.keyword == KEYWORD]
+    data, problem = _own(png, own)
+    if data is not None:
+        return PictureInfo(
+            tool="invoke_shell", width=png.width, height=png.height, data=data, warnings=tuple(png.warnings)
+        )
+    return _foreign(file, png, problem)
+
+
+def _own(png: Png, found: list[TextChunk]) -> tuple[dict[str, Json] | None, MetadataError | None]:
+    """Our metadata, or why what says it is ours cannot be used; neither for other programs' and none."""
+    if not found:
+        return None, None
+    if len(found) > 1:
+        sizes = " and ".join(f"{chunk.length:,}" for chunk in found[:4])
+        return None, MetadataError(f"it has {len(found)} {KEYWORD} chunks, of {sizes} bytes; none is believed")
+    text = ""
+    try:
+        text = png.text(found[0])
+        return loads(text), None
+    except MetadataError as error:
+        # InvokeAI 2's has no spec; a damaged one is nobody's until it can be read.
+        return None, error if not text or SPEC in text else None
+
+
+def _foreign(file: BinaryIO, png: Png, problem: MetadataError | None) -> PictureInfo:
+    warnings = list(png.warnings)
+    texts = _texts(png, warnings)
+    tool = "invoke_shell" if problem and not texts else tool_of(texts)
+    if not tool and has_stealth(file, png):
+        tool = "a1111"
+        warnings.append("its metadata is hidden in the alpha channel (stealth pnginfo) and is not read")
+    return PictureInfo(
+        tool=tool, width=png.width, height=png.height, texts=texts, problem=problem, warnings=tuple(warnings)
+    )
+
+
+def _texts(png: Png, warnings: list[str]) -> dict[str, str]:
+    """All texts, safe to show; the first of each name, and what cannot be read as a warning."""
+    texts: dict[str, str] = {}
+    room = SHOWN_IN_ALL
+    for chunk in png.texts:
+        try:
+            shortened = png.text(chunk)[: min(SHOWN, room)]
+        except MetadataError as error:
+            warnings.append(error.message)
+            continue
+        room -= len(shortened)
+        texts.setdefault(visible(chunk.keyword), visible_lines(shortened))
+    return texts
+
+
+def _read_other(file: BinaryIO, path: Path) -> PictureInfo:
+    size = file.seek(0, 2)
+    if size > MAX_OTHER:
+        raise BlockedError(f"{shown(path)} is no PNG and has {size:,} bytes: it is not read", code="not-a-picture")
+    file.seek(0)
+    try:
+        width, height, texts = texts_of(file.read(size))
+    except Exception as error:  # Pillow's plugins raise a dozen kinds for damaged files
+        raise BlockedError(f"{shown(path)} cannot be read as a picture", code="not-a-picture") from error
+    texts = {name: visible_lines(text[:SHOWN]) for name, text in texts.items()}
+    return PictureInfo(tool=tool_of(texts), width=width, height=height, texts=texts)

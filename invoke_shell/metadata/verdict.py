@@ -1,0 +1,75 @@
+"""How a replay compares with the picture it replays. Pure functions on pixels and recorded values."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from invoke_shell.metadata.visible import visible
+from invoke_shell.records import Image, Json
+
+__all__ = ["CLOSE", "Verdict", "differences", "is_edited", "verdict"]
+
+CLOSE = 40.0  # dB: about three of 255 off on average, which no eye sees side by side
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """max_difference: of one 8-bit sample; psnr: in dB over all samples. Both None where there is nothing to compare.
+
+    psnr is None for an exact picture too: infinity is no JSON.
+    """
+
+    outcome: Literal["exact", "close", "different"]
+    max_difference: int | None = None
+    psnr: float | None = None
+
+
+def verdict(recorded_hash: str, new: Image, old: Image | None = None) -> Verdict:
+    """The verdict on a replay's picture.
+
+    exact: its pixels have the recorded hash. close: at least CLOSE dB from `old`, the file's own pixels. different:
+    below that, of another size or mode, or nothing to compare with (`old` None, or not the recorded picture).
+    """
+    if new.hash == recorded_hash:
+        return Verdict(outcome="exact", max_difference=0)
+    if old is None or (old.mode, old.size) != (new.mode, new.size):
+        return Verdict(outcome="different")
+    worst, psnr = _compared(new, old)
+    return Verdict(outcome="close" if psnr is None or psnr >= CLOSE else "different", max_difference=worst, psnr=psnr)
+
+
+def _compared(new: Image, old: Image) -> tuple[int, float | None]:
+    """Largest difference of a sample, and PSNR in dB (None when there is no difference)."""
+    from PIL import ImageChops
+
+    histogram = ImageChops.difference(new.pil(), old.pil()).histogram()
+    counts = [sum(histogram[value::256]) for value in range(256)]
+    squares = sum(count * value * value for value, count in enumerate(counts))
+    worst = max(value for value, count in enumerate(counts) if count)
+    return worst, 10 * math.log10(255**2 * sum(counts) / squares) if squares else None
+
+
+def is_edited(recorded_hash: str, own: Image) -> bool:
+    """True when the pixels of a file are not those its metadata was written for."""
+    return own.hash != recorded_hash
+
+
+def differences(recorded: Mapping[str, Json], current: Mapping[str, Json]) -> list[str]:
+    """A sentence for each value of the environment that is not as it was: possible reasons for a difference.
+
+    What was not recorded is no reason; what is no longer there is.
+    """
+    return [
+        f"{visible(name)} was {_value(then)}, now it is {_value(current.get(name))}"
+        for name, then in recorded.items()
+        if current.get(name) != then
+    ]
+
+
+def _value(value: Json) -> str:
+    words = {True: "on", False: "off", None: "not there"}
+    text = words[value] if value is None or isinstance(value, bool) else visible(str(value))
+    return text if len(text) <= 80 else f"{text[:77]}..."
