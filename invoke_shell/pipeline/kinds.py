@@ -116,11 +116,9 @@ class SeedKind(IntKind):
 
     is_seed = True
 
-    def parse(self, text: str) -> Any:
+    def read(self, text: str) -> Any:
         if text == RANDOM:
             return RANDOM
-        if text.startswith("@"):
-            return Handle.parse(text)
         if not INT.fullmatch(text) or text.startswith("+"):
             raise ValueError(self.label)
         return Seed(int(text))
@@ -177,17 +175,27 @@ class BoolKind(Kind):
 
 
 class TextKind(Kind):
+    """A text. `none` is a word one may want to draw: only a bare one is None, and a kind does not know of quotes."""
+
     is_text = True
 
     def parse(self, text: str) -> Any:
-        return text  # "none" is a word one may want to draw
+        return text
 
 
+@dataclass(frozen=True, kw_only=True)
 class ChoiceKind(Kind):
-    def read(self, text: str) -> str:
+    """One of a few words. values: what each stands for, when that is not the word itself."""
+
+    values: tuple[Any, ...] = ()
+
+    def read(self, text: str) -> Any:
         if text not in self.choices:
             raise ValueError(self.label)
-        return text
+        return self.values[self.choices.index(text)] if self.values else text
+
+    def write(self, value: Any) -> str:
+        return self.choices[self.values.index(value)] if value in self.values else str(value)
 
     def schema(self) -> dict[str, Any]:
         return {"enum": list(self.choices)}
@@ -209,9 +217,20 @@ class PathKind(Kind):
         return _path_text(value) if isinstance(value, Path) else str(value)
 
 
+@dataclass(frozen=True, kw_only=True)
 class SizeKind(Kind):
+    """A Size; ratios: `3:4` is one too, at the model's own area."""
+
+    ratios: bool = False
+
     def read(self, text: str) -> Size | Ratio:
-        return Size.parse(text)
+        try:
+            size = Size.parse(text)
+        except ValueError:
+            raise ValueError(self.label) from None
+        if isinstance(size, Ratio) and not self.ratios:
+            raise ValueError(self.label)
+        return size
 
     def schema(self) -> dict[str, Any]:
         return {"type": "string", "pattern": "^[0-9]+x[0-9]+$"}
@@ -245,7 +264,9 @@ class ImageKind(Kind):
 
 
 class ModelKind(Kind):
-    def read(self, text: str) -> ModelName:
+    def read(self, text: str) -> ModelName | Handle:
+        if text.startswith("@"):
+            return Handle.parse(text)
         if not text:
             raise ValueError(self.label)
         return ModelName(text)
@@ -262,9 +283,11 @@ class WeightedKind(Kind):
 
     def read(self, text: str) -> Weighted[Any]:
         name, colon, weight = text.rpartition(":")
-        if colon and FLOAT.fullmatch(weight) and name:
-            return Weighted(self.inner.read(name), float(weight))
-        return Weighted(self.inner.read(text))
+        if not colon or not name or not FLOAT.fullmatch(weight) or HASH.fullmatch(text):
+            return Weighted(self.inner.read(text))
+        if not math.isfinite(float(weight)):
+            raise ValueError(self.label)
+        return Weighted(self.inner.read(name), float(weight))
 
     def write(self, value: Any) -> str:
         return f"{self.inner.write(value.value)}:{number(value.weight)}"
@@ -273,41 +296,44 @@ class WeightedKind(Kind):
 def kind_of(annotation: Any, model: str = "", choices: tuple[str, ...] = ()) -> Kind | None:
     """The kind of an annotation of the closed set (Annotated already taken off), or None when it is outside."""
     inner, optional = _without_none(annotation)
-    if choices and inner is str:
-        return replace(_choice(choices), optional=optional)
+    if choices:
+        return replace(_choice(choices), optional=optional) if inner is str else None
     if get_origin(inner) is list:
-        item = kind_of(get_args(inner)[0], model)
-        return None if item is None else replace(item, many=True, sweeps=False)
+        item = _single(get_args(inner)[0], model)
+        return None if item is None or optional or item.is_switch else replace(item, many=True, sweeps=False)
     kind = _single(inner, model)
-    return None if kind is None else replace(kind, optional=optional)
+    if kind is None or (optional and (kind.is_switch or "none" in kind.choices)):
+        return None  # there would be no way to write it
+    return replace(kind, optional=optional)
 
 
 def _without_none(annotation: Any) -> tuple[Any, bool]:
-    if get_origin(annotation) in (Union, types.UnionType):
-        rest = [a for a in get_args(annotation) if a not in (type(None), Ratio)]
-        optional = type(None) in get_args(annotation)
-        return (rest[0] if len(rest) == 1 else annotation), optional
-    return annotation, False
+    """`X | None` as X and True. `Size | Ratio` is left as it is: a type of its own."""
+    if get_origin(annotation) not in (Union, types.UnionType):
+        return annotation, False
+    rest = tuple(a for a in get_args(annotation) if a is not type(None))
+    return Union[rest], len(rest) < len(get_args(annotation))  # noqa: UP007  # the types are known at run time only
 
 
 def _single(t: Any, model: str) -> Kind | None:
     if get_origin(t) is Literal:
-        return _choice(get_args(t))
+        values = get_args(t)
+        known = all(type(v) in (str, int) for v in values)
+        return _choice([str(v) for v in values], values) if known else None
     if get_origin(t) is Weighted:
-        inner = kind_of(get_args(t)[0], model)
+        inner = _single(get_args(t)[0], model)
         return inner and WeightedKind(
             label=f"{inner.label} with a strength, as name:0.8", inner=inner, model=inner.model
         )
     if isinstance(t, type) and issubclass(t, enum.Enum):
-        return _choice([e.value for e in t])
+        return _choice([str(e.value) for e in t], tuple(t))
     if t is ModelRecord:
         return ModelKind(label="the name of a model", model=model or "checkpoint", sweeps=True)
     return _TABLE.get(t)
 
 
-def _choice(values: Sequence[Any]) -> Kind:
-    words = tuple(str(v) for v in values)
-    return ChoiceKind(label="one of " + ", ".join(words), choices=words, sweeps=True)
+def _choice(words: Sequence[str], values: tuple[Any, ...] = ()) -> Kind:
+    return ChoiceKind(label="one of " + ", ".join(words), choices=tuple(words), values=values, sweeps=True)
 
 
 _TABLE: dict[Any, Kind] = {
@@ -318,7 +344,8 @@ _TABLE: dict[Any, Kind] = {
     Path: PathKind(label="a path"),
     Seed: SeedKind(label="a whole number from 0 to 18446744073709551615, or random", sweeps=True),
     Count: IntKind(label="a whole number"),
-    Size: SizeKind(label="a size such as 512x768 or 3:4", sweeps=True),
+    Size: SizeKind(label="a size such as 512x768", sweeps=True),
+    Size | Ratio: SizeKind(label="a size such as 512x768 or 3:4", sweeps=True, ratios=True),
     Box: BoxKind(label="a box such as 0:0:64:64 (x:y:width:height)", sweeps=True),
     Color: ColorKind(label="a colour such as #ff8800 or red", sweeps=True),
     Image: ImageKind(label="a picture: a path, a handle such as @12, or blake3:...", picture=True),

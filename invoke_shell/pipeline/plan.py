@@ -122,6 +122,7 @@ class Plan:
     stages: tuple[str, ...]
     results: tuple[int, ...]
     notes: tuple[str, ...] = ()
+    handles: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # as typed -> `@12`; "|" for the last line
 
     def stage_calls(self, stage: int) -> list[Call]:
         """The calls of one stage, in order."""
@@ -181,6 +182,10 @@ def plan(
         stages=stages,
         results=tuple(_results(planner, keep_all)),
         notes=tuple(dict.fromkeys(planner.notes)),
+        handles={
+            **{text: tuple(g.handle for g in given) for text, given in facts.handles.items()},
+            **({"|": tuple(g.handle for g in facts.last)} if chain.continues else {}),
+        },
     )
 
 
@@ -460,3 +465,31 @@ def _common(flows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 def _area(p: Param, advice: Mapping[str, Any]) -> int:
     size = p.kind.from_plain(advice[p.name]) if p.name in advice else p.default
     return size.width * size.height if isinstance(size, Size) else 512 * 512
+
+
+def to_plain(made: Plan, registry: Registry) -> dict[str, Any]:
+    """A plan as JSON, to be kept before its first step so that a later process can go on with it."""
+    return {
+        "source": made.source,
+        "stages": list(made.stages),
+        "results": list(made.results),
+        "handles": {text: list(found) for text, found in made.handles.items()},
+        "calls": [_plain_call(c, registry) for c in made.calls],
+    }
+
+
+def _plain_call(call: Call, registry: Registry) -> dict[str, Any]:
+    if call.given is not None:
+        return {"given": call.given.handle or call.given.ref.hash, "stage": call.stage}
+    params = registry[call.node].params
+    return {
+        "node": call.node,
+        "stage": call.stage,
+        "params": {n: _plain_value(params[n], v) for n, v in call.params.items()},
+        "inputs": {n: [i if isinstance(i, int) else i.hash for i in items] for n, items in call.inputs.items()},
+        "name": call.name,
+    }
+
+
+def _plain_value(p: Param, value: Any) -> Any:
+    return [p.kind.plain(v) for v in value] if isinstance(value, tuple | list) else p.kind.plain(value)

@@ -151,12 +151,14 @@ class _Lexer:
         self.notes: list[Note] = []
         self.begins = True
         self.protected = -1
+        self.braces: dict[int, int] = {}
+        self.braced = 0
 
     def run(self) -> None:
         text, n = self.text, len(self.text)
         while self.at < n:
             c = text[self.at]
-            if c == "|" or c == ";":
+            if (c == "|" or c == ";") and self.at >= self.protected:
                 self.mark("pipe" if c == "|" else "semi", 1)
                 self.begins = c == ";"
             elif c == "\n":
@@ -258,7 +260,7 @@ class _Lexer:
                 continue
             c = text[self.at]
             if c == "{":
-                self.protected = max(self.protected, _closing_brace(text, self.at))
+                self.protected = max(self.protected, self.closing_brace(self.at))
             elif c not in "|;" or self.at >= self.protected:
                 break
             self.at += 1
@@ -271,6 +273,14 @@ class _Lexer:
         else:
             self.tokens.append(Token("word", start, self.at, value))
 
+    def closing_brace(self, at: int) -> int:
+        """Where the brace at `at` closes when a bar stands inside on the same line, else -1. One walk for a line."""
+        if at >= self.braced:
+            end = self.text.find("\n", at)
+            self.braced = end if end >= 0 else len(self.text)
+            self.braces = _closing_braces(self.text, at, self.braced)
+        return self.braces.get(at, -1)
+
     def dash_note(self, start: int) -> bool:
         if not DASH.match(self.text, start):
             return False
@@ -282,18 +292,21 @@ def _closing(mark: str) -> str:
     return "”" if mark in "“”" else mark
 
 
-def _closing_brace(text: str, at: int) -> int:
-    """Where the brace at `at` closes when a bar stands inside on the same line, else -1."""
-    depth, bar = 0, False
-    for i in range(at, len(text)):
-        c = text[i]
-        if c == "\n":
-            return -1
-        bar = bar or c == "|"
-        depth += (c == "{") - (c == "}")
-        if depth == 0:
-            return i if bar else -1
-    return -1
+def _closing_braces(text: str, start: int, end: int) -> dict[int, int]:
+    """Opening -> closing brace, of those with a bar inside; a bar counts for every brace around it."""
+    found: dict[int, int] = {}
+    opened: list[int] = []
+    bar = -1
+    for m in re.compile(r"[{|}]|\\[\\{}]").finditer(text, start, end):
+        if m[0] == "{":
+            opened.append(m.start())
+        elif m[0] == "|":
+            bar = m.start()
+        elif m[0] == "}" and opened:
+            at = opened.pop()
+            if bar > at:
+                found[at] = m.start()
+    return found
 
 
 def _split(parsed: Parsed) -> None:

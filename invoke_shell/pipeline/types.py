@@ -1,7 +1,6 @@
 """The values a parameter may have, and text <-> value for each kind. The closed set of the language.
 
-Every kind satisfies `parse(format(x)) == x`; `to_json` gives numbers, booleans, null and lists natively and
-everything else as its text, and `from_json` is its inverse.
+kinds.py makes a Kind of each: `parse(format(x)) == x`, and `from_plain(plain(x)) == x` for JSON.
 """
 
 from __future__ import annotations
@@ -163,9 +162,9 @@ class Weighted(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Handle:
-    """A reference to earlier results: `@12`, `@-1`, `@fox`, `@fox[2]`, `@15..22`, `@@`, `@kept`; `.seed` takes one value.
+    """A reference to earlier results: `@12`, `@-1`, `@fox`, `@fox[2]`, `@15..22`, `@@`, `@kept`.
 
-    text is what was written without the field, field "" when none.
+    text is what was written without the field; field: `seed` of `@12.seed`, one value of it, "" when none.
     """
 
     text: str

@@ -29,13 +29,22 @@ from invoke_shell.shell.gather import Gatherer
 from invoke_shell.shell.home import Home
 from invoke_shell.shell.keeper import Keeper
 from invoke_shell.shell.settings import Settings
+from invoke_shell.shell.store import Status
 from invoke_shell.shell.view import Result, View, Where
 
-__all__ = ["PATIENCE", "Runtime", "Session"]
+__all__ = ["PATIENCE", "Runtime", "Session", "StatusError"]
 
 PATIENCE = 10.0  # seconds a worker has to answer a stop before it is ended
 
 log = logging.getLogger("invoke_shell.session")
+
+
+class StatusError(InvokeShellError):
+    """A command told its answer already; only the exit status is left to be passed on."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__("")
+        self.exit_status = status
 
 
 class Runtime(Protocol):
@@ -82,6 +91,7 @@ class Session:
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         draw: Callable[[], int] = lambda: secrets.randbelow(2**32),
         trusted: bool = True,
+        interactive: bool = False,
     ) -> None:
         self.home = home
         self.registry = registry
@@ -93,6 +103,7 @@ class Session:
         self.now = now
         self.draw = draw
         self.trusted = trusted
+        self.interactive = interactive
         self.base: Path | None = None
         self.leaving = False
         self.recalled = ""
@@ -166,6 +177,8 @@ class Session:
                 self.builtin(stage.node, {name: v.value for name, v in stage.values.items()})
             else:
                 self.run_chain(bound.chain, where)
+        except StatusError as answered:
+            return answered.exit_status
         except InvokeShellError as error:
             self.view.error(error, where)
             return error.exit_status
@@ -259,21 +272,22 @@ class Session:
     def keep(self, event: FrameDone, made: Plan, line: int, where: Where) -> Result:
         """Write one result's file and row; only then is its handle told."""
         call = made.stage_calls(event.stage)[event.call]
-        seed = event.frame.values.get("seed")
         text = self.recalled_text(event.frame.step)
-        encode: Callable[[], bytes] = lambda: self.encode(event.frame, text)  # noqa: E731  # asked for by the keeper
-        n, path = self.keeper.keep(line, event, encode, prompt=str(event.frame.values.get("prompt", "")), seed=seed)
+        parents = tuple(_parents(made, call))
+        inner = event.stage != made.calls[made.results[-1]].stage
+        data = self.encode(event.frame, text)
+        row = self.keeper.keep(line, event, data, inner=inner, parents=parents, seconds=event.seconds)
         result = Result(
-            n=n,
-            path=str(path),
+            n=row.n,
+            path=str(row.path),
             image=event.frame.image,
-            seed=None if seed is None else int(seed),
+            seed=row.seed,
             seconds=event.seconds,
             session=self.keeper.session_name,
             command=text,
             line=where.line,
             name=event.name,
-            parents=tuple(_parents(made, call)),
+            parents=parents,
             followed=_followed(made, call),
             cached=event.cached,
         )
@@ -308,7 +322,7 @@ class Session:
             text = self.recalled_text(ask.frame.step)
             path = ask.path.expanduser()
             path = self.base / path if self.base is not None and not path.is_absolute() else path
-            self.keeper.export(path, self.encode(ask.frame, text), trusted=self.trusted, say=self.view.say)
+            self.keeper.export(path, self.encode(ask.frame, text), trusted=self.trusted)
 
     # -- stopping ----------------------------------------------------------------------------------------------------
 
@@ -387,7 +401,7 @@ class _Here:
         return found and replace(found, name=resource.name, file_hash=resource.file_hash, facts=resource.facts)
 
 
-def _status(failure: InvokeShellError | None) -> str:
+def _status(failure: InvokeShellError | None) -> Status:
     if failure is None:
         return "done"
     return "cancelled" if isinstance(failure, Cancelled) else "failed"

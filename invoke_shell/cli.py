@@ -1,0 +1,321 @@
+"""The program's own command line, and the place of composition: here registry, store, runtime and view become a session.
+
+    invoke-shell                              the shell
+    invoke-shell -c LINE [-c LINE ...]        run lines in one session, then leave
+    invoke-shell FILE | -                     run a command file, or standard input
+    invoke-shell COMMAND ARG...               one command; each argument is one value, never parsed again
+
+Exit status: 0 done, 1 a line failed, 2 not understood, 3 something is missing, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from invoke_shell import __version__
+from invoke_shell.errors import InvokeShellError, SettingError
+
+if TYPE_CHECKING:
+    from invoke_shell.pipeline.registry import Registry
+    from invoke_shell.shell.session import Runtime, Session
+    from invoke_shell.shell.settings import Settings
+    from invoke_shell.shell.view import View
+
+__all__ = ["run"]
+
+ENGINE = "INVOKE_SHELL_ENGINE"  # "fake": no torch, for tests
+
+
+def run(argv: Sequence[str]) -> int:
+    """Run the program with these arguments; the exit status."""
+    parser = _parser()
+    options = parser.parse_args(argv)
+    try:
+        return _run(options, parser)
+    except InvokeShellError as error:
+        print(error, file=sys.stderr)
+        return error.exit_status
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # Whoever read our output is gone; what is left of it goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    p = argparse.ArgumentParser(
+        prog="invoke-shell",
+        description="A pipe-style command line for Stable Diffusion. Without arguments: the shell.",
+        epilog="Commands: txt2img and the other nodes, explain, recall, replay, info, strip, models, nodes, doctor.",
+        allow_abbrev=False,
+    )
+    p.add_argument("-c", dest="lines", action="append", metavar="LINE", help="run a line, then leave; may be repeated")
+    p.add_argument(
+        "words", nargs=argparse.REMAINDER, metavar="FILE | COMMAND ARG...", help="a command file, - or a command"
+    )
+    p.add_argument("--home", metavar="DIR", help="data, settings, cache and models in one folder")
+    p.add_argument("--outdir", metavar="DIR", type=Path, help="where pictures go")
+    p.add_argument("--model", metavar="X", help="the model of this session: a name, a path or a hash")
+    p.add_argument("--device", metavar="D", help="cpu, cuda, cuda:1, mps or auto")
+    p.add_argument("--continue", dest="go_on", action="store_true", help="take up the last session")
+    p.add_argument("--session", metavar="NAME", help="take up or begin the session of this name")
+    p.add_argument("--trust", action="store_true", help="let a file run $ lines and write outside the output folder")
+    p.add_argument("--inline", action="store_true", help="run models in this process")
+    p.add_argument("--dry-run", action="store_true", help="explain every line, run none")
+    p.add_argument("--keep-going", action="store_true", help="go on after a line that failed")
+    p.add_argument("--json", action="store_true", help="one JSON object a line on standard output")
+    p.add_argument("--events", metavar="FILE", type=Path, help="append every event of a run to a file, as JSON lines")
+    p.add_argument("--no-color", action="store_true", help="no colours")
+    p.add_argument("-q", "--quiet", action="store_true", help="results and errors only")
+    p.add_argument("-v", "--verbose", action="store_true", help="log more")
+    p.add_argument("--version", action="version", version=f"invoke_shell {__version__}")
+    return p
+
+
+def _run(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
+    words: list[str] = options.words
+    if words[:1] == ["--"]:
+        words = words[1:]
+    if options.lines and words:
+        parser.error("-c LINE and a FILE or COMMAND exclude each other")
+    interactive = not options.lines and not words
+    session = compose(options, interactive=interactive)
+    try:
+        if options.lines:
+            return _lines(session, options.lines, keep_going=options.keep_going)
+        if words:
+            return _words(session, words, options)
+        return _interact(session)
+    finally:
+        session.close()
+
+
+def _lines(session: Session, lines: Sequence[str], *, keep_going: bool) -> int:
+    from invoke_shell.shell.scripts import worst
+    from invoke_shell.shell.view import Where
+
+    statuses = []
+    for number, line in enumerate(lines, 1):
+        statuses.append(session.run(line, Where(line=number)))
+        if session.leaving or statuses[-1] == 130 or (statuses[-1] and not keep_going):
+            break
+    return worst(*statuses)
+
+
+def _words(session: Session, words: list[str], options: argparse.Namespace) -> int:
+    """One command with its arguments, or a command file."""
+    from invoke_shell.shell.scripts import run_file
+
+    name = words[0]
+    if name in session.registry:
+        return session.run(_as_line(session.registry, name, words[1:]))
+    if name == "-" or Path(name).is_file():
+        if len(words) > 1:
+            raise SettingError(
+                f"{words[1]} stands after a command file", hint="options stand before it", code="bad-usage"
+            )
+        session.trusted = options.trust
+        return run_file(session, Path(name), keep_going=options.keep_going)
+    looks_like_file = any(c in name for c in "/\\.")
+    message = f"there is no {'file' if looks_like_file else 'command or file'} {name}"
+    from invoke_shell.errors import BlockedError
+
+    if looks_like_file:
+        raise BlockedError(message, code="missing-file")
+    raise SettingError(message, hint=session.registry.suggest(name), code="unknown-command")
+
+
+def _as_line(registry: Registry, name: str, arguments: Sequence[str]) -> str:
+    """Arguments as words of a line: flags as they are, all else quoted, so that nothing is parsed again."""
+    from invoke_shell.pipeline.text import quote
+
+    if registry[name].rest and name not in ("replay", "again"):
+        return " ".join([name, *arguments])
+    out = [name]
+    for argument in arguments:
+        flag, equals, value = argument.partition("=")
+        if argument.startswith("-") and argument != "-" and not argument[1:2].isdigit() and argument[1:2] != ".":
+            out.append(f"{flag}={quote(value)}" if equals else argument)
+        else:
+            out.append(quote(argument))
+    return " ".join(out)
+
+
+def _interact(session: Session) -> int:
+    if not sys.stdin.isatty():
+        from invoke_shell.shell.scripts import run_file
+
+        session.trusted = False
+        return run_file(session, Path("-"))
+    from invoke_shell.shell.prompt import interact
+
+    return interact(session)
+
+
+# -- composition -----------------------------------------------------------------------------------------------------
+
+
+def compose(options: argparse.Namespace, *, interactive: bool) -> Session:
+    """A session over this home. Raises InvokeShellError."""
+    from invoke_shell.models.catalogue import Catalogue
+    from invoke_shell.models.hashing import Digests
+    from invoke_shell.shell.home import Home
+    from invoke_shell.shell.keeper import Keeper
+    from invoke_shell.shell.session import Session
+    from invoke_shell.shell.settings import Settings, read_config
+
+    home = Home.find(options.home)
+    registry = everything()
+    settings = Settings(registry)
+    complaints = read_config(home.config_file, home.cache, settings)
+    view = _view(options, settings, interactive=interactive)
+    _log(home.log_file, verbose=options.verbose)
+    keeper = _keeper(options, home, registry, settings, view, Keeper)
+    _take_up(keeper, settings)
+    for name in ("model", "device"):
+        if getattr(options, name):
+            settings.set(name, getattr(options, name))
+    catalogue = Catalogue([home.models], Digests(home.cache / "digests.json"))
+    session = Session(
+        home=home,
+        registry=registry,
+        settings=settings,
+        keeper=keeper,
+        catalogue=catalogue,
+        view=view,
+        start=_starter(home, registry, inline=options.inline),
+        interactive=interactive,
+    )
+    session.dry = options.dry_run
+    session.events = _events(options.events)
+    for text in (*complaints, *registry.warnings, *keeper.store.notices):
+        view.say(text, warning=True)
+    return session
+
+
+def everything() -> Registry:
+    """Nodes, plugins and the shell's own commands."""
+    from dataclasses import replace
+
+    from invoke_shell import commands
+    from invoke_shell.pipeline.registry import Registry
+    from invoke_shell.shell import builtins
+
+    nodes = commands.registry().with_plugins()
+    shell = Registry.of(builtins)
+    return replace(nodes, nodes={**nodes.nodes, **shell.nodes})
+
+
+def _keeper(
+    options: argparse.Namespace, home: Any, registry: Registry, settings: Settings, view: View, kind: Any
+) -> Any:
+    from datetime import date
+
+    from invoke_shell.shell.outputs import output_folder
+    from invoke_shell.shell.results import Results
+    from invoke_shell.shell.store import Store
+
+    store = Store.open(home.data)
+
+    def folder() -> Path:
+        setting = settings["outdir"]
+        return output_folder(
+            outdir=options.outdir, setting=str(setting or ""), home=home.data if home.own else None, day=date.today()
+        )
+
+    results = Results(store, folder, lambda: str(settings["filename"]))
+    recovered = results.recover()
+    if recovered.completed or recovered.lost:
+        kept = f"{len(recovered.completed)} picture(s) of an interrupted run were whole and are kept"
+        view.say(f"{kept}; {len(recovered.lost)} were not finished", warning=True)
+    if options.session:
+        session = store.take_up(options.session)
+    else:
+        session = store.continue_last() if options.go_on else store.new_session()
+    return kind(home, registry, store, session, results, view.say)
+
+
+def _take_up(keeper: Any, settings: Settings) -> None:
+    """A session that goes on has its settings again."""
+    for name, text in keeper.store.settings(keeper.session.id).items():
+        try:
+            settings.set(name, text)
+        except SettingError as error:
+            keeper.say(f"a setting of the session is left out: {error.message}")
+
+
+def _view(options: argparse.Namespace, settings: Settings, *, interactive: bool) -> View:
+    from invoke_shell.shell.view import JsonView, PlainView
+
+    if options.json:
+        return JsonView(quiet=options.quiet)
+    if not sys.stdout.isatty() or settings["plain"] or os.environ.get("TERM") == "dumb":
+        return PlainView(quiet=options.quiet)
+    from invoke_shell.shell.screen import TerminalView
+
+    color = not options.no_color and "NO_COLOR" not in os.environ
+    return TerminalView(settings, color=color, quiet=options.quiet)
+
+
+def _starter(home: Any, registry: Registry, *, inline: bool) -> Callable[[Settings], Runtime]:
+    """How the runtime is started: a worker process, or this one."""
+
+    def start(settings: Settings) -> Runtime:
+        from invoke_shell.runtime.policy import Policy
+
+        memory = settings["memory"]
+        policy = Policy(
+            device=str(settings["device"]),
+            deterministic=bool(settings["deterministic"]),
+            memory=None if memory is None else int(memory * 1e9),
+        )
+        fake = os.environ.get(ENGINE) == "fake"
+        if inline:
+            from invoke_shell.runtime.inline import InlineRuntime
+
+            return InlineRuntime(registry, policy, cache=home.cache / "steps", fake=fake)
+        from invoke_shell.runtime.worker import WorkerRuntime
+
+        return WorkerRuntime(policy, cache=home.cache / "steps", log=home.log_file, fake=fake)
+
+    return start
+
+
+def _events(path: Path | None) -> Callable[[Any], None]:
+    if path is None:
+        return lambda event: None
+    import json
+
+    from invoke_shell.pipeline.events import to_plain
+
+    file = path.open("a", encoding="utf-8")
+
+    def write(event: Any) -> None:
+        file.write(json.dumps(to_plain(event)) + "\n")
+        file.flush()
+
+    return write
+
+
+def _log(path: Path, *, verbose: bool) -> None:
+    """A rotating log in the home; it holds no prompts at the default level. Opened at the first entry."""
+    import logging
+    from logging.handlers import RotatingFileHandler
+
+    logger = logging.getLogger("invoke_shell")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handler = RotatingFileHandler(path, maxBytes=1_000_000, backupCount=3, encoding="utf-8", delay=True)
+    except OSError:
+        logger.addHandler(logging.NullHandler())
+        return
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
+    logger.addHandler(handler)
+    logger.setLevel(logging.DEBUG if verbose else logging.INFO)
+    logger.propagate = False

@@ -1,0 +1,80 @@
+"""What is here and what is amiss: terminal, versions, device, folders, models. One line each."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from invoke_shell import __version__
+from invoke_shell.errors import InvokeShellError
+from invoke_shell.metadata.visible import visible
+from invoke_shell.shell.pictures import Pictures
+from invoke_shell.shell.session import Session
+
+__all__ = ["examine"]
+
+PACKAGES = ("torch", "diffusers", "transformers", "safetensors", "pillow", "prompt_toolkit", "rich", "blake3")
+
+
+def examine(session: Session) -> Iterator[str]:
+    """Lines for people; a line that begins with `!` says what is amiss."""
+    yield f"invoke_shell {__version__}, Python {platform.python_version()}, {platform.system()} {platform.machine()}"
+    yield from _packages()
+    yield _terminal(session)
+    yield _device(session)
+    yield from _folders(session)
+    yield from _models(session)
+    yield from (f"! {warning}" for warning in session.registry.warnings)
+
+
+def _packages() -> Iterator[str]:
+    found = []
+    for name in PACKAGES:
+        try:
+            found.append(f"{name} {version(name)}")
+        except PackageNotFoundError:
+            yield f"! {name} is not installed"
+    yield "packages   " + ", ".join(found)
+
+
+def _terminal(session: Session) -> str:
+    try:
+        there = Pictures(sys.stdin, sys.stdout, os.environ).terminal(
+            setting=session.settings["pictures"], plain=session.settings["plain"]
+        )
+    except InvokeShellError as error:
+        return f"! pictures  {error.message}"
+    return f"pictures   {there.protocol}: {visible(there.why)}"
+
+
+def _device(session: Session) -> str:
+    try:
+        env = session.runtime.environment()
+    except InvokeShellError as error:
+        return f"! engine    {error.message}"
+    return f"engine     {env.get('device')} ({visible(str(env.get('device_name')))}), {env.get('threads')} threads"
+
+
+def _folders(session: Session) -> Iterator[str]:
+    home = session.home
+    for label, folder in (("data", home.data), ("config", home.config), ("pictures", session.keeper.results.folder())):
+        yield f"{'' if _writable(folder) else '! '}{label:<10} {visible(str(folder))}" + (
+            "" if _writable(folder) else " cannot be written"
+        )
+    if session.keeper.store.in_memory:
+        yield "! the session is kept in memory only"
+
+
+def _writable(folder: Path) -> bool:
+    """Whether a folder, or the nearest one above it that is there, can be written."""
+    there = next((p for p in (folder, *folder.parents) if p.exists()), folder)
+    return os.access(there, os.W_OK)
+
+
+def _models(session: Session) -> Iterator[str]:
+    names = [m.name for m in session.catalogue.all()]
+    yield f"models     {', '.join(visible(n) for n in names) or 'none'}"

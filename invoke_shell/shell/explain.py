@@ -1,0 +1,80 @@
+"""What a line would do: every value with its source, how often each node runs, what would be written. Nothing runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from invoke_shell.pipeline.chain import Source
+from invoke_shell.pipeline.node import Node, Param
+from invoke_shell.pipeline.plan import Call, Plan
+from invoke_shell.pipeline.registry import Registry
+from invoke_shell.records import ModelRecord
+
+__all__ = ["explain"]
+
+SHOWN = 6  # values of a sweep named one by one
+ORIGIN = {
+    Source.DEFAULT: "default",
+    Source.MODEL: "the model's advice",
+    Source.CONFIG: "config",
+    Source.SESSION: "session",
+    Source.PIPE: "follows",
+    Source.LINE: "typed",
+}
+
+
+def explain(plan: Plan, registry: Registry) -> Iterator[str]:
+    """Lines for people; the first is the sum."""
+    yield _sum(plan)
+    for number, name in enumerate(plan.stages):
+        calls = plan.stage_calls(number)
+        if name == "@":
+            yield f"{number + 1}  {' '.join(c.given.handle for c in calls if c.given)}"
+            continue
+        node = registry[name]
+        yield f"{number + 1}  {name:<14} {_often(node, calls)}".rstrip()
+        yield from _values(node, calls)
+    yield "Nothing was run."
+
+
+def _sum(plan: Plan) -> str:
+    models = {v.text for c in plan.calls for v in c.params.values() if isinstance(v, ModelRecord)}
+    results = len(plan.results)
+    parts = [f"{results} picture{'' if results == 1 else 's'} to be written"]
+    if models:
+        parts.append(f"model {', '.join(sorted(models))}")
+    return "; ".join(parts)
+
+
+def _often(node: Node[Any, Any], calls: Sequence[Call]) -> str:
+    times = "once" if len(calls) == 1 else f"{len(calls)} times"
+    if node.takes == "all":
+        times += f", of {len(calls[0].inputs.get(node.frames, ()))} pictures" if calls else ""
+    notes = dict.fromkeys(node.explains(c.params) for c in calls) if node.explains else {}
+    return "; ".join([times, *notes])
+
+
+def _values(node: Node[Any, Any], calls: Sequence[Call]) -> Iterator[str]:
+    for p in node.params.values():
+        if p.name == "count" or not calls:
+            continue
+        found = [_shown(p, c) for c in calls]
+        several = list(dict.fromkeys(found))
+        if not any(several):
+            continue
+        text = ", ".join(several[:SHOWN]) + (f", … {several[-1]}" if len(several) > SHOWN else "")
+        source = calls[0].sources.get(p.name, Source.LINE)
+        yield f"     {p.name:<12} {text}  ({ORIGIN[source]})"
+
+
+def _shown(p: Param, call: Call) -> str:
+    if p.kind.picture:
+        items = call.inputs.get(p.name, ())
+        return " ".join(f"picture {i}" if isinstance(i, int) else i.name or i.hash[:19] for i in items)
+    value = call.params.get(p.name)
+    if p.kind.is_text:
+        return f'"{value}"'
+    if isinstance(value, tuple | list):
+        return ", ".join(p.kind.format(v) for v in value)
+    return p.kind.format(value)

@@ -1,0 +1,238 @@
+"""What a session keeps: its lines, results and sources in this home, and how they are found again."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import shlex
+import sys
+import time
+from collections.abc import Callable
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+from invoke_shell.errors import BlockedError, MetadataError, OutputError
+from invoke_shell.metadata.decode import read_image
+from invoke_shell.metadata.history import from_metadata, loads
+from invoke_shell.metadata.png import Png, encode
+from invoke_shell.metadata.record import KEYWORD
+from invoke_shell.pipeline.events import FrameDone
+from invoke_shell.pipeline.plan import Given, InputRef, Plan, to_plain
+from invoke_shell.pipeline.registry import Registry
+from invoke_shell.pipeline.types import Handle
+from invoke_shell.records import ModelRecord, StepRecord, topological
+from invoke_shell.shell import store as stores
+from invoke_shell.shell.gather import flows_of, input_ref
+from invoke_shell.shell.handles import resolve
+from invoke_shell.shell.home import Home
+from invoke_shell.shell.outputs import write_new
+from invoke_shell.shell.results import Results
+from invoke_shell.shell.store import ResultRow, Store
+
+__all__ = ["Keeper"]
+
+HANDLE = re.compile(r"@(?:-?\d+|[A-Za-z_][\w-]*)")
+
+log = logging.getLogger("invoke_shell.keeper")
+
+
+class Keeper:
+    """One session of one home. say: for what the person should know, one line each."""
+
+    def __init__(
+        self,
+        home: Home,
+        registry: Registry,
+        store: Store,
+        session: stores.Session,
+        results: Results,
+        say: Callable[[str], None],
+    ) -> None:
+        self.home = home
+        self.registry = registry
+        self.store = store
+        self.session = session
+        self.results = results
+        self.say = say
+        self.begun = time.perf_counter()
+        self.names: dict[str, list[int]] = {}
+        self.exported: set[Path] = set()
+
+    @property
+    def session_name(self) -> str:
+        return self.session.name
+
+    def close(self) -> None:
+        """Close the store."""
+        self.store.close()
+
+    # -- lines and results -------------------------------------------------------------------------------------------
+
+    def begin(self, plan: Plan, resolved: str) -> int:
+        """Remember a line with its plan before its first step."""
+        self.begun = time.perf_counter()
+        self.names.clear()
+        self.exported.clear()
+        kept = json.dumps(to_plain(plan, self.registry))
+        return self.store.begin_line(self.session.id, plan.source, resolved, kept, len(plan.results))
+
+    def end(self, line: int, status: stores.Status) -> None:
+        """A line is over; its names are set now, all at once."""
+        self.store.end_line(line, status, time.perf_counter() - self.begun)
+        for name, numbers in self.names.items():
+            if before := self.store.set_name(self.session.id, name, numbers):
+                self.say(f"@{name} was {_handles(before)} and is {_handles(numbers)} now")
+
+    def keep(
+        self, line: int, event: FrameDone, data: bytes, *, inner: bool, parents: tuple[int, ...], seconds: float
+    ) -> ResultRow:
+        """Write a result's file, then its row. Raises OutputError; the picture is kept in memory then."""
+        frame = event.frame
+        seed = frame.values.get("seed")
+        facts = stores.Facts(
+            seed=None if seed is None else int(seed),
+            title=str(frame.values.get("prompt", "") or frame.step.node),
+            model=next((m.name for m in frame.step.models.values()), ""),
+            metadata=_sd_metadata(data),
+            name=event.name,
+            place=event.number,
+            inner=inner,
+            parents=parents,
+            seconds=seconds,
+        )
+        row = self.results.keep_picture(line, frame.image, lambda n: data, facts)
+        if event.name:
+            self.names.setdefault(event.name, []).append(row.n)
+        return row
+
+    def export(self, path: Path, data: bytes, *, trusted: bool) -> None:
+        """Write a copy where the person said; nothing is overwritten. Raises OutputError."""
+        if str(path) == "-":
+            sys.stdout.buffer.write(data)
+            sys.stdout.buffer.flush()
+            return
+        if path.suffix.lower() not in (".png", ""):
+            message = f"save writes PNG files, and {path.name} ends in {path.suffix}"
+            raise OutputError(message, hint=f"as in: save {path.with_suffix('.png').name}")
+        target = path if path.suffix else path.with_suffix(".png")
+        if not trusted and not target.resolve().is_relative_to(self.results.folder().resolve()):
+            message = f"{target} is outside the output folder, where a file may write only with --trust"
+            raise OutputError(message, code="not-trusted")
+        # The second picture of one line may not fail because the first took the name.
+        written = write_new(data, target, tag=f"save-{time.monotonic_ns()}", exactly=target not in self.exported)
+        self.exported.add(target)
+        self.say(f"saved {written}")
+
+    def remember(self, name: str, text: str | None) -> None:
+        """Keep a setting of the session; None forgets it."""
+        self.store.set_setting(self.session.id, name, text)
+
+    # -- sources -----------------------------------------------------------------------------------------------------
+
+    def keep_source(self, ref: InputRef) -> None:
+        """Keep the bare pixels of a source picture, so that a result can be made again from its hash."""
+        path = self._resource(ref.hash)
+        if path.exists() or self.store.in_memory:
+            return
+        try:
+            image = ref.image if ref.image is not None else read_image(Path(ref.path))[0]
+            write_new(encode(image), path, tag=path.stem[:16], exactly=True)
+        except OutputError as error:
+            if error.code != "file-exists":
+                log.warning("source not kept: %s", error.message)
+
+    def _resource(self, pixel_hash: str) -> Path:
+        return self.home.resources / f"{pixel_hash.removeprefix('blake3:')}.png"
+
+    def pixels(self, digits: str) -> InputRef | None:
+        """A picture of the person's by its pixel hash, or its first 12 digits and more: a kept source or a result."""
+        start = digits.removeprefix("blake3:")
+        if not re.fullmatch(r"[0-9a-f]{12,64}", start):
+            return None
+        for path in sorted(self.home.resources.glob(f"{start}*.png")) + self._result_files(start):
+            found = _read_same(path, start)
+            if found is not None:
+                return found
+        return None
+
+    def _result_files(self, start: str) -> list[Path]:
+        return [row.trashed or row.path for row in self.store.by_pixels(f"blake3:{start}")]
+
+    # -- handles -----------------------------------------------------------------------------------------------------
+
+    def rows(self, text: str) -> list[ResultRow]:
+        """The results a handle names. Raises BlockedError."""
+        try:
+            handle = Handle.parse(text)
+        except ValueError as error:
+            raise BlockedError(f"{text} is not {error}", code="unknown-handle") from None
+        return resolve(self.store, self.session.id, handle)
+
+    def row(self, text: str) -> ResultRow:
+        """The one result a handle names. Raises BlockedError."""
+        found = self.rows(text)
+        if len(found) != 1:
+            raise BlockedError(f"{text} names {len(found)} pictures; one is wanted", code="unknown-handle")
+        return found[0]
+
+    def handle(self, text: str) -> list[Given]:
+        """The results of a handle, ready for a line. Raises BlockedError."""
+        return [self._given(row) for row in self.rows(text)]
+
+    def last(self) -> list[Given]:
+        """All results of the last line that made any."""
+        return [self._given(row) for row in self.store.last_results(self.session.id)]
+
+    def _given(self, row: ResultRow) -> Given:
+        """A result with its history, if its file still has the recorded pixels; else the file as an atom."""
+        image, resource = read_image(self.results.data(row), row.path.name)
+        path = row.path if row.n not in self.results.unsaved and row.trashed is None else None
+        ref = input_ref(resource, path, None if path is not None else image)
+        if image.hash != row.pixel_hash:
+            self.say(f"{row.handle} was edited since it was made: it is taken as a file, without its history")
+            return Given(ref=ref, handle=row.handle)
+        step = _history(row)
+        if step is None:
+            return Given(ref=ref, handle=row.handle)
+        return Given(
+            ref=ref, step=step, values=flows_of(step, self.registry), handle=row.handle, model=_last_model(step)
+        )
+
+    def with_paths(self, command: str) -> str:
+        """A system command with its handles replaced by quoted paths. Raises BlockedError."""
+        return HANDLE.sub(lambda m: " ".join(shlex.quote(str(r.path)) for r in self.rows(m[0])), command)
+
+
+def _handles(numbers: list[int]) -> str:
+    return " ".join(f"@{n}" for n in numbers)
+
+
+def _sd_metadata(data: bytes) -> str:
+    """The text of our chunk in a PNG of ours."""
+    png = Png(BytesIO(data))
+    return next(png.text(chunk) for chunk in png.texts if chunk.keyword == KEYWORD)
+
+
+def _read_same(path: Path, start: str) -> InputRef | None:
+    """The file, if its pixels still have the hash that was asked for."""
+    try:
+        image, resource = read_image(path)
+    except BlockedError:
+        return None
+    same = image.hash.removeprefix("blake3:").startswith(start)
+    return input_ref(resource, path) if same else None
+
+
+def _history(row: ResultRow) -> StepRecord | None:
+    try:
+        return from_metadata(loads(row.metadata))
+    except MetadataError as error:
+        log.warning("the history of %s cannot be read: %s", row.handle, error.message)
+        return None
+
+
+def _last_model(step: StepRecord) -> ModelRecord | None:
+    models: list[Any] = [m for s in topological(step) for m in s.models.values() if m.kind == "checkpoint"]
+    return models[-1] if models else None

@@ -1,0 +1,179 @@
+"""Replay: run a picture from what is inside it, and say whether it is the same picture.
+
+exact: equal pixels. close: at least 40 dB PSNR. different: below. blocked: something it needs is not here.
+A replay never reads the step cache, the session's settings, the config or a model's advice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from invoke_shell.errors import BlockedError, Fault, LineError, MetadataError
+from invoke_shell.metadata.decode import read_image
+from invoke_shell.metadata.history import from_metadata, loads
+from invoke_shell.metadata.read import read_picture
+from invoke_shell.metadata.replay import overridden
+from invoke_shell.metadata.verdict import differences, is_edited, verdict
+from invoke_shell.metadata.visible import visible
+from invoke_shell.pipeline.text import parse
+from invoke_shell.records import Image, StepRecord
+from invoke_shell.shell.session import Session
+from invoke_shell.shell.view import Where
+
+__all__ = ["Replayed", "Target", "find_target", "options", "replay", "worst"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """A picture to be made again: its history, and its pixels when its file is there."""
+
+    label: str
+    step: StepRecord
+    image: Image | None = None
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Replayed:
+    """How a replay went. path: where the new picture is."""
+
+    label: str
+    verdict: str
+    path: str = ""
+    max_difference: int | None = None
+    psnr: float | None = None
+    reasons: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    edited: bool = False
+    changed: Mapping[str, str] = field(default_factory=dict)
+
+    def sentence(self) -> str:
+        """For people, in one line and what explains it."""
+        lines = [f"{visible(self.label)}: {self._head()}"]
+        if self.edited:
+            lines.append("  edited since it was made: its pixels are not the recorded ones")
+        lines += [f"  {m}" for m in self.missing]
+        if self.verdict in ("close", "different") and self.reasons:
+            lines.append("  possible reasons: " + "; ".join(self.reasons))
+        return "\n".join(lines)
+
+    def _head(self) -> str:
+        if self.changed:
+            flags = " ".join(f"--{name} {text}" for name, text in self.changed.items())
+            return f"made anew with {flags}"
+        if self.verdict in ("exact", "blocked"):
+            return self.verdict
+        numbers = []
+        if self.max_difference is not None:
+            numbers.append(f"off by at most {self.max_difference} of 255")
+        if self.psnr is not None:
+            numbers.append(f"{self.psnr:.1f} dB")
+        return self.verdict + (f" ({', '.join(numbers)})" if numbers else "")
+
+    def plain(self) -> dict[str, object]:
+        """What --json prints."""
+        return {
+            "event": "replay",
+            "image": self.label,
+            "verdict": self.verdict,
+            "path": self.path or None,
+            "max_difference": self.max_difference,
+            "psnr": self.psnr,
+            "reasons": list(self.reasons),
+            "missing": list(self.missing),
+            "edited": self.edited,
+        }
+
+
+def find_target(session: Session, word: str) -> Target:
+    """The picture a word names: a file, or a handle, whose record outlives its file. Raises InvokeShellError."""
+    if word.startswith("@"):
+        row = session.keeper.row(word)
+        if not row.path.exists():
+            return Target(label=word, step=from_metadata(loads(row.metadata)), warnings=(f"{word}'s file is gone",))
+        path = row.path
+    else:
+        path = Path(word).expanduser()
+    info = read_picture(path)
+    step = info.step()
+    image, _ = read_image(path)
+    return Target(label=word, step=step, image=image, warnings=info.warnings)
+
+
+def replay(session: Session, words: Sequence[str], changes: Mapping[str, str], where: Where) -> list[Replayed]:
+    """Make each picture again and compare. What fails is told and is that picture's verdict; the others go on."""
+    outcomes = []
+    for word in words:
+        try:
+            outcome = _one(session, word, changes, where)
+        except (BlockedError, MetadataError) as error:
+            session.view.error(error, where)
+            outcome = Replayed(label=word, verdict="blocked", missing=(error.message,))
+        outcomes.append(outcome)
+        session.view.text(outcome.sentence())
+        session.view.data(outcome.plain())
+    return outcomes
+
+
+def _one(session: Session, word: str, changes: Mapping[str, str], where: Where) -> Replayed:
+    target = find_target(session, word)
+    for warning in target.warnings:
+        session.view.say(warning, warning=True)
+    recalled = session.recall(target.step)
+    if recalled.missing:
+        return Replayed(label=word, verdict="blocked", missing=recalled.missing)
+    for note in recalled.notes:
+        session.view.say(note, warning=True)
+    made = overridden(recalled.plan, session.registry, changes, session.draw) if changes else recalled.plan
+    edited = target.image is not None and is_edited(target.step.output_hash, target.image)
+    finished = session.run_plan(made, where, cached=False)
+    if not finished:
+        raise BlockedError(f"{visible(word)} gave no picture", code="missing-input")
+    result, frame = finished[-1]
+    found = verdict(target.step.output_hash, frame.image, None if edited else target.image)
+    reasons = (*recalled.notes, *differences(target.step.environment, frame.step.environment))
+    return Replayed(
+        label=word,
+        verdict=found.outcome,
+        path=result.path,
+        max_difference=found.max_difference,
+        psnr=found.psnr,
+        reasons=reasons,
+        edited=edited,
+        changed=changes,
+    )
+
+
+def options(text: str, switches: Sequence[str] = ()) -> tuple[list[str], dict[str, str]]:
+    """Words and `--flag value` pairs of a text: a switch stands alone. Raises LineError."""
+    parsed = parse(text)
+    if parsed.faults:
+        raise LineError(text, parsed.faults)
+    tokens = [t for t in parsed.tokens if t.kind == "word"]
+    words: list[str] = []
+    flags: dict[str, str] = {}
+    i = 0
+    while i < len(tokens):
+        t = tokens[i]
+        i += 1
+        if t.quote or not t.value.startswith("-") and t.eq < 0:
+            words.append(t.value)
+        elif t.eq >= 0:
+            flags[text[t.start : t.eq].lstrip("-—–")] = t.value
+        elif t.value.lstrip("-") in switches:
+            flags[t.value.lstrip("-")] = "on"
+        elif i < len(tokens):
+            flags[t.value.lstrip("-")] = tokens[i].value
+            i += 1
+        else:
+            raise LineError(text, [Fault(t.start, t.end, f"{t.value} needs a value", "", "missing-value")])
+    return words, flags
+
+
+def worst(outcomes: Sequence[Replayed], *, exact: bool) -> int:
+    """The exit status: 3 when one is blocked; with exact, 1 unless all are exact."""
+    if any(o.verdict == "blocked" for o in outcomes):
+        return 3
+    return int(exact and any(o.verdict != "exact" for o in outcomes))
