@@ -194,7 +194,7 @@ def compose(options: argparse.Namespace, *, interactive: bool) -> Session:
     )
     session.dry = options.dry_run
     session.events = _events(options.events)
-    for text in (*complaints, *registry.warnings, *keeper.store.notices):
+    for text in (*complaints, *registry.warnings, *keeper.store.notices()):
         view.say(text, warning=True)
     return session
 

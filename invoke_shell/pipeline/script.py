@@ -97,7 +97,7 @@ class _Writer:
             if p.kind.picture:
                 for item in call.inputs.get(p.name, ()):
                     out += ([] if p.positional else [p.flag]) + [self.handle(item)]
-            elif p.name in call.params and not _spoken_for(node, p.name, call):
+            elif p.arg.pixels and p.name in call.params and not _spoken_for(node, p.name, call):
                 out += words(p, call.params[p.name], flag=not p.positional)
         return " ".join(out)
 
