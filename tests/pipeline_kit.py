@@ -38,7 +38,7 @@ class Frills:
     """A bundle of parameters."""
 
     shade: Annotated[Color, Arg(help="A colour.")] = Color(255, 128, 0)
-    window: Annotated[Box, Arg(help="A rectangle.")] = Box(0, 0, 64, 64)
+    window: Annotated[Box, Arg(help="A rectangle.")] = Box(0, 0, 64, 64)  # noqa: RUF009  # frozen
 
 
 @node(version=3, gives=("prompt",), examples=['every_kind "x" --whole 3'])

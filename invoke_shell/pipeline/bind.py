@@ -612,7 +612,7 @@ def _colour(p: Param, t: Token) -> str:
         return "string"
     if t.value.startswith("@"):
         return "handle"
-    return "number" if p.kind.label.startswith(("a whole", "a number")) else "value"
+    return "number" if p.kind.is_ranged else "value"
 
 
 def _sample(p: Param) -> str:

@@ -49,10 +49,12 @@ class Kind:
     choices: tuple[str, ...] = ()
     sweeps: bool = False  # 1..8 and a,b,c unroll
     picture: bool = False  # an Image or Mask: a path, a handle or a pixel hash
+    mask: bool = False  # a Mask: the picture is read as black and white
     model: str = ""  # the kind of model, "checkpoint" ...
     is_switch: ClassVar[bool] = False  # --x and --no-x, never a value
     is_seed: ClassVar[bool] = False
     is_text: ClassVar[bool] = False
+    is_ranged: ClassVar[bool] = False  # may have bounds: a number, or something measured in numbers
 
     def parse(self, text: str) -> Any:
         """The value of one word. Raises ValueError with what is wanted."""
@@ -92,6 +94,8 @@ class Kind:
 
 
 class IntKind(Kind):
+    is_ranged = True
+
     def read(self, text: str) -> int:
         if not INT.fullmatch(text):
             raise ValueError(self.label)
@@ -129,6 +133,8 @@ class SeedKind(IntKind):
 
 
 class FloatKind(Kind):
+    is_ranged = True
+
     def read(self, text: str) -> float:
         if not FLOAT.fullmatch(text) or not math.isfinite(float(text)):
             raise ValueError(self.label)
@@ -221,6 +227,8 @@ class PathKind(Kind):
 class SizeKind(Kind):
     """A Size; ratios: `3:4` is one too, at the model's own area."""
 
+    is_ranged = True
+
     ratios: bool = False
 
     def read(self, text: str) -> Size | Ratio:
@@ -278,6 +286,8 @@ class ModelKind(Kind):
 @dataclass(frozen=True, kw_only=True)
 class WeightedKind(Kind):
     """`name:0.8`; the last colon before a number parts them."""
+
+    is_ranged = True
 
     inner: Kind
 
@@ -349,5 +359,5 @@ _TABLE: dict[Any, Kind] = {
     Box: BoxKind(label="a box such as 0:0:64:64 (x:y:width:height)", sweeps=True),
     Color: ColorKind(label="a colour such as #ff8800 or red", sweeps=True),
     Image: ImageKind(label="a picture: a path, a handle such as @12, or blake3:...", picture=True),
-    Mask: ImageKind(label="a mask: a path, a handle such as @12, or blake3:...", picture=True),
+    Mask: ImageKind(label="a mask: a path, a handle such as @12, or blake3:...", picture=True, mask=True),
 }

@@ -76,12 +76,16 @@ class Node(Generic[P, R]):
 
     def arguments(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Keyword arguments of the function from flat values: bundles are put together, the count left out."""
-        flat = {n: v for n, v in values.items() if n in self.params and self.params[n] is not COUNT}
+        flat = {n: _listed(p, values[n]) for n, p in self.params.items() if n in values and p is not COUNT}
         out = {n: v for n, v in flat.items() if not self.params[n].within}
         for name, bundle in self.bundles.items():
             fields = {n: v for n, v in flat.items() if self.params[n].within == name}
             out[name] = bundle(**fields)
         return out
+
+
+def _listed(p: Param, value: Any) -> Any:
+    return list(value or ()) if p.kind.many else value
 
 
 @overload
@@ -106,5 +110,24 @@ def node(func: Any = None, /, **options: Any) -> Any:
     whose values flow on with its pictures. explains: flat values -> a line for `explain` and before the run.
     """
     if func is not None:
-        return _read(func, {})
-    return lambda f: _read(f, options)
+        return _made(func, {})
+    return lambda f: _made(f, options)
+
+
+def _made(func: Callable[..., Any], options: dict[str, Any]) -> Node[Any, Any]:
+    listed = {key: tuple(options.get(key, ())) for key in ("examples", "gives")}
+    options = {**options, **listed}
+    read = inspect_function(func, options)
+    made: Node[Any, Any] = Node(
+        func=func,
+        summary=read.doc.splitlines()[0].strip(),
+        doc=read.doc,
+        params=read.params,
+        takes=read.takes,
+        frames=read.frames,
+        context=read.context,
+        bundles=read.bundles,
+        **{**options, "name": read.name},
+    )
+    object.__setattr__(made, "__wrapped__", func)  # what inspect.signature and doctest look for
+    return made

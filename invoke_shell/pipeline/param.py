@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from invoke_shell.pipeline.kinds import Kind, kind_of
-from invoke_shell.pipeline.types import Count, Size, number
+from invoke_shell.pipeline.types import Count, Size, Weighted, number
 
 __all__ = ["COUNT", "MISSING", "Arg", "Param"]
 
@@ -87,7 +87,7 @@ class Param:
 
     def check(self, value: Any) -> str:
         """What is wrong with the range of a value, as a sentence; "" when nothing."""
-        numbers = tuple(value) if isinstance(value, Size) else (value,)
+        numbers = tuple(value) if isinstance(value, Size) else (value.weight if isinstance(value, Weighted) else value,)
         for x in numbers:
             if isinstance(x, int | float) and not isinstance(x, bool) and self._outside(x):
                 return f"{self.flag} is {self.span or self.kind.label}, not {self.kind.format(value)}"

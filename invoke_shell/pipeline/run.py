@@ -254,8 +254,7 @@ class _Run:
 
     def for_parameter(self, node: Node[Any, Any], name: str, picture: Frame | Image) -> Image:
         image = picture.image if isinstance(picture, Frame) else picture
-        wants_mask = node.params[name].kind.label.startswith("a mask")
-        return self.host.to_mask(image) if wants_mask else image
+        return self.host.to_mask(image) if node.params[name].kind.mask else image
 
     def picture(self, item: int | InputRef) -> Frame | Image:
         return self.frames[item][0] if isinstance(item, int) else self.read(item)
