@@ -10,9 +10,8 @@ import struct
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from io import BytesIO
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from invoke_shell.errors import MetadataError
 from invoke_shell.metadata.visible import visible
@@ -28,7 +27,7 @@ MAX_TEXT_CHUNKS = 1024
 MAX_RATIO = 1032  # of deflate
 MAX_CHUNKS = 65_536  # a 64 Mpx picture in libpng's 8 KiB chunks has 25,000
 MAX_KEYWORD = 79
-WINDOW = 16 << 10  # bytes read at once; all text of our own files without sources lies in the first 8 KiB
+WINDOW = 8 << 10  # bytes read at once; our own files without sources have all text there
 BAND = 256  # rows filtered at once, so that a large picture is not held five times
 COLOR_TYPE = {"L": 0, "RGB": 2, "RGBA": 6}
 AVERAGE = 3  # PNG's filter of that name
@@ -40,8 +39,7 @@ class _Cut(Exception):
     """The chunks end before IEND; the text is a sentence."""
 
 
-@dataclass(frozen=True, slots=True)
-class TextChunk:
+class TextChunk(NamedTuple):
     """Where a text stands. kind: tEXt, zTXt or iTXt; offset, length: of the chunk's data; late: after pixels."""
 
     keyword: str

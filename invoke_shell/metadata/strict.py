@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -19,7 +18,6 @@ MAX_DEPTH = 64
 MAX_VALUES = 350_000
 BOXES = (dict, list)
 LOWEST, HIGHEST = -(2**63), 2**64 - 1
-SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 def loads(text: str) -> Json:
@@ -28,7 +26,8 @@ def loads(text: str) -> Json:
     Raises MetadataError for what is not JSON, NaN and Infinity, duplicate keys, lone surrogates, integers beyond
     64 bits, floats beyond double precision, more than MAX_DEPTH levels or MAX_VALUES values.
     """
-    if text.count(",") + text.count("[") + text.count("{") > MAX_VALUES:
+    boxes = text.count("[") + text.count("{")
+    if text.count(",") + boxes > MAX_VALUES:
         raise MetadataError(f"the JSON has more than {MAX_VALUES:,} values")
     try:
         value = DECODER.decode(text)
@@ -36,8 +35,9 @@ def loads(text: str) -> Json:
         raise MetadataError(f"the JSON is nested deeper than {MAX_DEPTH} levels") from None
     except json.JSONDecodeError as error:
         raise MetadataError(f"it is not JSON from character {error.pos} on") from None
-    _check_depth(value)
-    if SURROGATE.search(text):
+    if boxes > MAX_DEPTH:  # fewer cannot be nested deeper
+        _check_depth(value)
+    if "\\ud" in text or "\\uD" in text:
         _check_text(value)
     return value  # type: ignore[no-any-return]
 
@@ -60,10 +60,12 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _integer(digits: str) -> int:
+    if len(digits) < 19:
+        return int(digits)
     # The length first: int() of a million digits takes seconds, or raises a ValueError of its own.
-    if len(digits) > 20 or not LOWEST <= (value := int(digits)) <= HIGHEST:
+    if len(digits) > 20 or not LOWEST <= int(digits) <= HIGHEST:
         raise MetadataError("the JSON has an integer beyond 64 bits")
-    return value
+    return int(digits)
 
 
 def _real(digits: str) -> float:

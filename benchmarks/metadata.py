@@ -1,0 +1,189 @@
+"""What metadata costs: reading it out of many pictures, and writing one picture.
+
+    python -m benchmarks.metadata [--files 2000] [--rounds 5]
+
+The files are our own (a chain of four steps in each), warm in the page cache. Every round runs all readers one after
+the other; the table gives the median of the rounds. sd-parsers is measured when it is installed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import random
+import tempfile
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import replace
+from importlib.metadata import PackageNotFoundError, version
+from io import BytesIO
+from pathlib import Path
+from statistics import median
+
+from PIL import Image as Pillow
+
+from invoke_shell.metadata.embed import embed
+from invoke_shell.metadata.png import encode
+from invoke_shell.metadata.read import read_picture
+from invoke_shell.records import Frame, Image, ModelRecord, StepRecord
+
+ENVIRONMENT = {
+    "python": "3.11.7", "torch": "2.13.0", "diffusers": "0.42.1", "transformers": "5.23.0", "device": "cpu",
+    "device_name": "AMD EPYC", "dtype": "float32", "threads": 2, "attention": "sdpa", "deterministic": False,
+}  # fmt: skip
+FACTS = {
+    "noise": {"function": "torch.randn", "device": "cpu", "dtype": "float32", "shape": [1, 4, 8, 8]},
+    "precision": {"weights": "float32", "compute": "float32", "vae": "float32"},
+    "scheduler": {"class": "EulerAncestralDiscreteScheduler", "beta_start": 0.00085, "beta_end": 0.012},
+    "steps_run": 20, "model_calls": 20, "first_sigma": 14.6146, "batch": {"size": 1, "index": 0},
+}  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--files", type=int, default=2000)
+    parser.add_argument("--rounds", type=int, default=5)
+    options = parser.parse_args()
+    print(machine())
+    with tempfile.TemporaryDirectory() as folder:
+        paths = written(Path(folder), options.files)
+        print(f"\nreading {len(paths)} PNGs of {paths[0].stat().st_size:,} bytes, median of {options.rounds} rounds")
+        report(timed(readers(paths), options.rounds), per=len(paths), unit="us a file")
+    for name, picture in pictures().items():
+        print(f"\nwriting one {name} of 512x512, median of {options.rounds * 3} rounds")
+        report(timed(writers(picture), options.rounds * 3), per=1, unit="ms", sizes=sizes(picture))
+
+
+# -- reading ---------------------------------------------------------------------------------------------------------
+
+
+def history(seed: int) -> Frame:
+    """txt2img | img2img | upscale | crop."""
+    model = ModelRecord(
+        name="pocket", kind="checkpoint", base="sd1", format="folder", bytes=50_000_000,
+        hash="blake3-tree:" + "ab" * 32, hashes={"sha256": "cd" * 32, "autov2": "cd" * 5},
+    )  # fmt: skip
+    params = {
+        "prompt": "a red boat on a green sea, evening light", "negative": "blurry", "size": "64x64", "steps": 20,
+        "guidance": 7.5, "scheduler": "euler_a", "seed": seed,
+    }  # fmt: skip
+    image = Image(mode="RGB", width=64, height=64, pixels=random.Random(seed).randbytes(64 * 64 * 3))
+    step = StepRecord(
+        node="txt2img", version=1, package="invoke_shell", params=params, models={"model": model}, facts=FACTS,
+        environment=ENVIRONMENT, output_hash="blake3:" + "01" * 32, width=64, height=64,
+    )  # fmt: skip
+    for node, more in (
+        ("img2img", {**params, "strength": 0.6}),
+        ("upscale", {"scale": 2}),
+        ("crop", {"box": "0:0:8:8"}),
+    ):
+        step = replace(
+            step, node=node, params=more, inputs={"frame": (step,)}, output_hash=image.hash,
+            models={"model": model} if node == "img2img" else {}, facts=FACTS if node == "img2img" else {},
+        )  # fmt: skip
+    return Frame(image=image, step=step)
+
+
+def written(folder: Path, count: int) -> list[Path]:
+    paths = [folder / f"{n:06}.png" for n in range(count)]
+    for n, path in enumerate(paths):
+        path.write_bytes(embed(history(n), app_version="0.1.0", created="2026-11-21T04:00:00Z", command="txt2img ..."))
+    return paths
+
+
+def readers(paths: list[Path]) -> dict[str, Callable[[], object]]:
+    def pillow_text(path: Path) -> object:
+        with Pillow.open(path) as image:
+            return json.loads(image.info["sd-metadata"])
+
+    def pillow_open(path: Path) -> object:
+        with Pillow.open(path) as image:
+            return image.size
+
+    found: dict[str, Callable[[Path], object]] = {
+        "bytes of the file, read": Path.read_bytes,
+        "read_picture (info)": read_picture,
+        "read_picture and its steps": lambda path: read_picture(path).step(),
+        "Pillow open": pillow_open,
+        "Pillow open and json.loads": pillow_text,
+    }
+    if (sd_parsers := installed("sd-parsers")) != "absent":
+        from sd_parsers import ParserManager
+
+        found[f"sd-parsers {sd_parsers}"] = ParserManager().parse
+    return {name: lambda read=read: deque(map(read, paths), maxlen=0) for name, read in found.items()}
+
+
+# -- writing ---------------------------------------------------------------------------------------------------------
+
+
+def pictures() -> dict[str, Image]:
+    """Noise, the worst there is, and a smooth picture with a little grain, as photographs have."""
+    grain = random.Random(1)
+    smooth = bytearray()
+    for y in range(512):
+        for x in range(512):
+            smooth += bytes(min(255, (x * a + y * b) // 4 + grain.randrange(6)) for a, b in ((1, 1), (0, 2), (2, 0)))
+    both = {"noise": os.urandom(512 * 512 * 3), "smooth picture": bytes(smooth)}
+    return {name: Image(mode="RGB", width=512, height=512, pixels=pixels) for name, pixels in both.items()}
+
+
+def pillow_saved(image: Image, **options: int) -> bytes:
+    out = BytesIO()
+    image.pil().save(out, "PNG", **options)
+    return out.getvalue()
+
+
+def writers(image: Image) -> dict[str, Callable[[], object]]:
+    return {
+        "encode": lambda: encode(image),
+        "Pillow, as it is": lambda: pillow_saved(image),
+        "Pillow, level 1": lambda: pillow_saved(image, compress_level=1),
+        "Pillow, run lengths": lambda: pillow_saved(image, compress_type=3),
+    }
+
+
+def sizes(image: Image) -> dict[str, int]:
+    return {name: len(write()) for name, write in writers(image).items()}  # type: ignore[arg-type]
+
+
+# -- tables ----------------------------------------------------------------------------------------------------------
+
+
+def timed(contenders: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
+    """Median seconds of each; the contenders take turns."""
+    times: dict[str, list[float]] = {name: [] for name in contenders}
+    for _ in range(rounds):
+        for name, run in contenders.items():
+            begun = time.perf_counter()
+            run()
+            times[name].append(time.perf_counter() - begun)
+    return {name: median(taken) for name, taken in times.items()}
+
+
+def report(times: dict[str, float], *, per: int, unit: str, sizes: dict[str, int] | None = None) -> None:
+    scale = 1e6 if unit.startswith("us") else 1e3
+    for name, seconds in times.items():
+        size = f"{sizes[name]:>10,} bytes" if sizes else ""
+        print(f"  {name:32} {seconds / per * scale:9.1f} {unit}{size}")
+
+
+def installed(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "absent"
+
+
+def machine() -> str:
+    named = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
+    cpu = named[0].partition(": ")[2] if named else platform.processor()
+    versions = f"Python {platform.python_version()}, Pillow {installed('pillow')}"
+    return f"{cpu}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, {versions}"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,122 @@
+"""Every parameter of every node reaches the file and comes back: a line runs, its picture is read, its line is back."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pipeline_kit import frames, plan_of, run_of
+
+from invoke_shell import commands
+from invoke_shell.metadata.embed import embed
+from invoke_shell.metadata.read import PictureInfo, read_picture
+from invoke_shell.metadata.replay import recall
+from invoke_shell.pipeline.plan import InputRef, Plan
+from invoke_shell.records import ModelRecord, Resource
+
+REGISTRY = commands.registry()
+NODES = [node for node in REGISTRY.nodes.values() if not node.stage_only and not node.builtin]
+FRONT = {"none": "", "each": "load_image a.png | ", "all": "load_image a.png b.png | "}
+NEEDED = {
+    "txt2img": ' "a boat"',
+    "img2img": ' "a boat"',
+    "resize": " 64x48",
+    "crop": " 1:2:8:8",
+    "load_image": " a.png",
+}
+VALUES = ("other words", "77", "3", "0.25", "72x136", "1:2:8:9", "#12345678", "on")
+
+
+class Everything:
+    """A finder in whose world all that was recorded is there."""
+
+    def model(self, record: ModelRecord) -> ModelRecord:
+        return record
+
+    def picture(self, resource: Resource) -> InputRef:
+        return InputRef(hash=resource.hash, width=resource.width, height=resource.height, mode=resource.mode)
+
+
+def other_value(p: Any) -> str:
+    """Text of a value that is not the default: of a choice another choice, else the first of VALUES that fits."""
+    for text in (*p.kind.choices, *VALUES):
+        try:
+            value = p.kind.parse(text)
+        except ValueError:
+            continue
+        if value != p.default and not p.check(value):
+            return text
+    raise AssertionError(f"add a value for {p.name} to VALUES")
+
+
+def line_with(node: Any, p: Any) -> str:
+    if p.kind.is_switch:
+        return f"{FRONT[node.takes]}{node.name}{NEEDED.get(node.name, '')} {'--no-' if p.default else '--'}{p.flag[2:]}"
+    typed = f' "{other_value(p)}"'
+    return f"{FRONT[node.takes]}{node.name}" + (
+        typed if p.positional else f"{NEEDED.get(node.name, '')} {p.flag}{typed}"
+    )
+
+
+def read_back(plan: Plan, folder: Path) -> PictureInfo:
+    *_, picture = frames(run_of(plan, registry=REGISTRY))
+    (folder / "a.png").write_bytes(embed(picture, app_version="0.1.0"))
+    return read_picture(folder / "a.png")
+
+
+PARAMETERS = [(node, p) for node in NODES for p in node.recorded]
+
+
+@pytest.mark.parametrize(("node", "p"), PARAMETERS, ids=[f"{node.name}-{p.name}" for node, p in PARAMETERS])
+def test_a_parameter_comes_back(node: Any, p: Any, tmp_path: Path):
+    plan = plan_of(line_with(node, p), REGISTRY)
+    call = plan.calls[-1]
+    assert call.params[p.name] != p.default
+
+    step = read_back(plan, tmp_path).step()
+
+    assert list(step.params) == [q.name for q in node.recorded]
+    assert step.params[p.name] == p.kind.plain(call.params[p.name])
+    recalled = recall(step, REGISTRY, Everything())
+    assert (recalled.missing, recalled.notes) == ((), ())
+    again = recalled.plan.calls[-1].params
+    assert {q.name: again[q.name] for q in node.recorded} == {q.name: call.params[q.name] for q in node.recorded}
+
+
+MODELS = [(node, p) for node in NODES for p in node.params.values() if p.kind.model]
+
+
+@pytest.mark.parametrize(("node", "p"), MODELS, ids=[f"{node.name}-{p.name}" for node, p in MODELS])
+def test_a_model_comes_back(node: Any, p: Any, tmp_path: Path):
+    plan = plan_of(f"{FRONT[node.takes]}{node.name}{NEEDED.get(node.name, '')} {p.flag} chosen", REGISTRY)
+    used = plan.calls[-1].params[p.name]
+
+    step = read_back(plan, tmp_path).step()
+
+    assert step.models[p.name] == replace(used, path="", advice={})
+
+
+PICTURES = [(node, p) for node in NODES for p in node.params.values() if p.kind.picture]
+
+
+@pytest.mark.parametrize(("node", "p"), PICTURES, ids=[f"{node.name}-{p.name}" for node, p in PICTURES])
+def test_a_source_comes_back_by_its_pixels(node: Any, p: Any, tmp_path: Path):
+    plan = plan_of("load_image a.png", REGISTRY)
+    (ref,) = plan.calls[-1].inputs["image"]
+    assert isinstance(ref, InputRef)
+
+    (source,) = read_back(plan, tmp_path).step().inputs["image"]
+
+    assert source == ref.resource()
+
+
+def test_the_picture_that_comes_down_the_pipe_is_a_step(tmp_path: Path):
+    plan = plan_of('txt2img "a boat" --seed 1..3 --steps 2 | resize 32x24 | contact_sheet --columns 2', REGISTRY)
+
+    last = read_back(plan, tmp_path).step()
+
+    sheet = [step.inputs["frame"][0] for step in last.inputs["frames"]]  # type: ignore[union-attr]
+    assert [(step.node, step.params["seed"]) for step in sheet] == [("txt2img", n) for n in (1, 2, 3)]  # type: ignore[union-attr]
+    assert len(recall(last, REGISTRY, Everything()).plan.calls) == 7
