@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 from invoke_shell.metadata.visible import visible
-from invoke_shell.records import Image, Json
+from invoke_shell.records import Image, Json, StepRecord, topological
 
-__all__ = ["CLOSE", "Verdict", "differences", "is_edited", "verdict"]
+__all__ = ["CLOSE", "Verdict", "differences", "is_edited", "reasons", "verdict"]
 
 CLOSE = 40.0  # dB: about three of 255 off on average, which no eye sees side by side
 
@@ -57,16 +57,32 @@ def is_edited(recorded_hash: str, own: Image) -> bool:
     return own.hash != recorded_hash
 
 
+def reasons(old: StepRecord, new: StepRecord) -> list[str]:
+    """What may be why a replay differs: how its steps' environments and facts are not the recorded ones, each once."""
+    pairs = zip(topological(old), topological(new), strict=False)
+    found = (differences(getattr(a, part), getattr(b, part)) for a, b in pairs for part in ("environment", "facts"))
+    return list(dict.fromkeys(sentence for sentences in found for sentence in sentences))
+
+
 def differences(recorded: Mapping[str, Json], current: Mapping[str, Json]) -> list[str]:
-    """A sentence for each value of the environment that is not as it was: possible reasons for a difference.
+    """A sentence for each value that is not as it was, objects by their own values (`precision.vae was ...`).
 
     What was not recorded is no reason; what is no longer there is.
     """
+    now = dict(_flat(current))
     return [
-        f"{visible(name)} was {_value(then)}, now it is {_value(current.get(name))}"
-        for name, then in recorded.items()
-        if current.get(name) != then
+        f"{visible(name)} was {_value(then)}, now it is {_value(now.get(name))}"
+        for name, then in _flat(recorded)
+        if now.get(name) != then
     ]
+
+
+def _flat(values: Mapping[str, Json], within: str = "") -> Iterator[tuple[str, Json]]:
+    for name, value in values.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{within}{name}.")
+        else:
+            yield f"{within}{name}", list(value) if isinstance(value, tuple) else value
 
 
 def _value(value: Json) -> str:

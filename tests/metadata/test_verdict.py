@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from metadata_material import image
+from metadata_material import ENVIRONMENT, after, image, txt2img
 
-from invoke_shell.metadata.verdict import Verdict, differences, is_edited, verdict
+from invoke_shell.metadata.verdict import Verdict, differences, is_edited, reasons, verdict
 from invoke_shell.records import Image
 
 
@@ -76,6 +77,22 @@ def test_differences_are_sentences():
         "threads was 8, now it is not there",
         "\\u{1B}x was [1], now it is not there",
     ]
+
+
+def test_differences_of_objects_name_their_values():
+    then = {"precision": {"weights": "float16", "vae": "float32"}, "shape": [1, 4]}
+    now = {"precision": {"weights": "float32", "vae": "float32"}, "shape": (1, 4)}
+
+    assert differences(then, now) == ["precision.weights was float16, now it is float32"]
+
+
+def test_reasons_are_looked_for_in_every_step_and_said_once():
+    drawn = txt2img()
+    here = replace(drawn, environment={**ENVIRONMENT, "torch": "2.14.0"}, facts={**drawn.facts, "steps_run": 19})
+    recorded, replayed = (after(s, "blur", image(seed=2), radius=2) for s in (drawn, here))
+
+    assert reasons(recorded, replayed) == ["torch was 2.13.0, now it is 2.14.0", "steps_run was 20, now it is 19"]
+    assert reasons(recorded, recorded) == []
 
 
 def test_a_long_value_is_cut():
