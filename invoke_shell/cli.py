@@ -1,4 +1,4 @@
-"""The program's own command line, and the place of composition: here registry, store, runtime and view become a session.
+"""The program's own command line, and the place of composition: registry, store, runtime, view become a session.
 
     invoke-shell                              the shell
     invoke-shell -c LINE [-c LINE ...]        run lines in one session, then leave
@@ -267,7 +267,7 @@ def _starter(home: Any, registry: Registry, *, inline: bool) -> Callable[[Settin
     """How the runtime is started: a worker process, or this one."""
 
     def start(settings: Settings) -> Runtime:
-        from invoke_shell.runtime.policy import Policy
+        from invoke_shell.runtime.policy import Policy, Setup
 
         memory = settings["memory"]
         policy = Policy(
@@ -275,14 +275,15 @@ def _starter(home: Any, registry: Registry, *, inline: bool) -> Callable[[Settin
             deterministic=bool(settings["deterministic"]),
             memory=None if memory is None else int(memory * 1e9),
         )
-        fake = os.environ.get(ENGINE) == "fake"
+        engine: Any = "fake" if os.environ.get(ENGINE) == "fake" else "diffusers"
+        setup = Setup(policy=policy, engine=engine, cache=home.cache / "steps")
         if inline:
             from invoke_shell.runtime.inline import InlineRuntime
 
-            return InlineRuntime(registry, policy, cache=home.cache / "steps", fake=fake)
+            return InlineRuntime(setup, registry)
         from invoke_shell.runtime.worker import WorkerRuntime
 
-        return WorkerRuntime(policy, cache=home.cache / "steps", log=home.log_file, fake=fake)
+        return WorkerRuntime(setup, log=home.log_file)
 
     return start
 

@@ -13,7 +13,7 @@ from invoke_shell.errors import Fault, LineError
 from invoke_shell.metadata.visible import visible
 from invoke_shell.pipeline.chain import Source
 from invoke_shell.pipeline.node import Node, Param
-from invoke_shell.pipeline.plan import Call, InputRef, Plan
+from invoke_shell.pipeline.plan import Call, InputRef, Plan, common
 from invoke_shell.pipeline.registry import Registry
 from invoke_shell.pipeline.script import resolved_text
 from invoke_shell.pipeline.types import Seed
@@ -36,7 +36,10 @@ class Finder(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Recalled:
-    """A recorded history as a plan. missing: what must be there before it can run, a sentence each; notes: what differs."""
+    """A recorded history as a plan.
+
+    missing: what must be there before it can run, a sentence each; notes: what differs.
+    """
 
     plan: Plan
     missing: tuple[str, ...] = ()
@@ -86,19 +89,32 @@ class _Reader:
             return
         if node.version != step.version:
             self.notes.append(f"{node.name} was revision {step.version} and is {node.version} here")
-        inputs = {name: self.inputs(node, items) for name, items in step.inputs.items()}
+        inputs = {name: self.inputs(items) for name, items in step.inputs.items() if self.has(node, name)}
+        params = {p.name: self.value(node, p, step) for p in node.params.values() if not p.kind.picture}
         call = Call(
             id=len(self.calls),
             stage=len(self.calls),
             node=node.name,
-            params={p.name: self.value(node, p, step) for p in node.params.values() if not p.kind.picture},
+            params=params,
             sources=dict.fromkeys(node.params, Source.LINE),
             inputs=inputs,
+            flows={**self.flowing(inputs.get(node.frames, ())), **{name: params[name] for name in node.gives}},
         )
         self.ids[step.key] = call.id
         self.calls.append(call)
 
-    def inputs(self, node: Node[Any, Any], items: Sequence[StepRecord | Resource]) -> tuple[int | InputRef, ...]:
+    def has(self, node: Node[Any, Any], name: str) -> bool:
+        """Whether a node still takes pictures under this name."""
+        if name == node.frames or (name in node.params and node.params[name].kind.picture):
+            return True
+        self.missing.append(f"{node.name} takes no {visible(name)} here")
+        return False
+
+    def flowing(self, items: Sequence[int | InputRef]) -> dict[str, Any]:
+        """Values equal in all pictures that come down the pipe; those alone flow on."""
+        return common([self.calls[i].flows for i in items if isinstance(i, int)])
+
+    def inputs(self, items: Sequence[StepRecord | Resource]) -> tuple[int | InputRef, ...]:
         return tuple(self.ids.get(i.key, 0) if isinstance(i, StepRecord) else self.picture(i) for i in items)
 
     def picture(self, resource: Resource) -> InputRef:

@@ -1,4 +1,4 @@
-"""Commands of the shell itself, declared like nodes: help, settings, recall, replay, history ... They run here, at once.
+"""Commands of the shell itself, declared like nodes: help, settings, recall, replay, history ... They run here.
 
 The same signatures give the outer command line its subcommands, so `invoke-shell info a.png` and `info a.png` are one.
 """
@@ -184,9 +184,9 @@ def settings(shell: Session) -> None:
 def models(shell: Session) -> None:
     """List the models that are here."""
     rows = [(m.name, kind, m.base, m.path) for kind in ("checkpoint", "upscaler") for m in shell.catalogue.all(kind)]
-    shell.view.text("\n".join(f"{name:<24} {kind:<11} {base:<6} {visible(path)}" for name, kind, base, path in rows))
     for name, kind, base, path in rows:
-        shell.view.data({"event": "model", "name": name, "kind": kind, "base": base, "path": path})
+        record = {"event": "model", "name": name, "kind": kind, "base": base, "path": path}
+        shell.view.text(f"{name:<24} {kind:<11} {base:<6} {visible(path)}", record)
 
 
 # -- lines -----------------------------------------------------------------------------------------------------------
@@ -236,7 +236,8 @@ def _expanded(words: list[str]) -> Iterator[str]:
 def replay(shell: Session, what: Rest) -> None:
     """Make pictures again from what is inside them, and say whether they are the same.
 
-    Takes files and handles; flags change a value (--steps 30, --seed +1). --exact ends with status 1 unless all are exact.
+    Takes files and handles; flags change a value (--steps 30, --seed +1). --exact ends with status 1 unless all are
+    exact.
     """
     words, flags = options(what, ("exact",))
     exact = flags.pop("exact", "") == "on"
@@ -251,7 +252,8 @@ def replay(shell: Session, what: Rest) -> None:
 def again(shell: Session, changes: OptionalRest = "") -> None:
     """Run the line that made a picture again, with other values and a fresh seed.
 
-    Without a handle the last line. A flag that two stages have is written --txt2img.steps or --2.steps; --seed +1 counts on.
+    Without a handle the last line. A flag that two stages have is written --txt2img.steps or --2.steps; --seed +1
+    counts on.
     """
     words, flags = options(changes)
     chain = _chain_again(shell, words[0] if words else "@-1")
@@ -399,8 +401,7 @@ def info(shell: Session, what: Words) -> None:
             status = status or error.exit_status
             continue
         text, record = _about(shell, word, found)
-        shell.view.text(text)
-        shell.view.data(record)
+        shell.view.text(text, record)
     if status:
         raise StatusError(status)
 
@@ -422,7 +423,7 @@ def _about(shell: Session, label: str, found: PictureInfo) -> tuple[str, dict[st
     else:
         recalled = shell.recall(step)
         record["command"] = recalled.text(shell.registry)
-        record["steps"] = list((found.data or {}).get("steps", []))  # type: ignore[call-overload]  # a list by now
+        record["steps"] = (found.data or {}).get("steps", [])
         record["missing"] = list(recalled.missing)
         lines += ["  " + line for line in record["command"].splitlines()]
         lines += [f"  missing: {m}" for m in recalled.missing]

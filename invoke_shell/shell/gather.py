@@ -1,4 +1,4 @@
-"""Looks up what a line needs, before any of it runs: handles, files, patterns, hashes, models. All that is missing at once."""
+"""Looks up what a line needs before any of it runs: handles, files, patterns, hashes, models; all faults at once."""
 
 from __future__ import annotations
 
@@ -95,8 +95,7 @@ class Gatherer:
 
     @staticmethod
     def file(path: Path) -> InputRef:
-        image, resource = read_image(path)
-        return input_ref(resource, path)
+        return input_ref(read_image(path)[1], path)
 
 
 def input_ref(resource: Resource, path: Path | None = None, image: Image | None = None) -> InputRef:

@@ -112,8 +112,7 @@ def replay(session: Session, words: Sequence[str], changes: Mapping[str, str], w
             session.view.error(error, where)
             outcome = Replayed(label=word, verdict="blocked", missing=(error.message,))
         outcomes.append(outcome)
-        session.view.text(outcome.sentence())
-        session.view.data(outcome.plain())
+        session.view.text(outcome.sentence(), outcome.plain())
     return outcomes
 
 
@@ -158,7 +157,7 @@ def options(text: str, switches: Sequence[str] = ()) -> tuple[list[str], dict[st
     while i < len(tokens):
         t = tokens[i]
         i += 1
-        if t.quote or not t.value.startswith("-") and t.eq < 0:
+        if t.quote or (t.eq < 0 and not t.value.startswith("-")):
             words.append(t.value)
         elif t.eq >= 0:
             flags[text[t.start : t.eq].lstrip("-—–")] = t.value

@@ -1,4 +1,4 @@
-"""Command files: checked whole before line 1 runs, then run line by line. A file is a stranger's until it is trusted."""
+"""Command files: checked whole before line 1 runs, then run line by line. A file is a stranger's until trusted."""
 
 from __future__ import annotations
 

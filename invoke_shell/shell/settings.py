@@ -38,7 +38,6 @@ def _shell_settings(
     cache: Annotated[bool, Arg(help="Keep results of steps, so that a changed line runs only what changed.")] = True,
     a1111: Annotated[bool, Arg(help="Also write the `parameters` line other programs read.")] = True,
     privacy: Annotated[bool, Arg(help="Leave names, dates and the device out of pictures.")] = False,
-    max_pictures: Annotated[int, Arg(help="Ask before a line makes more than this.", ge=1, le=4096)] = 64,
     keys: Annotated[Literal["emacs", "vi"], Arg(help="Keys of the edit line.")] = "emacs",
 ) -> None:
     """What the shell itself can be told."""

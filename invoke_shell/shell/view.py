@@ -1,4 +1,4 @@
-"""What the person sees of a session: one protocol, three ways. Plain lines here; JSON here; the terminal in screen.py."""
+"""What the person sees of a session: one protocol, three ways. Plain lines and JSON here, the terminal in screen.py."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TextIO
 
-from invoke_shell.errors import InvokeShellError, LineError
+from invoke_shell.errors import InvokeShellError
 from invoke_shell.metadata.visible import visible
-from invoke_shell.pipeline.events import Event, Failed, Progress, Said
+from invoke_shell.pipeline.events import Event, Failed, Said
 from invoke_shell.records import Image
 
 __all__ = ["JsonView", "PlainView", "Result", "View", "Where", "result_line"]
@@ -57,8 +57,8 @@ class View(Protocol):
         """The person asked to see pictures."""
         ...
 
-    def text(self, text: str) -> None:
-        """What a command of the shell answers."""
+    def text(self, text: str, record: dict[str, Any] | None = None) -> None:
+        """What a command of the shell answers: words for people, and the same as a record for programs."""
         ...
 
     def say(self, text: str, *, warning: bool = False) -> None:
@@ -67,10 +67,6 @@ class View(Protocol):
 
     def error(self, error: InvokeShellError, where: Where) -> None:
         """Something is wrong, in a sentence."""
-        ...
-
-    def data(self, record: dict[str, Any]) -> None:
-        """A record for programs: what --json prints besides results."""
         ...
 
     def line_done(self) -> None:
@@ -105,8 +101,6 @@ class PlainView:
     def event(self, event: Event) -> None:
         if isinstance(event, Said):
             self.say(event.text, warning=event.warning)
-        elif isinstance(event, Progress) and event.done == event.total:
-            pass  # a finished picture says so by its own line
 
     def result(self, result: Result) -> None:
         self.write(self.out, result_line(result))
@@ -114,7 +108,7 @@ class PlainView:
     def show(self, images: Sequence[Image], labels: Sequence[str], columns: int | None) -> None:
         """Pictures cannot be drawn here; their paths are printed with the results."""
 
-    def text(self, text: str) -> None:
+    def text(self, text: str, record: dict[str, Any] | None = None) -> None:
         self.write(self.out, text)
 
     def say(self, text: str, *, warning: bool = False) -> None:
@@ -123,9 +117,6 @@ class PlainView:
 
     def error(self, error: InvokeShellError, where: Where) -> None:
         self.write(self.err, error_text(error, where))
-
-    def data(self, record: dict[str, Any]) -> None:
-        """Programs ask with --json."""
 
     def line_done(self) -> None:
         self.out.flush()
@@ -184,14 +175,14 @@ class JsonView:
     def show(self, images: Sequence[Image], labels: Sequence[str], columns: int | None) -> None:
         """Nothing but JSON is written."""
 
-    def text(self, text: str) -> None:
-        self.data({"event": "text", "text": text})
+    def text(self, text: str, record: dict[str, Any] | None = None) -> None:
+        self.data(record or {"event": "text", "text": text})
 
     def say(self, text: str, *, warning: bool = False) -> None:
         self.plain.say(text, warning=warning)
 
     def error(self, error: InvokeShellError, where: Where) -> None:
-        faults = error.faults if isinstance(error, LineError) else getattr(error, "faults", ())
+        faults = getattr(error, "faults", ())
         source = getattr(error, "source", "")
         for fault in faults:
             line = where.line + source.count("\n", 0, fault.start)
