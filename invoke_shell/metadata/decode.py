@@ -62,9 +62,10 @@ def _bytes(path: Path) -> bytes:
 
 @contextmanager
 def _faults(label: str) -> Iterator[None]:
-    """Whatever goes wrong in a decoder becomes one sentence with the file's name."""
+    """Whatever goes wrong in a decoder becomes one sentence with the file's name; what it warns of is not said."""
     try:
-        yield
+        with warnings.catch_warnings(action="ignore"):
+            yield
     except BlockedError:
         raise
     except Exception as error:  # Pillow's plugins raise a dozen kinds for damaged files, SyntaxError among them
@@ -82,9 +83,7 @@ def _reason(error: Exception) -> str:
 def _decoder(data: bytes) -> PILImage:
     from PIL import Image as Pillow
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # our own limit is lower than the one Pillow warns at
-        return Pillow.open(BytesIO(_without_texts(data)), formats=FORMATS)
+    return Pillow.open(BytesIO(_without_texts(data)), formats=FORMATS)
 
 
 def _without_texts(data: bytes) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from io import BytesIO
 from typing import Any
 
@@ -19,7 +20,7 @@ def texts_of(data: bytes) -> tuple[int, int, dict[str, str]]:
     """
     from PIL import Image as Pillow
 
-    with Pillow.open(BytesIO(data), formats=FORMATS) as picture:
+    with warnings.catch_warnings(action="ignore"), Pillow.open(BytesIO(data), formats=FORMATS) as picture:
         exif = picture.getexif()
         found: dict[int, Any] = {**exif, **exif.get_ifd(EXIF_IFD)}
         texts = {name: _text(found[tag]) for tag, name in TAGS.items() if found.get(tag)}

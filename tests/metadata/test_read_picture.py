@@ -204,6 +204,18 @@ def test_what_is_no_picture(data: bytes, tmp_path: Path):
     )
 
 
+def test_damaged_exif_is_no_news_for_the_terminal(tmp_path: Path, recwarn: pytest.WarningsRecorder):
+    exif = Pillow.Exif()
+    exif[0x0110] = "x" * 40
+    out = io.BytesIO()
+    Pillow.new("RGB", (8, 4)).save(out, "JPEG", exif=exif)
+    at = out.getvalue().index(b"xxxx") - 8  # where the text is said to lie
+
+    read(out.getvalue()[: at - 2] + b"\xff\xff" + out.getvalue()[at:], tmp_path)
+
+    assert not recwarn.list
+
+
 def test_a_missing_file(tmp_path: Path):
     with pytest.raises(BlockedError) as caught:
         read_picture(tmp_path / "no.png")
