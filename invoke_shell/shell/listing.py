@@ -1,0 +1,134 @@
+"""What a value may be, for completion: models, picture files, handles, seeds, settings. Looked up once a prompt."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from invoke_shell.errors import InvokeShellError
+from invoke_shell.metadata.visible import visible
+from invoke_shell.pipeline.node import Node, Param
+
+if TYPE_CHECKING:
+    from invoke_shell.shell.session import Session
+    from invoke_shell.shell.store import ResultRow, Store
+
+__all__ = ["PICTURES", "Listing", "recent"]
+
+PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".jxl")
+HANDLES = 20  # earlier results that are offered
+SEEDS = 5
+SPREAD = 10  # numbers looked at for each result that is found: some are lost or discarded
+ENTRIES = 2000  # of a folder; more are not looked at while somebody types
+
+Rows = list[tuple[str, str]]  # (word, note)
+
+
+class Listing:
+    """The values of one session. `forget` after each line: then they are looked up again."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self._known: dict[object, Rows] = {}
+
+    def forget(self) -> None:
+        """What was looked up may have changed."""
+        self._known.clear()
+
+    def values(self, node: Node[Any, Any] | None, p: Param, prefix: str) -> Iterable[tuple[str, str]]:
+        """The words that `p` of `node` may have, with a note each."""
+        if node is not None and node.builtin and (found := self._of_builtin(node.name, p.name, prefix)) is not None:
+            return found
+        if p.kind.is_switch:
+            return [("on", ""), ("off", "")]
+        if p.kind.model:
+            return self._once(("model", p.kind.model), lambda: self._models(p.kind.model))
+        if p.kind.picture:
+            return [*(self.handles() if not prefix or prefix.startswith("@") else ()), *self.files(prefix, PICTURES)]
+        if p.kind.is_seed:
+            return self._once("seeds", self._seeds)
+        return self.files(prefix) if "path" in p.kind.label else []
+
+    def _of_builtin(self, command: str, name: str, prefix: str) -> Iterable[tuple[str, str]] | None:
+        if (command, name) in (("help", "word"), ("nodes", "name")):
+            words = [(n.name, n.summary) for n in self.session.registry.values() if command == "help" or not n.builtin]
+            return (
+                [*words, ("schedulers", "Every scheduler, with what it is good for.")] if command == "help" else words
+            )
+        if (command, name) in (("set", "name"), ("unset", "name")):
+            return self._settings(given=command == "unset")
+        if name == "what":
+            return [*self.handles(), *self.files(prefix, PICTURES)]
+        return None
+
+    # -- what there is -----------------------------------------------------------------------------------------------
+
+    def handles(self) -> Rows:
+        """Earlier results of this home, the newest first, each with the line that made it."""
+        return self._once("handles", self._handles)
+
+    def _handles(self) -> Rows:
+        rows = recent(self.session.keeper.store, HANDLES)
+        several = [("@-1", "the last result"), ("@@", "all results of the last line")] if rows else []
+        lines: dict[int, str] = {}
+        for row in rows:
+            if row.line not in lines:
+                line = self.session.keeper.store.line(row.line)
+                lines[row.line] = visible(line.text) if line else ""
+        return [*several, *((row.handle, lines[row.line]) for row in rows)]
+
+    def _seeds(self) -> Rows:
+        used = {
+            str(row.seed): row.handle
+            for row in reversed(recent(self.session.keeper.store, HANDLES))
+            if row.seed is not None
+        }
+        offered = [(seed, f"of {handle}") for seed, handle in reversed(used.items())]
+        return [("random", "a drawn one"), *offered[:SEEDS]]
+
+    def _models(self, kind: str) -> Rows:
+        return [(m.name, m.base) for m in self.session.catalogue.all(kind)]
+
+    def _settings(self, *, given: bool) -> Rows:
+        settings = self.session.settings
+        names = settings.session if given else [n for n in settings.params if "." not in n]
+        return sorted((n, settings.params[n].arg.help) for n in names)
+
+    def files(self, prefix: str, endings: tuple[str, ...] = ()) -> Rows:
+        """Files and folders that a typed path may become; with `endings` only files that have one."""
+        folder, _, start = prefix.rpartition("/")
+        there = f"{folder}/" if "/" in prefix else ""
+        return [
+            (there + name, "")
+            for name, _ in self._once(("folder", there), lambda: [(e, "") for e in _entries(there or ".")])
+            if name.startswith(start)
+            and (start.startswith(".") or not name.startswith("."))
+            and (name.endswith("/") or not endings or name.lower().endswith(endings))
+        ]
+
+    def _once(self, key: object, look: Callable[[], Rows]) -> Rows:
+        if key not in self._known:
+            self._known[key] = look()
+        return self._known[key]
+
+
+def recent(store: Store, count: int) -> list[ResultRow]:
+    """The newest results of the home, at most `count`; none of a store that cannot be read: a line will say so."""
+    try:
+        last = store.last_number()
+        return store.between(last, max(1, last - SPREAD * count))[:count] if last else []
+    except InvokeShellError:
+        return []
+
+
+def _entries(folder: str) -> Iterator[str]:
+    """Names in a folder in order, folders with a slash; none where it cannot be read."""
+    try:
+        with os.scandir(Path(folder).expanduser()) as found:
+            entries = [entry for entry, _ in zip(found, range(ENTRIES), strict=False)]
+    except OSError:
+        return
+    for entry in sorted(entries, key=lambda e: e.name.lower()):
+        yield entry.name + ("/" if entry.is_dir() else "")

@@ -1,0 +1,254 @@
+"""A session in a terminal: results drawn when they are finished, progress in one line, carets under what is wrong.
+
+Colour adds and never says anything alone. Without it (`set plain on`, NO_COLOR) the same lines come plain, nothing is
+redrawn and no picture is drawn.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, TextIO
+
+from invoke_shell.errors import Fault, InvokeShellError, SettingError, cells, render_fault, render_faults
+from invoke_shell.metadata.visible import visible_lines
+from invoke_shell.pipeline.events import ChainDone, ChainStarted, Event, Failed, Said
+from invoke_shell.shell.settings import Settings
+from invoke_shell.shell.view import Result, Where, error_text, result_line
+
+if TYPE_CHECKING:
+    from invoke_shell.records import Image
+    from invoke_shell.shell.pictures import Pictures
+    from invoke_shell.shell.progress import ProgressLine
+
+__all__ = ["PROMPT", "TerminalView"]
+
+PROMPT = "invoke> "
+INDENT = "  "  # of a line that is shown again above its carets
+LARGEST = 512  # pixels a side that a held thumbnail keeps; a sheet's cell shows fewer
+
+BOLD, DIM, RED, YELLOW, CYAN = "1", "2", "1;31", "33", "1;36"
+SHOW_CURSOR = "\x1b[?25h"
+
+
+class TerminalView:
+    """Implements View. color: escape codes are welcome; without it nothing is redrawn or drawn either.
+
+    typed: what stands on the line above, put there by the prompt: carets then go straight under it.
+    keep_keys: gets the keys typed while the terminal was asked for its abilities.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        color: bool = True,
+        quiet: bool = False,
+        stdin: TextIO | None = None,
+        out: TextIO | None = None,
+        env: Mapping[str, str] | None = None,
+    ) -> None:
+        self.settings = settings
+        self.color = color
+        self.quiet = quiet
+        self.stdin = stdin or sys.stdin
+        self.out = out or sys.stdout
+        self.env = os.environ if env is None else env
+        self.typed = ""
+        self.keep_keys: Callable[[bytes], None] = lambda keys: None
+        self._held: list[Result] = []
+        self._shown: set[str] = set()
+        self._expected = 1
+        self._progress: ProgressLine | None = None
+        self._pictures: Pictures | None = None
+        self._lock = threading.RLock()
+
+    @property
+    def plain(self) -> bool:
+        """No colours, no redrawing, no pictures."""
+        return not self.color or bool(self.settings["plain"])
+
+    # -- what a run tells --------------------------------------------------------------------------------------------
+
+    def event(self, event: Event) -> None:
+        if isinstance(event, Said):
+            self.say(event.text, warning=event.warning)
+        elif isinstance(event, ChainDone | Failed):
+            self._finish()
+        else:
+            if isinstance(event, ChainStarted):
+                self._expected = event.pictures
+            if not self.plain:
+                self._line().take(event)
+
+    def result(self, result: Result) -> None:
+        """One picture is drawn above its line; of several each line comes at once, the pictures when all are there."""
+        if self._expected > 1:
+            self._print(self._result_text(result))
+            result = replace(result, image=_small(result.image))
+        self._held.append(result)
+
+    def show(self, images: Sequence[Image], labels: Sequence[str], columns: int | None) -> None:
+        self._shown.update(image.hash for image in images)
+        self._draw(images, labels, columns)
+
+    def line_done(self) -> None:
+        self._finish()
+        self._shown.clear()
+        self._expected = 1
+        self.typed = ""
+
+    # -- what is said ------------------------------------------------------------------------------------------------
+
+    def text(self, text: str, record: dict[str, Any] | None = None) -> None:
+        self._print(visible_lines(text))
+
+    def say(self, text: str, *, warning: bool = False) -> None:
+        if warning:
+            self._print(f"{self._paint('note:', YELLOW)} {visible_lines(text)}")
+        elif not self.quiet:
+            self._print(self._paint(visible_lines(text), DIM))
+
+    def error(self, error: InvokeShellError, where: Where) -> None:
+        self._finish()
+        self._print(self._error_text(error, where))
+
+    # -- pictures ----------------------------------------------------------------------------------------------------
+
+    @property
+    def pictures(self) -> Pictures:
+        """The terminal as one that draws; asked for its abilities when the first picture comes."""
+        if self._pictures is None:
+            from invoke_shell.shell.pictures import Pictures
+
+            self._pictures = Pictures(self.stdin, self.out, self.env, lambda keys: self.keep_keys(keys))
+        return self._pictures
+
+    def _finish(self) -> None:
+        """Draw the results of a run that the line itself did not show; of a single one its line comes under it."""
+        self._hide()
+        held, self._held = self._held, []
+        fresh = [r for r in held if r.image.hash not in self._shown]
+        columns = _columns(str(self.settings["show"]))
+        if columns != 0:
+            self._draw([r.image for r in fresh], [f"@{r.n}" for r in fresh], columns)
+        if self._expected <= 1:
+            for result in held:
+                self._print(self._result_text(result))
+
+    def _draw(self, images: Sequence[Image], labels: Sequence[str], columns: int | None) -> None:
+        if self.plain or not images:
+            return
+        with self._lock:
+            self._hide()
+            try:
+                setting = str(self.settings["pictures"])
+                if columns is None:
+                    self.pictures.show(images, labels, setting=setting)
+                else:
+                    self.pictures.show(images, labels, setting=setting, columns=columns)
+            except SettingError as error:  # INVOKE_IMAGE_PROTOCOL is no protocol: the picture is saved all the same
+                self.say(f"not drawn: {error.message}", warning=True)
+
+    # -- the terminal ------------------------------------------------------------------------------------------------
+
+    def restore(self) -> None:
+        """Bring back what a run that was cut off may have left: a hidden cursor, a progress line."""
+        self._hide()
+        if not self.plain:
+            self.out.write(SHOW_CURSOR)
+            self.out.flush()
+
+    def _line(self) -> ProgressLine:
+        if self._progress is None:
+            from invoke_shell.shell.progress import ProgressLine
+
+            self._progress = ProgressLine(self.out)
+        return self._progress
+
+    def _hide(self) -> None:
+        if self._progress is not None:
+            self._progress.hide()
+
+    def _print(self, text: str) -> None:
+        with self._lock:
+            self._hide()
+            encoding = getattr(self.out, "encoding", None) or "utf-8"
+            self.out.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
+            self.out.flush()
+
+    def _paint(self, text: str, style: str) -> str:
+        return text if self.plain or not text else f"\x1b[{style}m{text}\x1b[0m"
+
+    def _result_text(self, result: Result) -> str:
+        handle, space, rest = result_line(result).partition("  ")
+        return self._paint(handle, CYAN) + space + rest
+
+    # -- errors ------------------------------------------------------------------------------------------------------
+
+    def _error_text(self, error: InvokeShellError, where: Where) -> str:
+        faults: Sequence[Fault] = getattr(error, "faults", ())
+        if where.file or not faults:
+            head, _, rest = visible_lines(error_text(error, where)).partition("\n")
+            return "\n".join(part for part in (self._paint(head, BOLD), self._paint(rest, DIM)) if part)
+        lines = self._with_carets(str(getattr(error, "source", "")), faults)
+        return "\n".join(self._styled(line, faults) for line in lines)
+
+    def _with_carets(self, source: str, faults: Sequence[Fault]) -> list[str]:
+        """Carets straight under the line where it stands above, else the line again, cut to the terminal's width."""
+        width = self._width()
+        at = self.typed.find(source)
+        if at >= 0 and "\n" not in self.typed and cells(PROMPT + self.typed) < width:
+            margin = len(PROMPT) - len(INDENT)
+            moved = [f.shifted(margin + at) for f in faults]
+            return render_faults(" " * margin + self.typed, moved).splitlines()[1:]
+        if all(cells(line) + len(INDENT) < width for line in source.splitlines()):
+            return render_faults(source, faults).splitlines()
+        return [line for f in faults for line in render_fault(*_excerpt(source, f, width)).splitlines()]
+
+    def _styled(self, line: str, faults: Sequence[Fault]) -> str:
+        if not line.strip(" ^"):
+            return self._paint(line, RED)
+        if any(line == f.message for f in faults):
+            return self._paint(visible_lines(line), BOLD)
+        hint = any(line == INDENT + f.hint for f in faults)
+        return self._paint(visible_lines(line), DIM) if hint else visible_lines(line)
+
+    def _width(self) -> int:
+        from invoke_shell.shell.terminal import window
+
+        return window(self.out)[0]
+
+
+def _columns(show: str) -> int | None:
+    """Columns of a picture by the setting: None as usual, 0 not at all."""
+    if show == "off":
+        return 0
+    return int(show) if show.isdigit() else None
+
+
+def _small(image: Image) -> Image:
+    """A thumbnail to hold until all pictures of a line are there: 64 large ones would be 200 MB."""
+    if max(image.size) <= LARGEST:
+        return image
+    from invoke_shell.records import Image as Picture
+
+    picture = image.pil()
+    picture.thumbnail((LARGEST, LARGEST))
+    return Picture.from_pil(picture)
+
+
+def _excerpt(source: str, fault: Fault, width: int) -> tuple[str, Fault]:
+    """As much of the faulty line as fits, the fault a third in; and the fault as one of that text."""
+    begin = source.rfind("\n", 0, fault.start) + 1
+    stop = source.find("\n", fault.start)
+    line = source[begin : stop if stop >= 0 else len(source)]
+    room = (width - 6) // (1 if line.isascii() else 2)  # two cells a character at most
+    first = max(0, fault.start - begin - room // 3)
+    cut = line[first : first + room]
+    head, tail = "… " if first else "", " …" if first + room < len(line) else ""
+    moved = replace(fault.shifted(len(head) - begin - first), also=())
+    return head + cut + tail, replace(moved, end=min(moved.end, len(head) + len(cut)))
