@@ -7,7 +7,6 @@ they are given again, and mean nothing on a folder that two machines share.
 from __future__ import annotations
 
 import os
-import secrets
 from contextlib import suppress
 from pathlib import Path
 
@@ -21,7 +20,7 @@ class Signs:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.owner = f"{os.getpid()}-{secrets.token_hex(4)}"
+        self.owner = f"{os.getpid()}-{os.urandom(4).hex()}"
         self._held: int | None = None
 
     def appear(self) -> None:

@@ -156,6 +156,19 @@ def test_order_of_writing(tmp_path):
     assert calls[-2:] == ["remove", "sync_folder"]
 
 
+def test_the_bytes_are_on_the_disk_before_the_name_is_there(tmp_path, monkeypatch):
+    synced = []
+    sync = os.fsync
+    monkeypatch.setattr(
+        outputs.os, "fsync", lambda fd: synced.append((os.fstat(fd).st_size, target.exists())) or sync(fd)
+    )
+    target = tmp_path / "a.png"
+
+    write_new(b"12345", target, tag="1")
+
+    assert synced[0] == (5, False)
+
+
 class Scripted:
     """Counts the calls of a file layer and breaks the one of number `at`; after a death nothing works any more."""
 
