@@ -21,6 +21,8 @@ from invoke_shell import __version__
 from invoke_shell.errors import InvokeShellError, SettingError
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from invoke_shell.pipeline.registry import Registry
     from invoke_shell.shell.session import Runtime, Session
     from invoke_shell.shell.settings import Settings
@@ -191,6 +193,7 @@ def compose(options: argparse.Namespace, *, interactive: bool) -> Session:
         view=view,
         start=_starter(home, registry, inline=options.inline),
         interactive=interactive,
+        now=_clock(),
     )
     session.dry = options.dry_run
     session.events = _events(options.events)
@@ -286,6 +289,16 @@ def _starter(home: Any, registry: Registry, *, inline: bool) -> Callable[[Settin
         return WorkerRuntime(setup, log=home.log_file)
 
     return start
+
+
+def _clock() -> Callable[[], datetime]:
+    """The time written into pictures; SOURCE_DATE_EPOCH (seconds since 1970) stops it, for builds that must repeat."""
+    from datetime import UTC, datetime
+
+    fixed = os.environ.get("SOURCE_DATE_EPOCH", "")
+    if fixed.isdigit():
+        return lambda: datetime.fromtimestamp(int(fixed), UTC)
+    return lambda: datetime.now(UTC)
 
 
 def _events(path: Path | None) -> Callable[[Any], None]:

@@ -57,7 +57,7 @@ def recall(last: StepRecord, registry: Registry, finder: Finder) -> Recalled:
     steps = tuple(topological(last))
     for step in steps:
         reader.take(step)
-    calls = tuple(reader.calls)
+    calls = _with_flows(reader.calls, registry)
     plan = Plan(
         source="",
         calls=calls,
@@ -98,7 +98,6 @@ class _Reader:
             params=params,
             sources=dict.fromkeys(node.params, Source.LINE),
             inputs=inputs,
-            flows={**self.flowing(inputs.get(node.frames, ())), **{name: params[name] for name in node.gives}},
         )
         self.ids[step.key] = call.id
         self.calls.append(call)
@@ -109,10 +108,6 @@ class _Reader:
             return True
         self.missing.append(f"{node.name} takes no {visible(name)} here")
         return False
-
-    def flowing(self, items: Sequence[int | InputRef]) -> dict[str, Any]:
-        """Values equal in all pictures that come down the pipe; those alone flow on."""
-        return common([self.calls[i].flows for i in items if isinstance(i, int)])
 
     def inputs(self, items: Sequence[StepRecord | Resource]) -> tuple[int | InputRef, ...]:
         return tuple(self.ids.get(i.key, 0) if isinstance(i, StepRecord) else self.picture(i) for i in items)
@@ -151,6 +146,16 @@ class _Reader:
         return found
 
 
+def _with_flows(calls: Sequence[Call], registry: Registry) -> tuple[Call, ...]:
+    """The calls with the values that follow from each: what its node gives, and what all its pictures have in common."""
+    flows: list[dict[str, Any]] = []
+    for call in calls:
+        node = registry[call.node]
+        before = common([flows[i] for i in call.inputs.get(node.frames, ()) if isinstance(i, int)])
+        flows.append({**before, **{name: call.params[name] for name in node.gives}})
+    return tuple(replace(call, flows=values) for call, values in zip(calls, flows, strict=True))
+
+
 def overridden(plan: Plan, registry: Registry, changes: Mapping[str, str], draw: Callable[[], int]) -> Plan:
     """A plan with other values: flag name (`steps`, `img2img.steps`, `2.steps`) -> text.
 
@@ -169,7 +174,7 @@ def overridden(plan: Plan, registry: Registry, changes: Mapping[str, str], draw:
                 if other.arg.excludes == p.name:
                     params[other.name] = other.default
             calls[i] = replace(calls[i], params=params)
-    changed = replace(plan, calls=tuple(calls))
+    changed = replace(plan, calls=_with_flows(calls, registry))
     return replace(changed, source=resolved_text(changed, registry))
 
 

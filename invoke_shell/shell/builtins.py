@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
-from invoke_shell.errors import BlockedError, Fault, InvokeShellError, LineError, OutputError, RunError, SettingError
+from invoke_shell.errors import BlockedError, Fault, InvokeShellError, LineError, OutputError, RunError
 from invoke_shell.metadata.history import from_metadata, loads
 from invoke_shell.metadata.png import strip as stripped
 from invoke_shell.metadata.read import PictureInfo, read_picture
@@ -164,8 +164,9 @@ def unset(shell: Session, name: Annotated[str, Arg(help="A setting of this sessi
     """Forget a value of this session."""
     name = name.lstrip("-").replace("-", "_")
     if name not in shell.settings.session:
-        shell.settings.param(name)
-        raise SettingError(f"{name} is not set in this session")
+        shell.settings.param(name)  # a name that is no setting is a mistake, one that is not set is not
+        shell.view.say(f"{name} is not set in this session")
+        return
     shell.settings.unset(name)
     shell.keeper.remember(name, None)
     if name in ENGINE:

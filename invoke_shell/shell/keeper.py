@@ -9,6 +9,7 @@ import shlex
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -136,8 +137,12 @@ class Keeper:
         path = self._resource(ref.hash)
         if path.exists() or self.store.in_memory:
             return
+        about = {"name": ref.name, "file_hash": ref.file_hash, "facts": dict(ref.facts)}
         try:
             image = ref.image if ref.image is not None else read_image(Path(ref.path))[0]
+            write_new(
+                json.dumps(about).encode(), path.with_suffix(".json"), tag=f"{path.stem[:16]}-about", exactly=True
+            )
             write_new(encode(image), path, tag=path.stem[:16], exactly=True)
         except OutputError as error:
             if error.code != "file-exists":
@@ -151,9 +156,11 @@ class Keeper:
         start = digits.removeprefix("blake3:")
         if not re.fullmatch(r"[0-9a-f]{12,64}", start):
             return None
-        for path in sorted(self.home.resources.glob(f"{start}*.png")) + self._result_files(start):
-            found = _read_same(path, start)
-            if found is not None:
+        for path in sorted(self.home.resources.glob(f"{start}*.png")):
+            if (found := _read_same(path, start)) is not None:
+                return replace(found, **_about(path))
+        for path in self._result_files(start):
+            if (found := _read_same(path, start)) is not None:
                 return found
         return None
 
@@ -168,6 +175,8 @@ class Keeper:
             handle = Handle.parse(text)
         except ValueError as error:
             raise BlockedError(f"{text} is not {error}", code="unknown-handle") from None
+        if text[1:].isdigit() and int(text[1:]) in self.results.unsaved:
+            return self.store.results(int(text[1:]))  # its file could not be written; it lives in memory
         return resolve(self.store, self.session.id, handle)
 
     def row(self, text: str) -> ResultRow:
@@ -213,6 +222,15 @@ def _sd_metadata(data: bytes) -> str:
     """The text of our chunk in a PNG of ours."""
     png = Png(BytesIO(data))
     return next(png.text(chunk) for chunk in png.texts if chunk.keyword == KEYWORD)
+
+
+def _about(path: Path) -> dict[str, Any]:
+    """How the file that a kept source came from was called and read; as recorded when it was first used."""
+    try:
+        found = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+        return {name: found[name] for name in ("name", "file_hash", "facts")}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {"name": ""}
 
 
 def _read_same(path: Path, start: str) -> InputRef | None:

@@ -109,7 +109,6 @@ def replay(session: Session, words: Sequence[str], changes: Mapping[str, str], w
         try:
             outcome = _one(session, word, changes, where)
         except (BlockedError, MetadataError) as error:
-            session.view.error(error, where)
             outcome = Replayed(label=word, verdict="blocked", missing=(error.message,))
         outcomes.append(outcome)
         session.view.text(outcome.sentence(), outcome.plain())

@@ -106,7 +106,7 @@ class PlainView:
         self.write(self.out, result_line(result))
 
     def show(self, images: Sequence[Image], labels: Sequence[str], columns: int | None) -> None:
-        """Pictures cannot be drawn here; their paths are printed with the results."""
+        self.say("no picture is drawn here: this output shows text only")
 
     def text(self, text: str, record: dict[str, Any] | None = None) -> None:
         self.write(self.out, text)

@@ -1,0 +1,167 @@
+"""What bad input gets: one sentence, a caret, what to do. Never a traceback, and nothing of the line runs."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+TABLE = [
+    ('txt2imgg "a cat"', "there is no command txt2imgg\n  did you mean txt2img?", 2),
+    ('txt2img "a cat" --stpes 3', "txt2img has no --stpes\n  did you mean --steps?", 2),
+    ('txt2img "a cat" --steps 999', "--steps is 1 to 150, not 999", 2),
+    ('txt2img "a cat" --steps many', "--steps is a whole number, not many", 2),
+    ('| | txt2img "a cat"', "there is no command before this |", 2),
+    ('txt2img "a cat" |', "a command must follow this |", 2),
+    ('txt2img "a cat" | | upscale', "there is no command before this |", 2),
+    ('txt2img "a cat', 'this " is never closed', 2),
+    ("upscale", "upscale needs a picture, and nothing comes before it", 2),
+    ('txt2img "a" | load_image a.png', "load_image takes no pictures, but txt2img passes some on", 2),
+    ("load_image nowhere.png", "there is no file nowhere.png", 3),
+    ("load_image .", "is a folder", 3),
+    ("load_image words.txt", "words.txt", 3),
+    ("load_image cut.png", "cut.png", 3),
+    ("load_image *.bmp", "no file matches *.bmp", 3),
+    ('txt2img "a" --model nowhere', "there is no model nowhere", 3),
+    ("@99 | upscale", "@99 is no result", 3),
+    ("@fox | upscale", "@fox is no name of this session", 3),
+    ("| upscale", "there are no results to go on from", 3),
+    ("set stepz 3", "there is no setting stepz\n  did you mean steps?", 2),
+    ("set steps 0", "steps is 1 to 150, not 0", 2),
+    ("info nowhere.png", "nowhere.png", 3),
+    ("replay nowhere.png", "nowhere.png", 3),
+    ("strip nowhere.png", "nowhere.png is not there", 3),
+    ("load_image a.png | crop 0:0:99:99", "crop 0:0:99:99 lies outside a picture of 64x64", 1),
+    ("load_image a.png | save a.png", "a.png is there already, and nothing is overwritten", 1),
+    ("load_image a.png | save a.jpg", "save writes PNG files, and a.jpg ends in .jpg", 1),
+]
+
+
+@pytest.fixture(autouse=True)
+def broken_files(folder):
+    (folder / "words.txt").write_text("no picture")
+    (folder / "cut.png").write_bytes((folder / "a.png").read_bytes()[:60])
+
+
+@pytest.mark.parametrize(("line", "sentence", "status"), TABLE, ids=[t[0] for t in TABLE])
+def test_a_mistake_gets_a_sentence_and_its_status(invoke, line, sentence, status):
+    ran = invoke("-c", line)
+
+    assert ran.status == status
+    assert sentence in ran.err + ran.out
+    assert "Traceback" not in ran.err + ran.out
+
+
+@pytest.mark.parametrize("line", [t[0] for t in TABLE if t[2] in (2, 3)])
+def test_nothing_of_a_wrong_line_runs(invoke, line):
+    ran = invoke("--json", "-c", line)
+
+    assert ran.results == []
+
+
+def test_the_caret_stands_under_the_word(invoke):
+    ran = invoke("-c", 'txt2img "日本" --stpes 3')
+
+    assert ran.err == (
+        '  txt2img "日本" --stpes 3\n'
+        "                 ^^^^^^^\n"
+        "txt2img has no --stpes\n"
+        "  did you mean --steps?\n"
+    )  # fmt: skip
+
+
+def test_all_missing_things_of_a_line_are_named_at_once(invoke):
+    ran = invoke("-c", "load_image nowhere.png | img2img x --model gone")
+
+    assert "there is no file nowhere.png" in ran.err
+    assert "there is no model gone" in ran.err
+
+
+def test_a_file_is_checked_whole_before_its_first_line_runs(invoke, folder):
+    (folder / "x.invoke").write_text('# invoke 1\ntxt2img "a cat" --seed 1\ntxt2img "b" --stpes 3\n')
+
+    ran = invoke("x.invoke")
+
+    assert ran.status == 2
+    assert ran.err.startswith("x.invoke:3:13: txt2img has no --stpes\n")
+    assert ran.out == ""
+
+
+def test_a_missing_input_of_a_later_line_stops_a_file_before_line_1(invoke, folder):
+    (folder / "x.invoke").write_text('txt2img "a cat"\nload_image nowhere.png | blur\n')
+
+    ran = invoke("x.invoke")
+
+    assert ran.status == 3
+    assert ran.err.startswith("x.invoke:2:12: ")
+    assert ran.out == ""
+
+
+def test_keep_going_runs_the_other_lines_and_sums_up(invoke, folder):
+    (folder / "x.invoke").write_text("load_image a.png | crop 0:0:99:99\nload_image a.png | blur\n")
+
+    ran = invoke("--keep-going", "x.invoke")
+
+    assert ran.status == 1
+    assert "1 of 2 lines done, 1 failed" in ran.err
+    assert ran.out.startswith("@1  64x64")
+
+
+def test_a_file_may_not_run_programs_of_the_system(invoke, folder):
+    (folder / "x.invoke").write_text("$ touch marker\n")
+
+    refused = invoke("x.invoke")
+    trusted = invoke("--trust", "x.invoke")
+
+    assert refused.status == 2
+    assert "only with --trust" in refused.err
+    assert trusted.status == 0
+    assert (folder / "marker").exists()
+
+
+def test_a_number_in_a_file_is_refused(invoke, folder):
+    (folder / "x.invoke").write_text("@1 | blur\n")
+
+    ran = invoke("x.invoke")
+
+    assert ran.status == 2
+    assert "@1 is a number of one home, and a file may be run in another" in ran.err
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_that_cannot_be_written_keeps_the_picture(invoke, tmp_path):
+    locked = tmp_path / "locked"
+    locked.mkdir(mode=0o500)
+
+    ran = invoke("--outdir", str(locked), "-c", 'txt2img "a cat" --seed 1', "-c", "@1 | save here.png")
+
+    assert "is kept in memory" in ran.err
+    assert Path("here.png").exists()
+
+
+def test_an_output_folder_that_is_a_file_keeps_the_picture_and_says_how_to_save_it(invoke, folder):
+    ran = invoke("--outdir", "a.png", "-c", 'txt2img "a cat" --seed 1')
+
+    assert ran.status == 1
+    assert "@1 is kept in memory; @1 | save PATH writes it elsewhere" in ran.err
+
+
+def test_a_picture_kept_in_memory_can_be_saved_elsewhere(invoke, folder):
+    ran = invoke("--keep-going", "--outdir", "a.png", "-c", 'txt2img "a cat" --seed 1', "-c", "@1 | save here.png")
+
+    assert (folder / "here.png").exists(), ran.err
+
+
+@pytest.mark.parametrize(
+    ("mishap", "sentence"),
+    [("out-of-memory", "more memory than fake has free"), ("bad-numbers", "NaN")],
+)
+def test_a_failing_engine_is_one_line_and_the_next_line_works(invoke, monkeypatch, mishap, sentence):
+    monkeypatch.setenv("INVOKE_SHELL_FAKE_MISHAP", mishap)
+
+    ran = invoke("--keep-going", "-c", 'txt2img "a cat"', "-c", "load_image a.png | blur")
+
+    assert ran.status == 1
+    assert sentence in ran.err
+    assert ran.out.startswith("@1  64x64")
