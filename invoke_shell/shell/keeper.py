@@ -165,7 +165,7 @@ class Keeper:
         return None
 
     def _result_files(self, start: str) -> list[Path]:
-        return [row.trashed or row.path for row in self.store.by_pixels(f"blake3:{start}")]
+        return [row.trashed or row.path for row in self.store.with_pixels(f"blake3:{start}")]
 
     # -- handles -----------------------------------------------------------------------------------------------------
 

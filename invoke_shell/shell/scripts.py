@@ -33,7 +33,8 @@ def run_file(session: Session, path: Path, *, keep_going: bool = False) -> int:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        why = {FileNotFoundError: "is not there", IsADirectoryError: "is a folder"}.get(type(error), "cannot be read")
+        why = "is not there" if isinstance(error, FileNotFoundError) else "cannot be read"
+        why = "is a folder" if isinstance(error, IsADirectoryError) else why
         raise BlockedError(f"{visible(str(path))} {why}", code="missing-file") from error
     before, session.base = session.base, path.resolve().parent
     try:

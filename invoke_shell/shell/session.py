@@ -186,6 +186,8 @@ class Session:
             self.view.error(self.unexpected(error), where)
             return 1
         finally:
+            for notice in self.keeper.store.notices():
+                self.view.say(notice, warning=True)
             self.view.line_done()
         return 0
 

@@ -308,11 +308,6 @@ class Store:
         """True when this is the file of a finished result."""
         return bool(self._db.read(f"SELECT 1 FROM results WHERE path = ? AND {SHOWN} LIMIT 1", str(path)))
 
-    def by_pixels(self, pixel_hash: str) -> list[ResultRow]:
-        """Results with this pixel hash, or one that begins so."""
-        # GLOB, not LIKE: its prefix search can use the index.
-        return self._results(f"WHERE pixel_hash GLOB ? || '*' AND {SHOWN} ORDER BY n", pixel_hash)
-
     def _results(self, condition: str, *values: object) -> list[ResultRow]:
         return [_result(row) for row in self._db.read(f"SELECT {RESULT} FROM results {condition}", *values)]
 
