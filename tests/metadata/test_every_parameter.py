@@ -120,3 +120,30 @@ def test_the_picture_that_comes_down_the_pipe_is_a_step(tmp_path: Path):
     sheet = [step.inputs["frame"][0] for step in last.inputs["frames"]]  # type: ignore[union-attr]
     assert [(step.node, step.params["seed"]) for step in sheet] == [("txt2img", n) for n in (1, 2, 3)]  # type: ignore[union-attr]
     assert len(recall(last, REGISTRY, Everything()).plan.calls) == 7
+
+
+LINES = [
+    'txt2img "a boat"',
+    'txt2img "a \\"boat\\" | with {braces} and 猫" --negative "-x" --seed 7 --scheduler euler_a --guidance 5.25',
+    'txt2img "a boat" -n 2 | img2img --strength 0.4 | upscale --scale 1.5 | crop 0:0:32:32 | blur 0.5',
+    'txt2img "a boat" --seed 1..4 --steps 2 | contact_sheet --columns 2 --background "#102030" | resize 64x48',
+]
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_line_to_png_to_line_to_png_is_byte_for_byte(line: str, tmp_path: Path):
+    def written(plan: Plan) -> bytes:
+        *_, picture = frames(run_of(plan, registry=REGISTRY))
+        command = recall(picture.step, REGISTRY, Everything()).text(REGISTRY)
+        return embed(picture, app_version="0.1.0", created="2026-11-21T04:00:00Z", command=command)
+
+    first = written(plan_of(line, REGISTRY))
+    (tmp_path / "a.png").write_bytes(first)
+    info = read_picture(tmp_path / "a.png")
+    recalled = recall(info.step(), REGISTRY, Everything())
+
+    assert info.data is not None
+    assert recalled.text(REGISTRY) == info.data["command"]
+    assert written(recalled.plan) == first
+    if "\n" not in recalled.text(REGISTRY):
+        assert written(plan_of(recalled.text(REGISTRY), REGISTRY)) == first
