@@ -209,7 +209,7 @@ def test_a_text_without_keyword_is_said():
 
 
 def test_a_bomb_is_not_inflated():
-    bomb = zlib.compress(bytes(200 << 20), 9)
+    bomb = zlib.compress(bytes(64 << 20), 1)
 
     assert fault(png(chunk(b"zTXt", b"a\0\0" + bomb))) == 'the zTXt chunk "a" inflates to more than 16 MiB'
     assert fault(png(chunk(b"iTXt", b"a\0\1\0\0\0" + bomb))) == 'the iTXt chunk "a" inflates to more than 16 MiB'
