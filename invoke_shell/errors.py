@@ -15,6 +15,7 @@ Codes are a closed list (`CODES`): programs may rely on them. Keys are added, ne
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
@@ -284,23 +285,20 @@ def render_faults(source: str, faults: Iterable[Fault]) -> str:
 
 
 def _carets(line: str, begin: int, faults: Iterable[Fault]) -> str:
-    marks = bytearray(b" " * (len(line) + 1))
+    row = bytearray()
     for fault in faults:
         for a, b in ((fault.start, fault.end), *fault.also):
-            a, b = max(0, a - begin), min(len(line), b - begin)
-            for i in range(min(a, len(line)), max(b, a + 1)):
-                if i < len(marks):
-                    marks[i] = ord("^")
-    out = [chr(mark) * _cell(char) for char, mark in zip(line, marks[:-1], strict=True)]
-    return ("".join(out) + chr(marks[-1])).rstrip()
-
-
-def _cell(char: str) -> int:
-    return 1 if char == "\t" else cells(char)
+            # Measured as a whole: an emoji of several characters is as wide as one.
+            left, right = (cells(_shown(line[: max(0, x - begin)])) for x in (a, b))
+            right = max(right, left + 1)
+            row += b" " * (right - len(row))
+            row[left:right] = b"^" * (right - left)
+    return row.decode()
 
 
 def _shown(line: str) -> str:
-    return line.replace("\t", " ")
+    """Without what would move the cursor, colour the screen or turn the direction of writing."""
+    return re.sub(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", "\ufffd", line.replace("\t", " "))
 
 
 def _sentence(fault: Fault) -> str:

@@ -111,6 +111,8 @@ REGISTRY = Registry.of(
     paste,
     fail,
     twins,
+    explain,
+    help_,
     implicit="txt2img",
     loader="load_image",
     old=commands.OLD_WORDS,

@@ -87,11 +87,17 @@ def _explain_steps(values: Mapping[str, Any]) -> str:
     return f"{run} of {values['steps']} steps"
 
 
+def _same_steps(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Strengths that run the same steps draw the same picture."""
+    return {**values, "strength": None, "start_step": _begin(values)}
+
+
 @node(
     version=1,
     gives=GIVES,
     group="generate",
     explains=_explain_steps,
+    alike=_same_steps,
     examples=[
         'load_image a.png | img2img "a red house" --strength 0.6 --seed 3',
         'txt2img "a red boat" --seed 7 | img2img --strength 0.4',

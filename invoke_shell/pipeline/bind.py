@@ -15,10 +15,10 @@ from invoke_shell.errors import Fault, LineError, nearest
 from invoke_shell.pipeline.chain import Chain, Source, Stage, Value
 from invoke_shell.pipeline.node import Node, Param
 from invoke_shell.pipeline.registry import Registry
-from invoke_shell.pipeline.sweep import alternatives, has_alternatives, is_sweep, read_sweep
-from invoke_shell.pipeline.text import Line, Parsed, Token, parse, quote
+from invoke_shell.pipeline.sweep import alternatives, canonical, is_sweep, read_sweep
+from invoke_shell.pipeline.text import Line, Parsed, Token, parse
 from invoke_shell.pipeline.text import Stage as Words
-from invoke_shell.pipeline.types import HANDLE, Handle, Pattern, Sweep
+from invoke_shell.pipeline.types import HANDLE, Handle, Pattern, Side, Size, Sweep
 
 __all__ = ["Bound", "Pending", "Reading", "bind", "read", "understand"]
 
@@ -26,6 +26,7 @@ NUMBER = re.compile(r"-\.?\d")
 GLOB = re.compile(r"[*?\[]")
 NAME = re.compile(r"@([A-Za-z_][\w-]*)")
 RESERVED = ("kept",)  # @kept is what was kept
+SIDES = ("-W", "-H")  # of --size
 
 
 @dataclass(slots=True)
@@ -80,6 +81,8 @@ def read(text: str, registry: Registry, settings: Mapping[str, Value] | None = N
         bound = bind(line, text, registry, settings or {}, reading)
         reading.bound.append(bound)
         reading.faults += bound.faults
+    if parsed.tokens and parsed.tokens[-1].kind in ("comment", "system") and parsed.tokens[-1].end == len(text):
+        reading.pending = Pending("none", "", len(text))
     reading.faults.sort(key=lambda f: (f.start, f.end))
     reading.spans.sort()
     return reading
@@ -102,15 +105,19 @@ def bind(line: Line, text: str, registry: Registry, settings: Mapping[str, Value
         return bound
     stages: list[Stage] = []
     nodes: list[Node[Any, Any] | None] = []
+    known = True
     for number, words in enumerate(line.stages):
         binder = _Binder(words, text, registry, settings, bound, reading, first=number == 0)
-        for stage, node in binder.run(upstream=bool(stages) or line.continues):
+        found = binder.run(upstream=number > 0 or line.continues)
+        known = known and bool(found)
+        for stage, node in found:
             stages.append(stage)
             nodes.append(node)
         if bound.builtin is not None and bound.builtin.rest:
             break
     bound.chain = replace(bound.chain, stages=tuple(stages))
-    _check_flow(bound, nodes)
+    if known:  # what passes through a command that is none cannot be said
+        _check_flow(bound, nodes)
     _await_next(reading, text, line, nodes)
     return bound
 
@@ -160,7 +167,7 @@ class _Binder:
         first: bool,
     ) -> None:
         self.words = words.words
-        self.stage_end = words.end
+        self.begin, self.stage_end = words.start, words.end
         self.text = text
         self.registry = registry
         self.settings = settings
@@ -170,6 +177,9 @@ class _Binder:
         self.i = 0
         self.values: dict[str, Value] = {}
         self.swallowed: dict[str, tuple[int, int]] = {}
+        self.flagged: dict[str, tuple[int, int]] = {}
+        self.repeated: set[str] = set()
+        self.sides: dict[str, Token] = {}
         self.loader: list[Stage] = []
         self.node: Node[Any, Any] | None = None
         self.extra: list[Token] = []
@@ -177,9 +187,10 @@ class _Binder:
     # -- the stage ---------------------------------------------------------------------------------------------------
 
     def run(self, *, upstream: bool) -> list[tuple[Stage, Node[Any, Any] | None]]:
-        words = self.words
         name = self.take_name()
-        head = words[0]
+        if not self.words:
+            return []
+        head = self.words[0]
         span = (head.start, head.end)
         if head.value.startswith("@") and not head.quote:
             stage = Stage(node="", handles=self.handles(), name=name, span=span, text=self.source())
@@ -200,7 +211,7 @@ class _Binder:
         return [*fronts, (stage, node)]
 
     def source(self) -> str:
-        return self.text[self.words[0].start : self.stage_end]
+        return self.text[self.begin : self.stage_end]
 
     def fault(self, start: int, end: int, message: str, hint: str, code: str, **more: Any) -> None:
         self.bound.faults.append(Fault(start, end, message, hint, code, **more))
@@ -229,7 +240,7 @@ class _Binder:
         self.paint(w[-2].start, w[-2].end, "pipe")
         if len(w) == 2:
             self.fault(w[0].start, w[0].end, "there is no command before as", "", "empty-stage")
-        self.words = w[:-2] or w[:1]
+        self.words = w[:-2]
         return m[1] if m else ""
 
     def handles(self) -> tuple[Handle, ...]:
@@ -253,17 +264,18 @@ class _Binder:
         return tuple(out)
 
     def command(self, head: Token) -> Node[Any, Any] | None:
-        if head.quote and self.registry.implicit:
+        if head.quote and head.eq < 0 and self.first and self.registry.implicit:
             self.i = 0
             return self.registry[self.registry.implicit]
+        word = self.text[head.start : head.end]
         self.i = 1
         if self.at_end(head):
             self.expects("command", head.value, head.start)
             self.reading.pending.used = frozenset() if self.first else frozenset(["|"])
-        node = self.registry.get(head.value)
+        node = self.registry.get(word)
         if node is None:
-            hint = self.registry.suggest(head.value)
-            self.fault(head.start, head.end, f"there is no command {head.value}", hint, "unknown-command")
+            hint = self.registry.suggest(head.value) or ("a quoted text can only begin a line" if head.quote else "")
+            self.fault(head.start, head.end, f"there is no command {word}", hint, "unknown-command")
         else:
             self.paint(head.start, head.end, "command")
         return node
@@ -300,8 +312,11 @@ class _Binder:
                 self.i += 1
             elif not only_values and self.is_flag(t):
                 self.take_flag(t)
+            elif self.names_at(self.i):
+                self.misplaced_name()
             else:
                 self.take_positional(t, only_values)
+        self.join_sides()
         self.report_extra()
         if not self.words or self.words[-1].end < len(self.text):
             tail = self.text[self.stage_end :]
@@ -315,6 +330,19 @@ class _Binder:
             self.expects("value", "", len(self.text), free)
         else:
             self.expects("flag", "", len(self.text), free)
+
+    def names_at(self, i: int) -> bool:
+        """Whether `as @NAME` stands at a place."""
+        pair = self.words[i : i + 2]
+        return (
+            len(pair) == 2 and pair[0].value == "as" and pair[1].value[:1] == "@" and not pair[0].quote + pair[1].quote
+        )
+
+    def misplaced_name(self) -> None:
+        begin, end = self.words[self.i], self.words[self.i + 1]
+        self.i += 2
+        message = f"as {end.value} must end the stage"
+        self.fault(begin.start, end.end, message, "put it behind all flags, or quote it as text", "extra-word")
 
     @staticmethod
     def is_flag(t: Token) -> bool:
@@ -344,8 +372,8 @@ class _Binder:
             self.expects("flag", name, t.start)
         self.paint(t.start, end, "flag")
         if p.name in self.values and not p.kind.many:
-            first = self.values[p.name].span or (t.start, end)
-            self.fault(t.start, end, f"{p.flag} stands twice", "keep one", "repeated-flag", also=(first,))
+            self.repeats_flag(p, (t.start, end))
+        self.flagged.setdefault(p.name, (t.start, end))
         if p.kind.is_switch:
             self.take_switch(t, p, name)
         elif t.eq >= 0:
@@ -353,13 +381,23 @@ class _Binder:
         else:
             self.take_value(t, p)
 
+    def repeats_flag(self, p: Param, span: tuple[int, int]) -> None:
+        self.repeated.add(p.name)
+        first = self.flagged.get(p.name) or self.values[p.name].span or span
+        self.fault(*span, f"{p.flag} stands twice", "keep one", "repeated-flag", also=(first,))
+
     def unknown_flag(self, t: Token, name: str, end: int) -> None:
         assert self.node is not None
-        if name == "-I" and self.first and self.registry.loader:
+        if name == "-I" and self.brings():
             self.take_loader(t)
             return
-        near = nearest(name, [f for f in self.node.flags if f.startswith("--")])
-        self.fault(t.start, end, f"{self.node.name} has no {name}", near and f"did you mean {near}?", "unknown-flag")
+        if name in SIDES and (size := self.sized()):
+            self.take_side(t, name, size)
+            return
+        # Without the dashes: they alone make --cfg look like --foo.
+        near = nearest(name.lstrip("-"), [f[2:] for f in self.node.flags if f.startswith("--")])
+        hint = f"did you mean --{near}?" if near else self.quoted_hint(t)
+        self.fault(t.start, end, f"{self.node.name} has no {name}", hint, "unknown-flag")
         if self.at_end(t):
             self.expects("flag", name, t.start)
         # The word after an unknown flag is most likely its value: one mistake, one message.
@@ -367,34 +405,87 @@ class _Binder:
             self.paint(self.words[self.i].start, self.words[self.i].end, "dim")
             self.i += 1
 
+    def quoted_hint(self, t: Token) -> str:
+        """The way to write a word that looks like a flag behind an unquoted text."""
+        for name, (start, end) in self.swallowed.items():
+            if not self.text[end : t.start].strip():
+                return f"if it belongs to the {name}, quote it: {canonical(self.text[start : t.end], escapes=False)}"
+        return ""
+
     def text_next(self) -> bool:
         free = self.next_positional()
         return free is not None and free.kind.is_text
 
+    def brings(self) -> bool:
+        """Whether -I may stand here."""
+        return self.first and bool(self.registry.loader)
+
     def take_loader(self, t: Token) -> None:
-        """`-I X` is `load_image X |` in front of the line."""
-        self.paint(t.start, t.end, "flag")
+        """`-I X` is `load_image X |` in front of the line; again, one more picture."""
+        self.paint(t.start, t.end if t.eq < 0 else t.eq, "flag")
         node = self.registry[self.registry.loader]
         p = node.positionals[0]
-        if self.i >= len(self.words) or self.is_flag(self.words[self.i]):
-            self.fault(t.start, t.end, f"-I needs {p.kind.label}", "", "missing-value")
+        value, at = self.own_value(t)
+        if value is None:
+            self.fault(t.start, t.end, f"-I needs {p.kind.label}", "as in: -I a.png", "missing-value")
+            self.loader = self.loader or [Stage(node=node.name, span=(t.start, t.end))]
             return
-        value = self.words[self.i]
+        own, node_here = self.values, self.node
+        self.values, self.node = dict(self.loader[0].values) if self.loader else {}, node
+        self.store(p, value, at)
+        start = self.loader[0].span[0] if self.loader else t.start
+        self.loader = [Stage(node=node.name, values=self.values, span=(start, value.end), text=value.value)]
+        self.values, self.node = own, node_here
+
+    def own_value(self, t: Token) -> tuple[Token | None, int]:
+        """The value of a flag that is not in the signature: behind its `=`, or the next word that is no flag."""
+        if t.eq >= 0:
+            return t, t.eq + 1
+        if self.i >= len(self.words) or self.is_flag(self.words[self.i]):
+            return None, t.end
         self.i += 1
-        own, self.values = self.values, {}
-        self.store(p, value, value.start)
-        self.loader = [Stage(node=node.name, values=self.values, span=(t.start, value.end), text=value.value)]
-        self.values = own
+        return self.words[self.i - 1], self.words[self.i - 1].start
+
+    def sized(self) -> Param | None:
+        """The --size that -W and -H are sides of."""
+        size = self.node.params.get("size") if self.node else None
+        return size if size is not None and isinstance(size.default, Size) else None
+
+    def take_side(self, t: Token, name: str, size: Param) -> None:
+        self.paint(t.start, t.end if t.eq < 0 else t.eq, "flag")
+        value, at = self.own_value(t)
+        if value is None or not value.value.isdecimal():
+            start, end = (t.start, t.end) if value is None else (at, value.end)
+            message = f"{name} is a whole number" + (f", not {value.value}" if value else "")
+            self.fault(start, end, message, f"as in: {name} 512", "missing-value" if value is None else "bad-value")
+        elif name in self.sides or ("size" in self.values and not self.sides):
+            self.repeats_flag(size, (t.start, value.end))
+        else:
+            self.sides[name] = value
+            self.flagged.setdefault("size", (t.start, value.end))
+            self.values["size"] = Value(None, Source.LINE, (at, value.end))
+
+    def join_sides(self) -> None:
+        """-W and -H are the two sides of one --size; one alone leaves the other to the model."""
+        size = self.sized()
+        if not self.sides or size is None or "size" in self.repeated:
+            return
+        width, height = (int(self.sides[s].value) if s in self.sides else 0 for s in SIDES)
+        value = Size(width, height) if len(self.sides) == 2 else Side(width, height)
+        start, end = min(t.start for t in self.sides.values()), max(t.end for t in self.sides.values())
+        if wrong := size.check(value):
+            self.fault(start, end, wrong, "", "out-of-range")
+        self.values["size"] = Value(value, Source.LINE, (start, end))
 
     def take_switch(self, t: Token, p: Param, name: str) -> None:
         off = "--no-" + p.flag[2:]
         if t.eq >= 0:
             self.fault(t.eq, t.end, f"{p.flag} takes no value", f"write {p.flag} or {off}", "flag-value")
-        self.values[p.name] = Value(not name.startswith("--no-"), Source.LINE, (t.start, t.end))
+        self.values[p.name] = Value(not name.replace("_", "-").startswith("--no-"), Source.LINE, (t.start, t.end))
 
     def take_value(self, t: Token, p: Param) -> None:
         following = self.words[self.i] if self.i < len(self.words) else None
-        if following is None or self.is_known_flag(following):
+        if following is None or self.ends_text(self.i) or (self.is_flag(following) and not p.arg.text):
             hint = f"as in: {p.flag} {_sample(p)}"
             self.fault(t.start, t.end, f"{p.flag} needs {p.kind.label}", hint, "missing-value")
             if following is None and len(self.text) > t.end:
@@ -409,7 +500,18 @@ class _Binder:
         if not self.is_flag(t):
             return False
         name = self.flag_name(t)
-        return self.lookup(name) is not None or (name == "-I" and self.first and bool(self.registry.loader))
+        if name == "-I" or name in SIDES:
+            return self.brings() if name == "-I" else self.sized() is not None
+        return self.lookup(name) is not None
+
+    def ends_text(self, i: int) -> bool:
+        """Whether an unquoted text stops before a word: at a flag, at `--`, at `as @NAME`."""
+        t = self.words[i]
+        if t.quote and t.eq < 0:
+            return False
+        if t.value == "--" and t.eq < 0:
+            return True
+        return self.names_at(i) or (self.is_flag(t) and (self.is_known_flag(t) or t.value[:2] == "--" or t.eq >= 0))
 
     def next_positional(self) -> Param | None:
         assert self.node is not None
@@ -427,8 +529,8 @@ class _Binder:
         if p is None:
             self.extra.append(t)
             self.i += 1
-        elif p.arg.text and not t.quote and not only_values:
-            self.swallow(p)
+        elif p.arg.text and not t.quote:
+            self.swallow(p, only_values)
         else:
             self.i += 1
             self.store(p, t, t.start)
@@ -441,10 +543,11 @@ class _Binder:
         start, end = self.extra[0].start, self.extra[-1].end
         for p in self.node.positionals:
             if p.name in self.swallowed:
-                whole = " ".join([self.values[p.name].value, self.text[start:end]])
-                hint = f"put it in one piece: {quote(whole)}"
+                first, last = self.swallowed[p.name]
+                whole = f"{self.text[first:last]} {self.text[start:end]}"
+                hint = f"put it in one piece: {canonical(whole, escapes=False)}"
                 message = f"the {p.name} stands in two pieces"
-                self.fault(start, end, message, hint, "split-prompt", also=(self.swallowed[p.name],))
+                self.fault(start, end, message, hint, "split-prompt", also=((first, last),))
                 return
         names = " and ".join(p.name for p in self.node.positionals)
         message = f"{self.node.name} takes {'only ' + names if names else 'no such word'}"
@@ -453,51 +556,60 @@ class _Binder:
 
     # -- unquoted text -----------------------------------------------------------------------------------------------
 
-    def swallow(self, p: Param) -> None:
+    def swallow(self, p: Param, only_values: bool = False) -> None:
         """Bare words up to a known flag are one text, spaces as typed."""
         first = self.i
-        while self.i < len(self.words):
-            t = self.words[self.i]
-            if not t.quote and t.value == "--":
-                break
-            if self.is_flag(t):
-                if self.is_known_flag(t) or t.value.startswith("--") or t.eq >= 0:
-                    break
-                self.dash_in_text(p, t, first)
+        while self.i < len(self.words) and (only_values or not self.ends_text(self.i)):
             self.i += 1
         taken = self.words[first : self.i]
         start, end = taken[0].start, taken[-1].end
         raw = re.sub(r"\\\r?\n", "", self.text[start:end]).replace("\u00a0", " ")
-        self.swallowed[p.name] = (start, end)
-        if raw.count('"') % 2 and not any(t.open for t in taken):
-            at = self.text.index('"', start)
-            hint = f"write {p.flag} {quote(raw)}" if not p.positional else f"write {quote(raw)}"
-            self.fault(at, at + 1, 'this " has no partner', hint, "quote-needed")
+        self.swallowed.setdefault(p.name, (start, end))
         if p.name in self.values and not p.kind.many:
-            self.extra += taken
+            self.extra += [] if p.name in self.repeated else taken
             return
+        if not only_values:
+            self.check_swallowed(p, taken, raw)
         self.paint(start, end, "string")
-        self.values[p.name] = self.text_value(p, raw, (start, end), escapes=False)
+        self.values[p.name] = self.bare_text(p, raw, (start, end))
         if end == len(self.text):
             self.expects("text", raw, start, p)
 
-    def dash_in_text(self, p: Param, t: Token, first: int) -> None:
+    def check_swallowed(self, p: Param, taken: list[Token], raw: str) -> None:
+        """An unknown `-word` and a `"` without partner must be quoted."""
         assert self.node is not None
-        whole = self.text[self.words[first].start : t.end]
-        hint = f"if it belongs to the {p.name}, quote it: {quote(whole)}"
-        self.fault(t.start, t.end, f"{self.node.name} has no {t.value}", hint, "quote-needed")
+        whole = canonical(raw, escapes=False)
+        for t in taken:
+            if self.is_flag(t):
+                hint = f"if it belongs to the {p.name}, quote it: {whole}"
+                self.fault(t.start, t.end, f"{self.node.name} has no {t.value}", hint, "quote-needed")
+        if raw.count('"') % 2 and not any(t.open for t in taken):
+            at = self.text.rindex('"', taken[0].start, taken[-1].end)
+            self.fault(
+                at,
+                at + 1,
+                'this " has no partner',
+                f"write {p.flag + ' ' if not p.positional else ''}{whole}",
+                "quote-needed",
+            )
+
+    def bare_text(self, p: Param, raw: str, span: tuple[int, int]) -> Value:
+        """An unquoted text: `none` and `@12.prompt` mean what they mean for every parameter."""
+        if raw == "none" and p.kind.optional:
+            return Value(None, Source.LINE, span)
+        if (m := HANDLE.fullmatch(raw)) and m[2]:
+            return Value(Handle(m[1], m[2]), Source.LINE, span)
+        return self.text_value(p, raw, span, escapes=False)
 
     def text_value(self, p: Param, body: str, span: tuple[int, int], *, escapes: bool) -> Value:
-        if not has_alternatives(body):
-            plain = alternatives(body, escapes=escapes)
-            return Value(plain[0] if plain else "", Source.LINE, span)
         try:
             texts = alternatives(body, escapes=escapes)
         except ValueError as error:
             self.fault(*span, str(error), "", "too-many")
             return Value("", Source.LINE, span)
-        source = f'"{body}"' if escapes else '"' + body.replace("\\", "\\\\").replace('"', '\\"') + '"'
-        return Value(Sweep(tuple(texts), source), Source.LINE, span)
+        if len(texts) == 1:
+            return Value(texts[0], Source.LINE, span)
+        return Value(Sweep(tuple(texts), canonical(body, escapes=escapes)), Source.LINE, span)
 
     # -- values ------------------------------------------------------------------------------------------------------
 
@@ -508,10 +620,7 @@ class _Binder:
         if self.at_end(t):
             self.expects("text" if p.arg.text else "value", self.text[at : t.end], at, p)
         if p.kind.is_text:
-            if t.quote in ('"', "“"):
-                value = self.text_value(p, t.body, span, escapes=t.quote == '"')
-            else:
-                value = Value(t.value, Source.LINE, span)
+            value = self.text_of(p, t, span)
         else:
             read = self.convert(p, t, span)
             if read is None:
@@ -524,11 +633,19 @@ class _Binder:
             value = Value(items, Source.LINE, span)
         self.values[p.name] = value
 
+    def text_of(self, p: Param, t: Token, span: tuple[int, int]) -> Value:
+        """One word as a text; braces in a list are text, because a list is no sweep."""
+        if t.quote == "'" or p.kind.many:
+            return Value(t.value, Source.LINE, span)
+        if t.quote:
+            return self.text_value(p, t.body, span, escapes=t.quote == '"')
+        return self.bare_text(p, t.value, span)
+
     def convert(self, p: Param, t: Token, span: tuple[int, int]) -> Value | None:
         text = t.value
         try:
             if not t.quote and text.startswith("@") and (m := HANDLE.fullmatch(text)) and m[2]:
-                return Value(Handle(m[1], m[2]), Source.LINE, span)
+                return self.linked(p, Handle(m[1], m[2]), span)
             if not t.quote and is_sweep(p.kind, text):
                 value: Any = read_sweep(p.kind, self.spelled(p, text))
                 checked = value.values
@@ -545,6 +662,12 @@ class _Binder:
                 self.fault(*span, wrong, self.range_hint(p, text), "out-of-range")
                 return None
         return Value(value, Source.LINE, span)
+
+    def linked(self, p: Param, handle: Handle, span: tuple[int, int]) -> Value | None:
+        if not p.kind.picture:
+            return Value(handle, Source.LINE, span)
+        self.fault(*span, f"{handle} is one value of a picture", f"the picture is {handle.text}", "bad-handle")
+        return None
 
     def spelled(self, p: Param, text: str) -> str:
         """Other programs' spellings of a choice become ours."""
@@ -565,13 +688,19 @@ class _Binder:
 
     def bad_value(self, p: Param, text: str, span: tuple[int, int], wanted: str) -> None:
         if p.kind.choices:
+            text = next((part for part in text.split(",") if not self.chosen(p, part)), text)
             near = nearest(text, p.kind.choices)
             hint = f"did you mean {near}?" if near else f"one of {', '.join(p.kind.choices)}"
             self.fault(*span, f"{p.flag} has no choice {text}", hint, "bad-choice")
             return
         code = "bad-sweep" if "," in text or ".." in text else "bad-value"
-        hint = "" if not p.kind.is_seed else "random draws one"
+        hint = "random draws one" if p.kind.is_seed else ""
+        if HANDLE.fullmatch(text):
+            code, hint = "bad-handle", f"one value of it is {text}.{p.name}"
         self.fault(*span, f"{p.flag if not p.positional else p.name} is {wanted}, not {text}", hint, code)
+
+    def chosen(self, p: Param, text: str) -> bool:
+        return self.spelled(p, text) in p.kind.choices
 
     # -- the whole stage ---------------------------------------------------------------------------------------------
 
@@ -585,7 +714,9 @@ class _Binder:
             if p.name in self.settings or f"{self.node.name}.{p.name}" in self.settings:
                 continue
             usage = f"as in: {self.node.examples[0]}" if self.node.examples else f"write {p.flag} {_sample(p)}"
-            message = f"{self.node.name} needs a {p.name}" if p.positional else f"{self.node.name} needs {p.flag}"
+            article = "an" if p.name[0] in "aeiou" else "a"
+            wanted = f"{article} {p.name}" if p.positional else p.flag
+            message = f"{self.node.name} needs {wanted}"
             self.bound.faults.append(Fault(head.start, head.end, message, usage, "missing-argument"))
 
     def typed(self, name: str) -> bool:
@@ -593,10 +724,7 @@ class _Binder:
         return name in self.values and self.values[name].value is not None
 
     def excluded(self, p: Param, other: Param) -> None:
-        one, two = self.values[p.name].span, self.values[other.name].span
-        assert one is not None
-        assert two is not None  # typed values have spans
-        first, second = sorted([one, two])
+        first, second = sorted(self.flagged.get(q.name) or self.values[q.name].span or (0, 0) for q in (p, other))
         message = f"{p.flag} and {other.flag} say the same thing twice"
         self.fault(*first, message, "keep one of them", "excluded-flag", also=(second,))
 
@@ -617,7 +745,9 @@ def _colour(p: Param, t: Token) -> str:
 
 def _sample(p: Param) -> str:
     """A value to show: the default, a choice, or the low end."""
-    if p.default is not None and not p.required:
+    if p.kind.is_text:
+        return '"..."'
+    if p.default is not None and not p.required and not p.kind.many:
         return p.kind.format(p.default)
     if p.kind.choices:
         return p.kind.choices[0]

@@ -90,16 +90,30 @@ def to_text(chain: Chain, registry: Registry) -> str:
 
 
 def stage_text(stage: Stage, registry: Registry) -> str:
-    """One stage in canonical form: positionals first, flags in the node's order."""
+    """One stage in canonical form: positionals first, flags in the node's order.
+
+    As typed when it has several sweeps: the one typed last varies fastest.
+    """
     if not stage.node:
         out = [str(h) for h in stage.handles]
     else:
         node = registry[stage.node]
+        if node.rest:
+            return " ".join([stage.node, *(v.value for v in stage.values.values())])
         out = [stage.node]
+        typed = [node.params[name] for name in stage.values]
         ordered = [p for p in node.params.values() if p.name in stage.values]
-        for p in sorted(ordered, key=lambda p: not p.positional):
+        keep = sum(_several(p, stage.values[p.name].value) for p in typed) > 1
+        for p in typed if keep else sorted(ordered, key=lambda p: not p.positional):
             out += words(p, stage.values[p.name].value, flag=not _stands_alone(node.positionals, p, stage))
     return " ".join([*out, *(["as", "@" + stage.name] if stage.name else [])])
+
+
+def _several(p: Param, value: Any) -> bool:
+    """Whether a value makes more pictures than one."""
+    if p.kind.picture and not p.kind.many:
+        return isinstance(value, tuple | Pattern | Handle)
+    return isinstance(value, Sweep) or (p.name == "count" and value != 1)
 
 
 def _stands_alone(positionals: tuple[Param, ...], p: Param, stage: Stage) -> bool:
@@ -125,6 +139,8 @@ def _words(p: Param, value: Any, flag: bool) -> list[str]:
 
 def value_text(p: Param, value: Any) -> str:
     """A value as one word."""
+    if value is None:
+        return "none"
     if isinstance(value, Sweep):
         return value.text
     if isinstance(value, Handle | Pattern):
@@ -132,4 +148,4 @@ def value_text(p: Param, value: Any) -> str:
     if p.kind.is_text:
         return quote(value)
     text = p.kind.format(value)
-    return text if p.kind.sweeps and not p.kind.model else quote_word(text)
+    return text if p.kind.sweeps and not p.kind.model and not p.kind.choices else quote_word(text)

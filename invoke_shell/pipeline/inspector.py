@@ -181,6 +181,8 @@ class _Reader:
         for name in self.options.get("gives", ()):
             if name not in params:
                 self.refuse(f"gives {name!r}, which is not one of its parameters")
+            if params[name].kind.picture:
+                self.refuse(f"gives {name!r}, a picture; values flow, pictures are piped")
         if self.options.get("stage_only") and self.found.takes == "none":
             self.refuse("is stage_only and takes no pictures; there is nothing to pass on")
         if self.options.get("rest") and [p.kind.is_text for p in params.values()] != [True]:

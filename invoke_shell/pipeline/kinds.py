@@ -27,6 +27,7 @@ from invoke_shell.pipeline.types import (
     PixelHash,
     Ratio,
     Seed,
+    Side,
     Size,
     Weighted,
     number,
@@ -54,6 +55,7 @@ class Kind:
     is_switch: ClassVar[bool] = False  # --x and --no-x, never a value
     is_seed: ClassVar[bool] = False
     is_text: ClassVar[bool] = False
+    is_weighted: ClassVar[bool] = False
     is_ranged: ClassVar[bool] = False  # may have bounds: a number, or something measured in numbers
 
     def parse(self, text: str) -> Any:
@@ -225,18 +227,18 @@ class PathKind(Kind):
 
 @dataclass(frozen=True, kw_only=True)
 class SizeKind(Kind):
-    """A Size; ratios: `3:4` is one too, at the model's own area."""
+    """A Size; ratios: so are `3:4`, at the model's own area, and one side, `768x`."""
 
     is_ranged = True
 
     ratios: bool = False
 
-    def read(self, text: str) -> Size | Ratio:
+    def read(self, text: str) -> Size | Ratio | Side:
         try:
             size = Size.parse(text)
         except ValueError:
             raise ValueError(self.label) from None
-        if isinstance(size, Ratio) and not self.ratios:
+        if not isinstance(size, Size) and not self.ratios:
             raise ValueError(self.label)
         return size
 
@@ -288,6 +290,7 @@ class WeightedKind(Kind):
     """`name:0.8`; the last colon before a number parts them."""
 
     is_ranged = True
+    is_weighted = True
 
     inner: Kind
 

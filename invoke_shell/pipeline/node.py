@@ -23,7 +23,7 @@ class Node(Generic[P, R]):
     takes: "none" starts a chain, "each" runs once per picture, "all" once with all of them.
     stage_only: passes its pictures on unchanged and is no step (save, show_image).
     builtin: runs in the shell and stands alone on a line; its first parameter, `shell`, is the session.
-    rest: takes the rest of the line as its one text.
+    rest: takes the rest of the line as its one text. alike: flat values -> what of them decides the pixels.
     """
 
     func: Callable[P, R]
@@ -44,6 +44,7 @@ class Node(Generic[P, R]):
     group: str = ""
     package: str = "invoke_shell"
     explains: Callable[..., str] | None = None
+    alike: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None = None
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         return self.func(*args, **kwargs)
@@ -71,8 +72,9 @@ class Node(Generic[P, R]):
 
     @cached_property
     def recorded(self) -> tuple[Param, ...]:
-        """The parameters that change pixels and are plain values (models and pictures are recorded apart)."""
-        return tuple(p for p in self.params.values() if p.arg.pixels and not p.kind.picture and not p.kind.model)
+        """The parameters that change pixels and are plain values: pictures and single models are recorded apart."""
+        pixels = [p for p in self.params.values() if p.arg.pixels and not p.kind.picture]
+        return tuple(p for p in pixels if not p.kind.model or p.kind.many or p.kind.is_weighted)
 
     def arguments(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Keyword arguments of the function from flat values: bundles are put together, the count left out."""
@@ -102,12 +104,14 @@ def node(
     rest: bool = False,
     name: str = "",
     explains: Callable[..., str] | None = None,
+    alike: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None = None,
 ) -> Callable[[Callable[P, R]], Node[P, R]]: ...
 def node(func: Any = None, /, **options: Any) -> Any:
     """Declare a function as a node (see docs/nodes.md). Raises DeclarationError with file:line.
 
     version: pixel revision, bumped only when the same inputs would give other pixels. gives: names of the parameters
     whose values flow on with its pictures. explains: flat values -> a line for `explain` and before the run.
+    alike: flat values -> what of them decides the pixels, when two values may run the same steps.
     """
     if func is not None:
         return _made(func, {})

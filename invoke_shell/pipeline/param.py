@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from invoke_shell.pipeline.kinds import Kind, kind_of
-from invoke_shell.pipeline.types import Count, Size, Weighted, number
+from invoke_shell.pipeline.types import Count, Side, Size, Weighted, number
 
 __all__ = ["COUNT", "MISSING", "Arg", "Param"]
 
@@ -87,8 +87,7 @@ class Param:
 
     def check(self, value: Any) -> str:
         """What is wrong with the range of a value, as a sentence; "" when nothing."""
-        numbers = tuple(value) if isinstance(value, Size) else (value.weight if isinstance(value, Weighted) else value,)
-        for x in numbers:
+        for x in _measures(value):
             if isinstance(x, int | float) and not isinstance(x, bool) and self._outside(x):
                 return f"{self.flag} is {self.span or self.kind.label}, not {self.kind.format(value)}"
         return ""
@@ -98,6 +97,15 @@ class Param:
         return bool(
             (a.ge is not None and x < a.ge) or (a.le is not None and x > a.le) or (a.multiple_of and x % a.multiple_of)
         )
+
+
+def _measures(value: Any) -> tuple[Any, ...]:
+    """The numbers of a value that bounds are about."""
+    if isinstance(value, Size):
+        return value.width, value.height
+    if isinstance(value, Side):
+        return (value.width or value.height,)
+    return (value.weight if isinstance(value, Weighted) else value,)
 
 
 COUNT = Param(

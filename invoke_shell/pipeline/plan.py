@@ -16,14 +16,26 @@ from pathlib import Path
 from typing import Any
 
 from invoke_shell.errors import BlockedError, Fault, LineError
-from invoke_shell.pipeline.chain import Chain, Source, Stage, Value
-from invoke_shell.pipeline.node import Node, Param
+from invoke_shell.pipeline.chain import Chain, Source, Stage, Value, words
+from invoke_shell.pipeline.node import COUNT, Node, Param
 from invoke_shell.pipeline.registry import Registry
 from invoke_shell.pipeline.sweep import LIMIT
-from invoke_shell.pipeline.types import RANDOM, Handle, ModelName, Pattern, PixelHash, Ratio, Seed, Size, Sweep
-from invoke_shell.records import Image, ModelRecord, Resource, StepRecord
+from invoke_shell.pipeline.types import (
+    RANDOM,
+    Handle,
+    ModelName,
+    Pattern,
+    PixelHash,
+    Ratio,
+    Seed,
+    Side,
+    Size,
+    Sweep,
+    Weighted,
+)
+from invoke_shell.records import Image, ModelRecord, Resource, StepRecord, topological
 
-__all__ = ["Call", "Facts", "Given", "InputRef", "Need", "Needs", "Plan", "needs", "plan"]
+__all__ = ["Call", "Facts", "Given", "InputRef", "Need", "Needs", "Plan", "common", "needs", "plan"]
 
 MAX_SEED = 2**64 - 1
 
@@ -138,6 +150,7 @@ def needs(chain: Chain, registry: Registry, settings: Mapping[str, Value]) -> Ne
 
 
 def _all_needs(chain: Chain, registry: Registry, settings: Mapping[str, Value]) -> Iterator[Need]:
+    flowing: set[tuple[str, str]] = set()  # name and kind of the models that surely come down the pipe
     if chain.continues:
         yield Need(what="last", text="|")
     for stage in chain.stages:
@@ -146,14 +159,24 @@ def _all_needs(chain: Chain, registry: Registry, settings: Mapping[str, Value]) 
         if not stage.node:
             continue
         node = registry[stage.node]
-        for p in node.params.values():
-            value = stage.values.get(p.name) or _setting(node, p, settings) or Value(p.default, Source.DEFAULT)
-            yield from _needs_of(p, value)
+        flowing = set() if node.takes == "all" else flowing
+        for p in _as_typed(node, stage):
+            if p.name in stage.values:
+                yield from _needs_of(p, stage.values[p.name])
+            elif not (p.arg.follows and (p.name, p.kind.model) in flowing) and not p.kind.picture:
+                yield from _needs_of(p, _setting(node, p, settings) or Value(p.default, Source.DEFAULT))
+        flowing |= {(n, node.params[n].kind.model) for n in node.gives}
+
+
+def _as_typed(node: Node[Any, Any], stage: Stage) -> list[Param]:
+    """A node's parameters, those typed first, in the order of the line."""
+    return [node.params[n] for n in stage.values] + [p for p in node.params.values() if p.name not in stage.values]
 
 
 def _needs_of(p: Param, value: Value) -> Iterator[Need]:
     items = value.value.values if isinstance(value.value, Sweep) else value.value
     for item in items if isinstance(items, tuple) else (items,):
+        item = item.value if isinstance(item, Weighted) else item
         if isinstance(item, Handle):
             yield Need(what="handle", text=item.text, span=value.span)
         elif p.kind.picture and isinstance(item, Path | PixelHash | Pattern):
@@ -202,6 +225,17 @@ def _results(planner: _Planner, keep_all: bool) -> Iterator[int]:
             yield call.id
 
 
+def _named_makers(chain: Chain, registry: Registry) -> Chain:
+    """`upscale | save a.png as @x` names what was saved: a name moves to the stage that makes the pictures."""
+    stages = list(chain.stages)
+    for i in range(len(stages) - 1, 0, -1):
+        passes = stages[i].node and registry[stages[i].node].stage_only
+        if passes and stages[i].name and not stages[i - 1].name:
+            stages[i - 1] = replace(stages[i - 1], name=stages[i].name)
+            stages[i] = replace(stages[i], name="")
+    return replace(chain, stages=tuple(stages))
+
+
 def _setting(node: Node[Any, Any], p: Param, settings: Mapping[str, Value]) -> Value | None:
     """The session beats the config; within each, `set img2img.steps 30` beats `set steps 30`."""
     special, general = settings.get(f"{node.name}.{p.name}"), settings.get(p.name)
@@ -221,7 +255,7 @@ class _Planner:
         settings: Mapping[str, Value],
         draw: Callable[[], int],
     ) -> None:
-        self.chain = chain
+        self.chain = _named_makers(chain, registry)
         self.registry = registry
         self.facts = facts
         self.settings = settings
@@ -229,6 +263,7 @@ class _Planner:
         self.calls: list[Call] = []
         self.front: list[Call] = []
         self.notes: list[str] = []
+        self.brought: dict[int, int] = {}
 
     def run(self) -> None:
         if self.chain.continues:
@@ -242,6 +277,7 @@ class _Planner:
             else:
                 given = [g for h in stage.handles for g in self.facts.handles[h.text]]
                 self.front = [self.add(stage=number, given=g, flows=g.values, name=stage.name) for g in given]
+        self.limit_history()
 
     def add(self, **fields: Any) -> Call:
         if len(self.calls) >= LIMIT:
@@ -253,6 +289,19 @@ class _Planner:
         self.calls.append(call)
         return call
 
+    def limit_history(self) -> None:
+        """A picture's history, that of earlier results included, has at most LIMIT steps: all of it is written."""
+        before = {id(c.given): c.given.step for c in self.calls if c.given and c.given.step}
+        lengths = {g: sum(1 for _ in topological(step)) for g, step in before.items()}
+        if len(self.calls) + sum(lengths.values()) <= LIMIT:
+            return
+        for call in self.front:
+            used = _ancestors(self.calls, call)
+            if len(used) + sum(lengths.get(id(c.given), 0) for c in used) > LIMIT:
+                message = f"the history of this picture would have more than {LIMIT} steps"
+                hint = "go on from its file: load_image takes it without its history"
+                raise LineError(self.chain.source, [self.at_start(message, hint, "too-many")])
+
     def at_start(self, message: str, hint: str, code: str) -> Fault:
         return Fault(0, len(self.chain.source), message, hint, code)
 
@@ -263,7 +312,6 @@ class _Planner:
     def stage(self, number: int, stage: Stage) -> list[Call]:
         """Every call of one stage: pictures x variants x count, in reading order."""
         node = self.registry[stage.node]
-        drawn = Seed(self.draw()) if node.seed else Seed(0)
         groups: list[tuple[Call, ...]]
         if node.takes == "each":
             groups = [(c,) for c in self.front]
@@ -272,9 +320,11 @@ class _Planner:
         made: list[Call] = []
         seen: dict[str, Call] = {}
         for place, group in enumerate(groups):
+            # A sweep shares one drawn seed, so that only the swept value differs; two pictures never do.
+            drawn = Seed(self.draw()) if node.seed else Seed(0)
             for values in self.variants(node, stage):
-                for call in self.calls_of(number, stage, node, group, place, len(groups), values, drawn):
-                    self.refuse_twice(node, stage, call, seen)
+                call = self.call_of(number, stage, node, group, place, len(groups), values, drawn)
+                if self.is_new(node, stage, call, seen):
                     made.append(call)
         return made
 
@@ -284,6 +334,9 @@ class _Planner:
         for name, value in stage.values.items():
             found = self.options(node.params[name], value, several=node.takes == "none")
             lists.append([(name, replace(value, value=v)) for v in found])
+        if node.seed and "count" not in stage.values:
+            value = _setting(node, COUNT, self.settings) or Value(COUNT.default, Source.DEFAULT)
+            lists.append([("count", replace(value, value=nth)) for nth in self.options(COUNT, value, several=False)])
         for combination in itertools.product(*lists):
             yield dict(combination)
 
@@ -291,6 +344,8 @@ class _Planner:
         """The values of one parameter. Several files of a node that starts a chain are one picture each."""
         if isinstance(value.value, Sweep):
             return value.value.values
+        if p is COUNT:
+            return range(value.value)
         if p.kind.picture:
             found = self.pictures(value)
             return [(f,) for f in found] if several else [found]
@@ -309,7 +364,7 @@ class _Planner:
 
     # -- one call ----------------------------------------------------------------------------------------------------
 
-    def calls_of(
+    def call_of(
         self,
         number: int,
         stage: Stage,
@@ -319,33 +374,28 @@ class _Planner:
         places: int,
         typed: Mapping[str, Value],
         drawn: Seed,
-    ) -> Iterator[Call]:
-        flowing = _common([c.flows for c in group])
+    ) -> Call:
+        flowing = common([c.flows for c in group])
         inputs: dict[str, tuple[int | InputRef, ...]] = {}
         if node.frames:
             inputs[node.frames] = tuple(c.id for c in group)
-        resolved = self.resolve(node, stage, typed, flowing, group)
+        values = self.resolve(node, stage, typed, flowing, group)
         for p in node.params.values():
             if p.kind.picture:
-                found = resolved.pop(p.name)
-                inputs[p.name] = self.picture_input(p, found, number, place, places)
-        count = int(resolved.pop("count", Value(1)).value)
-        for nth in range(count):
-            values = dict(resolved)
-            if node.seed:
-                values[node.seed.name] = self.seed(node.seed, resolved[node.seed.name], group, drawn, nth)
-            params = {n: v.value for n, v in values.items()}
-            flows = {**flowing, **{n: params[n] for n in node.gives}}
-            sources = {n: v.source for n, v in values.items()}
-            yield self.add(
-                stage=number,
-                node=node.name,
-                params=params,
-                sources=sources,
-                inputs=inputs,
-                flows=flows,
-                name=stage.name,
-            )
+                inputs[p.name] = self.picture_input(p, values.pop(p.name), place, places)
+        if node.seed:
+            nth = values.pop("count").value
+            values[node.seed.name] = self.seed(node.seed, values[node.seed.name], group, drawn, nth)
+        params = {n: v.value for n, v in values.items()}
+        return self.add(
+            stage=number,
+            node=node.name,
+            params=params,
+            sources={n: v.source for n, v in values.items()},
+            inputs=inputs,
+            flows={**flowing, **{n: params[n] for n in node.gives}},
+            name=stage.name,
+        )
 
     def resolve(
         self,
@@ -360,8 +410,8 @@ class _Planner:
         out: dict[str, Value] = {}
         for p in sorted(node.params.values(), key=lambda p: not p.kind.model):
             value = typed.get(p.name)
-            if value is not None and isinstance(value.value, Handle) and not p.kind.picture:
-                value = replace(value, value=self.field_of(p, value))
+            if value is not None and not p.kind.picture:
+                value = replace(value, value=self.linked(p, value.value, value.span))
             if value is None:
                 value = self.untyped(node, p, flowing, advice)
             if value is None:
@@ -372,20 +422,32 @@ class _Planner:
                 if isinstance(value.value, ModelRecord):
                     self.say_other_model(node, value.value, group)
                     advice = {**value.value.advice, **advice}
-            elif isinstance(value.value, Ratio):
-                value = replace(value, value=value.value.at(_area(p, advice)))
+            elif isinstance(value.value, Ratio | Side):
+                value = replace(value, value=self.whole_size(p, value, advice))
             out[p.name] = value
+        _settle_excluded(node, out)
         return {n: out[n] for n in node.params}
+
+    def whole_size(self, p: Param, value: Value, advice: Mapping[str, Any]) -> Size:
+        """The size of a ratio or of one side, from the model's own."""
+        own = _advised(p, advice) or p.default
+        own = own if isinstance(own, Size) else Size(512, 512)
+        found = value.value.at(own.width * own.height) if isinstance(value.value, Ratio) else value.value.of(own)
+        if wrong := p.check(found):
+            raise self.fault(value.span, f"{value.value} would be {found}: {wrong}", "", "out-of-range")
+        return found
 
     def untyped(
         self, node: Node[Any, Any], p: Param, flowing: Mapping[str, Any], advice: Mapping[str, Any]
     ) -> Value | None:
-        if p.arg.follows and p.name in flowing:
+        if p.arg.follows and p.name in flowing and _fits(p, flowing[p.name]):
             return Value(flowing[p.name], Source.PIPE)
+        if p.kind.is_seed and flowing.get(p.name) is not None:
+            return Value(None, Source.PIPE)
         if (setting := _setting(node, p, self.settings)) is not None and not p.kind.picture:
             return setting
-        if p.name in advice:
-            return Value(p.kind.from_plain(advice[p.name]), Source.MODEL)
+        if (advised := _advised(p, advice)) is not None:
+            return Value(advised, Source.MODEL)
         return None if p.required else Value(p.default, Source.DEFAULT)
 
     def model(self, p: Param, value: Any) -> Any:
@@ -393,6 +455,8 @@ class _Planner:
             return self.facts.models[(p.kind.model, str(value))]
         if isinstance(value, tuple):
             return tuple(self.model(p, v) for v in value)
+        if isinstance(value, Weighted):
+            return replace(value, value=self.model(p, value.value))
         return value
 
     def say_other_model(self, node: Node[Any, Any], model: ModelRecord, group: tuple[Call, ...]) -> None:
@@ -402,20 +466,35 @@ class _Planner:
                 made = f"{call.given.handle if call.given else 'it'} was made with {before.text}"
                 self.notes.append(f"{made}; {node.name} runs {model.text}")
 
-    def field_of(self, p: Param, value: Value) -> Any:
-        """`@12.seed`: the one value of that name which all the handle's pictures share."""
-        handle: Handle = value.value
-        given = self.facts.handles[handle.text]
-        found = {g.values.get(handle.field, None) for g in given}
-        if len(found) != 1 or None in found:
-            why = "has no" if found == {None} else "has more than one"
-            raise self.fault(value.span, f"{handle.text} {why} {handle.field}", "", "bad-handle")
-        try:
-            return p.kind.from_plain(p.kind.plain(found.pop()))
-        except ValueError as error:
-            raise self.fault(value.span, f"{handle} is not {error}", "", "bad-value") from None
+    def linked(self, p: Param, value: Any, span: tuple[int, int] | None) -> Any:
+        """A value with every `@12.seed` in it replaced by what it stands for."""
+        if isinstance(value, tuple):
+            return tuple(self.linked(p, v, span) for v in value)
+        if isinstance(value, Weighted):
+            return replace(value, value=self.linked(p, value.value, span))
+        return self.field_of(p, value, span) if isinstance(value, Handle) else value
 
-    def picture_input(self, p: Param, value: Value, number: int, place: int, places: int) -> tuple[int | InputRef, ...]:
+    def field_of(self, p: Param, handle: Handle, span: tuple[int, int] | None) -> Any:
+        """The one value which all pictures of a handle share; of a model also without its name, `--model @12`."""
+        name = handle.field or "model"
+        found = [_field(g, name) for g in self.facts.handles[handle.text]]
+        if not found or found[0] is None or any(f != found[0] for f in found):
+            why = "has more than one" if any(f is not None for f in found) else "has no"
+            raise self.fault(span, f"{handle.text} {why} {name}", "", "bad-handle")
+        value = found[0]
+        if p.kind.model or isinstance(value, ModelRecord):
+            if not isinstance(value, ModelRecord) or value.kind != p.kind.model:
+                raise self.fault(span, f"{handle} is not {p.kind.label}", "", "bad-handle")
+            return value
+        try:
+            read = p.kind.from_plain(value if isinstance(value, int | float | str) else str(value))
+        except ValueError as error:
+            raise self.fault(span, f"{handle} is not {error}", "", "bad-handle") from None
+        if wrong := p.check(read):
+            raise self.fault(span, wrong, f"that is {handle}", "out-of-range")
+        return read
+
+    def picture_input(self, p: Param, value: Value, place: int, places: int) -> tuple[int | InputRef, ...]:
         found: Sequence[Given | InputRef] = value.value if isinstance(value.value, tuple) else ()
         if p.kind.many or len(found) <= 1:
             chosen = found
@@ -424,47 +503,116 @@ class _Planner:
         else:
             message = f"{p.flag} gives {len(found)} pictures for {places}"
             raise self.fault(value.span, message, "give one, or as many as come down the pipe", "wrong-shape")
-        return tuple(self.add(stage=-1, given=f, flows=f.values).id if isinstance(f, Given) else f for f in chosen)
+        return tuple(self.bring(f) if isinstance(f, Given) else f for f in chosen)
+
+    def bring(self, given: Given) -> int:
+        """The call of an earlier result that is a second picture; one call however often it is used."""
+        if id(given) not in self.brought:
+            self.brought[id(given)] = self.add(stage=-1, given=given, flows=given.values).id
+        return self.brought[id(given)]
 
     def seed(self, p: Param, value: Value, group: tuple[Call, ...], drawn: Seed, nth: int) -> Value:
         """A typed seed as it is; an untyped one follows the upstream picture's + 1; else it is drawn.
 
         The same noise twice burns in, so no two stages of one picture share a seed.
         """
-        if value.value is None or value.value == RANDOM:
-            before = group[0].flows.get(p.name) if group and value.value is None else None
-            value = Value(drawn if before is None else Seed(int(before) + 1), value.source, value.span)
-        seed = Seed(int(value.value) + nth)
-        if seed > MAX_SEED:
+        before = group[0].flows.get(p.name) if group and value.value is None else None
+        if before is not None:
+            return replace(value, value=Seed((int(before) + 1 + nth) % (MAX_SEED + 1)))
+        start = drawn if value.value is None or value.value == RANDOM else value.value
+        if start + nth > MAX_SEED:
             raise self.fault(value.span, f"seeds go up to {MAX_SEED}", "", "out-of-range")
-        return replace(value, value=seed)
+        return replace(value, value=Seed(start + nth))
 
-    def refuse_twice(self, node: Node[Any, Any], stage: Stage, call: Call, seen: dict[str, Call]) -> None:
-        """A sweep that makes one picture twice is a mistake, named by its values."""
-        if not any(isinstance(v.value, Sweep) for v in stage.values.values()):
-            return
-        key = repr((sorted((n, str(v)) for n, v in call.params.items()), call.inputs))
-        if key in seen:
-            swept = [n for n, v in stage.values.items() if isinstance(v.value, Sweep)] or ["seed"]
-            named = ", ".join(f"{node.params[n].flag} {node.params[n].kind.format(call.params[n])}" for n in swept)
+    def is_new(self, node: Node[Any, Any], stage: Stage, call: Call, seen: dict[str, Call]) -> bool:
+        """False for a picture that would be another's twin: the same steps run once, and that is said.
+
+        A sweep that names one picture twice is a mistake. Raises LineError.
+        """
+        swept = [n for n, v in stage.values.items() if isinstance(v.value, Sweep)]
+        if not swept:
+            return True
+        key = _identity(call, call.params)
+        alike = key if node.alike is None else _identity(call, node.alike(call.params))
+        before = seen.setdefault(alike, call)
+        if before is call:
+            return True
+        one, two = (self.named(node, c, swept) for c in (before, call))
+        if _identity(before, before.params) == key:
             hint = "take the overlap out of the sweep or of --count"
-            raise self.fault(
-                stage.span, f"{node.name} would make the same picture twice: {named}", hint, "repeated-picture"
-            )
-        seen[key] = call
+            message = f"{node.name} would make the same picture twice: {one}"
+            raise self.fault(stage.span, message, hint, "repeated-picture")
+        self.calls.pop()
+        self.notes.append(f"{node.name} runs {two} once, with {one}: the same steps")
+        return False
+
+    def named(self, node: Node[Any, Any], call: Call, swept: Sequence[str]) -> str:
+        """The swept values of a call, as they would be typed."""
+        rows = [words(node.params[n], call.params[n]) for n in swept if n in call.params]
+        return " ".join(w for row in rows for w in row)
 
 
-def _common(flows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _identity(call: Call, params: Mapping[str, Any]) -> str:
+    return repr((sorted((n, str(v)) for n, v in params.items()), call.inputs))
+
+
+def _fits(p: Param, value: Any) -> bool:
+    """Whether a value that comes down the pipe is of a parameter's type; a type includes the model's kind."""
+    if p.kind.model:
+        return isinstance(value, ModelRecord) and value.kind == p.kind.model
+    try:
+        return bool(p.kind.from_plain(p.kind.plain(value)) == value) and not p.check(value)
+    except (ValueError, TypeError):
+        return False
+
+
+def _advised(p: Param, advice: Mapping[str, Any]) -> Any:
+    """What the model advises; None when nothing, or nothing that the parameter takes."""
+    try:
+        advised = p.kind.from_plain(advice[p.name]) if p.name in advice else None
+    except ValueError:
+        return None
+    return None if advised is None or p.check(advised) else advised
+
+
+def _settle_excluded(node: Node[Any, Any], values: dict[str, Value]) -> None:
+    """Of two parameters that exclude each other the one of the higher source stands; the other is as if never said."""
+    for p in node.params.values():
+        if p.arg.excludes:
+            other = node.params[p.arg.excludes]
+            wins = values[p.name].source > values[other.name].source and values[p.name].value is not None
+            if wins or values[other.name].value is not None:
+                loser = other if wins else p
+                values[loser.name] = Value(loser.default, Source.DEFAULT)
+
+
+def _field(given: Given, name: str) -> Any:
+    """A value of an earlier result: one that flows, its model, or any that its step recorded."""
+    if name in given.values:
+        return given.values[name]
+    if name == "model":
+        return given.model
+    return given.step.params.get(name) if given.step is not None else None
+
+
+def _ancestors(calls: Sequence[Call], last: Call) -> list[Call]:
+    """A call and all that go into it."""
+    seen: dict[int, Call] = {}
+    stack = [last]
+    while stack:
+        call = stack.pop()
+        if call.id not in seen:
+            seen[call.id] = call
+            stack += [calls[i] for items in call.inputs.values() for i in items if isinstance(i, int)]
+    return list(seen.values())
+
+
+def common(flows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Values equal in all pictures; those alone flow on."""
     if not flows:
         return {}
     first, rest = flows[0], flows[1:]
     return {n: v for n, v in first.items() if all(n in r and r[n] == v for r in rest)}
-
-
-def _area(p: Param, advice: Mapping[str, Any]) -> int:
-    size = p.kind.from_plain(advice[p.name]) if p.name in advice else p.default
-    return size.width * size.height if isinstance(size, Size) else 512 * 512
 
 
 def to_plain(made: Plan, registry: Registry) -> dict[str, Any]:

@@ -28,6 +28,7 @@ from invoke_shell.pipeline.events import (
 from invoke_shell.pipeline.node import Node
 from invoke_shell.pipeline.plan import Call, InputRef, Plan
 from invoke_shell.pipeline.registry import Registry
+from invoke_shell.pipeline.types import Weighted
 from invoke_shell.records import Frame, Image, Made, Mask, ModelRecord, Resource, StepRecord
 
 __all__ = ["Host", "execute"]
@@ -85,7 +86,9 @@ def _unexpected(error: Exception, run: _Run) -> RunError:
     log_id = token_hex(3)
     log.error("run %s failed", log_id, exc_info=error)
     text = " ".join(str(error).split())[:300]
-    failed = RunError(f"{run.node_name} failed: {text or type(error).__name__}", hint=f"the log has the rest: {log_id}")
+    code = "out-of-memory" if isinstance(error, MemoryError) else "step-failed"
+    message = f"{run.node_name} failed: {text or type(error).__name__}"
+    failed = RunError(message, hint=f"the log has the rest: {log_id}", code=code)
     failed.log_id = log_id
     return failed
 
@@ -243,11 +246,12 @@ class _Run:
         frames: list[Frame],
         pictures: Mapping[str, list[Frame | Image]],
     ) -> Any:
-        arguments = node.arguments(call.params)
+        values = dict(call.params)
         for name, found in pictures.items():
             images = [self.for_parameter(node, name, f) for f in found]
             many = node.params[name].kind.many
-            arguments[name] = images if many else images[0] if images else None
+            values[name] = images if many else images[0] if images else None
+        arguments = node.arguments(values)
         if node.frames:
             arguments[node.frames] = frames if node.takes == "all" else frames[0]
         return node.func(*([self] if node.context else []), **arguments)
@@ -283,7 +287,7 @@ class _Run:
         for name, found in pictures.items():
             refs = call.inputs[name]
             inputs[name] = tuple(_origin(item, f) for item, f in zip(refs, found, strict=True))
-        models = {n: v for n, v in call.params.items() if isinstance(v, ModelRecord)}
+        models = dict(_models(call.params))
         return StepRecord(
             node=node.name,
             version=node.version,
@@ -336,6 +340,16 @@ class _Run:
         self.emit(AskShell(ask=request))
 
 
+def _models(params: Mapping[str, Any]) -> Iterator[tuple[str, ModelRecord]]:
+    """Models by parameter; of a list `lora.0`, `lora.1`: their strengths are among the values."""
+    for name, value in params.items():
+        listed = isinstance(value, tuple | list)
+        for n, item in enumerate(value if listed else (value,)):
+            model = item.value if isinstance(item, Weighted) else item
+            if isinstance(model, ModelRecord):
+                yield (f"{name}.{n}" if listed else name), model
+
+
 def _plain(p: Any, value: Any) -> Any:
     if p.kind.many:
         return [p.kind.plain(v) for v in value or ()]
@@ -357,12 +371,14 @@ def _hashes(
 
 
 def _made(result: Any) -> Iterator[Made]:
-    """What a node may return: an Image, a Made, or an iterable of them."""
+    """What a node may return: an Image, a Made, a Frame for its image, or an iterable of them."""
     if isinstance(result, Made):
         yield result
     elif isinstance(result, Image):
         yield Made(image=result)
-    elif isinstance(result, Iterable):
+    elif isinstance(result, Frame):
+        yield Made(image=result.image)
+    elif isinstance(result, Iterable) and not isinstance(result, str | bytes):
         for item in result:
             yield from _made(item)
     else:

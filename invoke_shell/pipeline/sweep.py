@@ -8,10 +8,10 @@ from decimal import Decimal
 from typing import Any
 
 from invoke_shell.pipeline.kinds import Kind
-from invoke_shell.pipeline.text import unescape
+from invoke_shell.pipeline.text import escape, unescape
 from invoke_shell.pipeline.types import Sweep
 
-__all__ = ["LIMIT", "alternatives", "has_alternatives", "is_sweep", "read_sweep"]
+__all__ = ["LIMIT", "alternatives", "canonical", "has_alternatives", "is_sweep", "read_sweep"]
 
 LIMIT = 4096  # values of one sweep, pictures of one stage, steps of one plan
 
@@ -31,11 +31,11 @@ def read_sweep(kind: Kind, text: str) -> Sweep:
     values: list[Any] = []
     for part in text.split(","):
         if not part:
-            raise ValueError("a list has values between its commas, as 5,7.5,9")
+            raise ValueError("a list with a value beside each comma, as 5,7.5,9")
         texts = _range(part) if ".." in part and not (kind.choices or kind.model) else [part]
         values += [kind.parse(t) for t in texts]
         if len(values) > LIMIT:
-            raise ValueError(f"a sweep has at most {LIMIT} values")
+            raise ValueError(f"a sweep of at most {LIMIT} values")
     return Sweep(tuple(values), text)
 
 
@@ -46,7 +46,7 @@ def _range(part: str) -> list[str]:
     first, last = Decimal(m[1]), Decimal(m[2])
     step = abs(Decimal(m[3])) if m[3] else Decimal(1)
     if not step:
-        raise ValueError("a step that is not 0, as in 10..50..10")
+        raise ValueError("a range whose step is not 0, as 10..50..10")
     if abs(last - first) / step >= LIMIT:
         raise ValueError(f"a sweep of at most {LIMIT} values")
     count = int(abs(last - first) / step) + 1
@@ -72,6 +72,22 @@ def alternatives(body: str, *, escapes: bool) -> list[str]:
         if total > LIMIT:
             raise ValueError(f"these braces make more than {LIMIT} prompts")
     return ["".join(combination) for combination in itertools.product(*options)]
+
+
+def canonical(body: str, *, escapes: bool) -> str:
+    """A body as the double-quoted word that stands for the same texts."""
+    return f'"{_written(body, unescape if escapes else _braces, inside=False)}"'
+
+
+def _written(body: str, read: Any, *, inside: bool) -> str:
+    out = []
+    for piece in _pieces(body):
+        if len(piece) > 1:
+            out.append("{" + "|".join(_written(option, read, inside=True) for option in piece) + "}")
+        else:
+            plain = escape(read(piece[0]))
+            out.append(plain.replace("|", "\\u{7c}") if inside else plain)
+    return "".join(out)
 
 
 def _braces(text: str) -> str:

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from invoke_shell.errors import Fault
 
-__all__ = ["Line", "Note", "Parsed", "Stage", "Token", "parse", "quote", "quote_word", "unescape"]
+__all__ = ["Line", "Note", "Parsed", "Stage", "Token", "escape", "parse", "quote", "quote_word", "unescape"]
 
 
 class Token(NamedTuple):
@@ -122,7 +122,12 @@ def _unescape_one(m: re.Match[str]) -> str:
 
 def quote(text: str) -> str:
     """The canonical double-quoted form; what cannot be printed is written as an escape."""
-    return f'"{"".join(_escape_char(c) for c in text)}"'
+    return f'"{escape(text)}"'
+
+
+def escape(text: str) -> str:
+    """What stands between the quotes of the canonical form."""
+    return "".join(_escape_char(c) for c in text)
 
 
 def _escape_char(c: str) -> str:
@@ -367,6 +372,7 @@ def _special(parsed: Parsed, line: Line) -> None:
         parsed.faults.append(
             Fault(*where, "lines cannot run in the background", "leave out the &, or quote it as text", "background")
         )
+        del words[max(1, len(words) - 1) :]  # said once is enough
     alone = len(line.stages) == 1 and len(words) == 1 and not line.continues and not words[0].quote
     if alone and (m := HELP.fullmatch(words[0].value)):
         line.kind, line.text = "help", m[1]

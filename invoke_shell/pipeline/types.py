@@ -25,6 +25,7 @@ __all__ = [
     "PixelHash",
     "Ratio",
     "Seed",
+    "Side",
     "Size",
     "Sweep",
     "Weighted",
@@ -64,10 +65,12 @@ class Size:
         return iter((self.width, self.height))
 
     @classmethod
-    def parse(cls, text: str) -> Size | Ratio:
-        """`512x768`, one side for a square, or a ratio `3:4` at the model's own area."""
+    def parse(cls, text: str) -> Size | Ratio | Side:
+        """`512x768`, `512` for a square, a ratio `3:4` at the model's own area, or one side, `768x`."""
         if m := re.fullmatch(r"(\d{1,6})[xX×](\d{1,6})", text):
             return cls(int(m[1]), int(m[2]))
+        if m := re.fullmatch(r"([1-9]\d{0,5})[xX×]|[xX×]([1-9]\d{0,5})", text):
+            return Side(int(m[1] or 0), int(m[2] or 0))
         if re.fullmatch(r"\d{1,6}", text):
             return cls(int(text), int(text))
         if (m := re.fullmatch(r"(\d{1,4}):(\d{1,4})", text)) and int(m[1]) and int(m[2]):
@@ -90,6 +93,21 @@ class Ratio:
         width = math.sqrt(area * Fraction(self.across, self.down))
         height = math.sqrt(area * Fraction(self.down, self.across))
         return Size(*(max(multiple, round(side / multiple) * multiple) for side in (width, height)))
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One side of a size, `768x` or `x768`; the other is the model's own. 0 is the one that is not said."""
+
+    width: int = 0
+    height: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.width or ''}x{self.height or ''}"
+
+    def of(self, size: Size) -> Size:
+        """The whole size, its other side that of `size`."""
+        return Size(self.width or size.width, self.height or size.height)
 
 
 @dataclass(frozen=True, slots=True)

@@ -128,7 +128,8 @@ REFUSED = [
     ((Annotated[list[int], Arg(help=".")], 3), "parameter x has the default 3, which is no list"),
     ((Annotated[list[int], Arg(help=".")], ["a"]), "parameter x has the default 'a', which is not a whole number"),
     ((Annotated[int, Arg(help=".", ge=1, le=5)], 9), f"parameter x {OUTSIDE}: --x is 1 to 5, not 9"),
-    ((Annotated[Size, Arg(help=".", multiple_of=8)], Size(8, 9)), f"parameter x {OUTSIDE}: --x is a multiple of 8, not 8x9"),
+    ((Annotated[Size, Arg(help=".", multiple_of=8)], Size(8, 9)), f"parameter x {OUTSIDE}: --x is a multiple of 8, "
+     "not 8x9"),
     (Loose, "parameter x is a Loose, which must be a frozen dataclass"),
     (Bare, "parameter steps needs Annotated[type, Arg(help=...)]"),
     ((Bundle, 5), "parameter x has the default 5, which is no Bundle"),
