@@ -18,14 +18,17 @@ class LineHistory(History):
     """prompt_toolkit's own file format: a `# time` line, then each line of the entry after a `+`.
 
     Tried: its FileHistory, which reads the whole file at every start and leaves it readable to everybody.
+    path: set before the first line is read; None keeps nothing.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path | None = None) -> None:
         self.path = path
         super().__init__()
 
     def load_history_strings(self) -> Iterable[str]:
         """The newest first."""
+        if self.path is None:
+            return []
         try:
             with self.path.open("rb") as file:
                 size = file.seek(0, os.SEEK_END)
@@ -39,6 +42,8 @@ class LineHistory(History):
 
     def store_string(self, string: str) -> None:
         """In one write, which two shells cannot mix; a folder that cannot be written to keeps nothing."""
+        if self.path is None:
+            return
         entry = "".join(f"+{line}\n" for line in string.split("\n"))
         data = f"\n# {time.strftime('%Y-%m-%d %H:%M:%S')}\n{entry}".encode(errors="replace")
         try:

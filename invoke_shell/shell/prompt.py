@@ -1,6 +1,7 @@
-"""The shell: a prompt, one parse of what is typed, a run, and the prompt again. See docs/shell.md.
+"""The shell: the prompt at once, then everything else; what is typed runs, and the prompt comes again.
 
-Nothing is imported here that the first prompt does not need: no rich, Pillow, yaml, and torch never.
+Nothing is imported here that drawing a prompt does not need. The language, the settings and the store come when the
+first prompt is on the screen, before its first key is read; the worker process after that. See docs/shell.md.
 """
 
 from __future__ import annotations
@@ -8,47 +9,47 @@ from __future__ import annotations
 import os
 import threading
 import time
-from datetime import datetime
-from functools import lru_cache, partial
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol
 
 from prompt_toolkit import PromptSession
 from prompt_toolkit.document import Document
 from prompt_toolkit.enums import EditingMode
 from prompt_toolkit.filters import Always
-from prompt_toolkit.formatted_text import StyleAndTextTuples
 from prompt_toolkit.input import Input
-from prompt_toolkit.key_binding.key_processor import KeyPress
-from prompt_toolkit.output import ColorDepth, Output
-from prompt_toolkit.styles import Style
+from prompt_toolkit.output import Output
 
-from invoke_shell import __version__
-from invoke_shell.metadata.visible import visible
-from invoke_shell.shell.colours import STYLE, Colours, Readings
-from invoke_shell.shell.completion import Completions, Ghost
-from invoke_shell.shell.keys import bindings
 from invoke_shell.shell.lines import LineHistory
-from invoke_shell.shell.listing import Listing, recent
-from invoke_shell.shell.screen import PROMPT, TerminalView
-from invoke_shell.shell.status import Status, help_lines, model_name
 
 if TYPE_CHECKING:
+    from invoke_shell.shell.editing import Editing
+    from invoke_shell.shell.screen import TerminalView
     from invoke_shell.shell.session import Session
 
-__all__ = ["Editor", "Shell", "greeting", "interact"]
+__all__ = ["DUMB", "PROMPT", "Editor", "Shell", "interact"]
 
-CONTINUED = "    ..> "
-REMEMBERED = 256  # texts whose reading is kept: a line's every keystroke
-PAUSE = 0.05  # seconds after the first prompt in which nothing else begins
-LEAVING = "Ctrl-D or exit leaves"
+PROMPT = "invoke> "
 DUMB = ("dumb", "unknown", "")  # terminals that cannot move the cursor
+MENU = 6  # rows kept free below the prompt for completions
+PAUSE = 0.05  # seconds in which the first key has the processor for itself, before the worker is started
+LEAVING = "Ctrl-D or exit leaves"
 NOTHING_RAN = (2, 3)  # exit statuses of a line that was not understood, or lacks something
 
 
-def interact(session: Session) -> int:
-    """Talk with the person until they leave; the exit status of the program."""
-    session.view.say(greeting(session))
-    Shell(session).run()
+def interact(opening: Callable[[], Session] | Session) -> int:
+    """Talk with the person until they leave; the exit status of the program.
+
+    opening: makes the session, which is closed at the end; called when the prompt is on the screen, and what it raises
+    is raised here. A session that is there already stays its owner's to close.
+    """
+    if not callable(opening):
+        Shell(lambda: opening).run()
+        return 0
+    shell = Shell(opening)
+    try:
+        shell.run()
+    finally:
+        shell.close()
     return 0
 
 
@@ -60,233 +61,177 @@ class Asking(Protocol):
         ...
 
     def remember(self, text: str) -> None:
-        """A line that ran belongs to the history."""
+        """A line that was understood belongs to the history."""
         ...
 
-    @property
-    def left(self) -> str:
-        """What stood in the line when it was interrupted."""
+    def stands(self) -> str:
+        """What is in the line, or was when it was interrupted."""
         ...
+
+
+class PlainWanted(Exception):
+    """The settings, read after the first prompt was drawn, ask for a shell that redraws nothing."""
 
 
 class Shell:
-    """The loop. lines: where they come from; None is this terminal."""
+    """The loop. input, output: for tests; None is this terminal."""
 
-    def __init__(self, session: Session, lines: Asking | None = None) -> None:
-        self.session = session
-        self.readings = lru_cache(REMEMBERED)(session.read)
-        self._lines = lines
+    def __init__(
+        self, opening: Callable[[], Session], *, input: Input | None = None, output: Output | None = None
+    ) -> None:
+        self._opening = opening
+        self._session: Session | None = None
+        self._plain: Asking | None = None
         self._editor: Editor | None = None
-        self._plain: PlainLines | None = None
+        self._input, self._output = input, output
 
     @property
-    def lines(self) -> Asking:
-        """The editor, or plain lines while the terminal cannot redraw or was told not to."""
-        if self._lines is not None:
-            return self._lines
-        if self.session.settings["plain"] or os.environ.get("TERM", "dumb") in DUMB:
-            self._plain = self._plain or PlainLines(self.readings, LineHistory(self.session.home.history_file))
-            return self._plain
-        self._editor = self._editor or Editor(self.session, self.readings)
-        return self._editor
+    def session(self) -> Session:
+        """The session, opened and introduced when first asked for."""
+        if self._session is None:
+            self._session = self._opening()
+            from invoke_shell.shell.editing import greeting
+
+            self._session.view.say(greeting(self._session))
+        return self._session
+
+    def close(self) -> None:
+        """End the session, when there is one."""
+        if self._session is not None:
+            self._session.close()
 
     def run(self) -> None:
         """Ask and run until the person leaves."""
         text, cursor = "", 0
-        while not self.session.leaving:
-            self._restore()
-            lines = self.lines
+        while self._session is None or not self._session.leaving:
+            lines = self._lines()
             try:
                 typed = lines.ask(text, cursor)
             except EOFError:
                 return
+            except PlainWanted:
+                continue
             except KeyboardInterrupt:
                 text, cursor = "", 0
-                if not lines.left.strip():
+                if not lines.stands().strip():
                     self.session.view.say(LEAVING)
                 continue
             text, cursor = self._run(typed, lines) if typed.strip() else ("", 0)
 
+    def _lines(self) -> Asking:
+        """The editor, or plain lines where the terminal cannot redraw or was told not to."""
+        dumb = self._output is None and os.environ.get("TERM", "") in DUMB and os.name != "nt"
+        if dumb or (self._session is not None and self._session.settings["plain"]):
+            from invoke_shell.shell.plain import PlainLines
+
+            self._plain = self._plain or PlainLines(self.session)
+            return self._plain
+        if self._editor is None:
+            self._editor = Editor(lambda: self.session, input=self._input, output=self._output)
+        return self._editor
+
     def _run(self, typed: str, lines: Asking) -> tuple[str, int]:
-        """Run a line; what stands in the next one, and where its cursor is."""
-        if isinstance(self.session.view, TerminalView):
-            self.session.view.typed = typed
-        wrong = [f for f in self.readings(typed).faults if not f.incomplete]
+        """Run a line; what stands in the next one, and where the cursor is in it."""
+        session = self.session
+        wrong = session.read(typed).faults
+        view = _redrawing(session)
+        if view is not None:
+            view.above = PROMPT + typed
         try:
-            status = self.session.run(typed)
-        except KeyboardInterrupt:  # outside a run: a builtin was printing
-            self.session.view.say("stopped")
+            status = session.run(typed)
+        except KeyboardInterrupt:  # outside a run: a builtin was at work
+            session.view.say("stopped")
             status = 130
-        self.readings.cache_clear()  # settings may have changed
+        if view is not None:
+            view.restore()
         if not wrong:
             lines.remember(typed)
-        if self.session.recalled:
-            recalled, self.session.recalled = self.session.recalled, ""
+        if session.recalled:
+            recalled, session.recalled = session.recalled, ""
             return recalled, len(recalled)
-        if status in NOTHING_RAN and not self.session.leaving:
+        if status in NOTHING_RAN and not session.leaving:
             return typed, wrong[0].end if wrong else len(typed)
         return "", 0
 
-    def _restore(self) -> None:
-        if isinstance(self.session.view, TerminalView):
-            self.session.view.restore()
+
+def _redrawing(session: Session) -> TerminalView | None:
+    """The session's view, when it draws on this terminal."""
+    from invoke_shell.shell.screen import TerminalView
+
+    return session.view if isinstance(session.view, TerminalView) else None
 
 
 class Editor:
-    """prompt_toolkit's prompt; colours, completion, ghost text and toolbar read the same parse.
-
-    input, output: for tests; None is this terminal.
-    """
+    """prompt_toolkit's prompt: bare until it is first drawn, then furnished with all that reads the language."""
 
     def __init__(
-        self,
-        session: Session,
-        readings: Readings,
-        *,
-        input: Input | None = None,
-        output: Output | None = None,
+        self, opened: Callable[[], Session], *, input: Input | None = None, output: Output | None = None
     ) -> None:
-        self.session = session
-        self.readings = readings
-        self.listing = Listing(session)
-        self.completions = Completions(session.registry, self.readings, self.listing)
-        self.history = LineHistory(session.home.history_file)
-        self.status = Status(session, self._redraw)
-        self.fresh = not session.home.history_file.exists()
-        # --no-color too; prompt_toolkit itself knows NO_COLOR.
-        colourless = isinstance(session.view, TerminalView) and not session.view.color
+        self._opened = opened
+        self.history = LineHistory()
+        self.editing: Editing | None = None
         self.prompt: PromptSession[str] = PromptSession(
-            [("class:prompt", PROMPT)],
-            lexer=Colours(self.readings),
-            completer=self.completions,
-            auto_suggest=Ghost(self.completions),
+            [("bold", PROMPT)],
             history=self.history,
-            key_bindings=bindings(self.readings, self._help_at),
             multiline=True,
-            prompt_continuation=lambda width, number, wrapped: [("class:continuation", CONTINUED)],
-            bottom_toolbar=self._toolbar,
-            style=Style.from_dict(STYLE),
-            color_depth=ColorDepth.DEPTH_1_BIT if colourless else None,
+            bottom_toolbar="",
             enable_suspend=True,
             enable_open_in_editor=True,
             tempfile_suffix=".invoke",
-            reserve_space_for_menu=6,
+            reserve_space_for_menu=MENU,
             input=input,
             output=output,
         )
-        # PromptSession's own switch turns completion while typing off.
+        # PromptSession's own switch for this one turns completion while typing off.
         self.prompt.default_buffer.enable_history_search = Always()
-        self.prompt.app.after_render += self._drawn
-        self._warmed = False
-        if isinstance(session.view, TerminalView):
-            session.view.keep_keys = self._keep_keys
+        self.prompt.app.after_render += lambda app: self._furnish()
 
     def ask(self, text: str, cursor: int) -> str:
-        """One line. Raises EOFError and KeyboardInterrupt."""
-        self.listing.forget()
-        if self._warmed:
-            self.status.refresh()
-        vi = self.session.settings["keys"] == "vi"
-        self.prompt.editing_mode = EditingMode.VI if vi else EditingMode.EMACS
+        """One line. Raises EOFError, KeyboardInterrupt, PlainWanted, and with the first line what opening raises."""
+        if self.editing is not None:
+            self.editing.renew()
+            self._use_keys()
         return self.prompt.prompt(default=Document(text, cursor))
 
     def remember(self, text: str) -> None:
-        self.fresh = False
         strings = self.history.get_strings()
         if not strings or strings[-1] != text:
             self.history.append_string(text)
+        if self.editing is not None:
+            self.editing.status.fresh = False
 
-    @property
-    def left(self) -> str:
+    def stands(self) -> str:
         return self.prompt.default_buffer.text
 
-    def _toolbar(self) -> StyleAndTextTuples:
-        document = self.prompt.default_buffer.document
-        return self.status.toolbar(self.readings(document.text_before_cursor), fresh=self.fresh)
+    def _furnish(self) -> None:
+        """The first prompt is on the screen: open the session, in the one moment in which no key can be read.
 
-    def _help_at(self, text: str, cursor: int) -> None:
-        end = next((i for i in range(cursor, len(text)) if text[i].isspace()), len(text))
-        self.session.view.text("\n".join(help_lines(self.session, self.readings(text[:end]))))
+        Tried: opening it first (the prompt came 100 ms of processor time later), and in a thread (SQLite's connections
+        belong to one; the first key waits for it all the same).
+        """
+        if self.editing is not None:
+            return
+        from invoke_shell.shell.editing import Editing  # the language: most of what there is to import
 
-    def _redraw(self) -> None:
-        self.prompt.app.invalidate()
+        app = self.prompt.app
+        app.renderer.erase()  # what opening says stands above the prompt
+        session = self._opened()
+        self.history.path = session.home.history_file
+        self.editing = Editing(session, self.prompt)
+        self._use_keys()
+        if session.settings["plain"]:
+            app.erase_when_done = True
+            app.exit(exception=PlainWanted())
+            return
+        app.renderer.request_absolute_cursor_position()
+        app.invalidate()
+        threading.Thread(target=self._warm, args=(session,), daemon=True).start()
 
-    def _drawn(self, app: object) -> None:
-        """The first prompt is on the screen: now there is time for what the first line will need."""
-        if not self._warmed:
-            self._warmed = True
-            threading.Thread(target=self._warm, daemon=True).start()
+    def _use_keys(self) -> None:
+        assert self.editing is not None  # furnished
+        vi = self.editing.session.settings["keys"] == "vi"
+        self.prompt.editing_mode = EditingMode.VI if vi else EditingMode.EMACS
 
-    def _warm(self) -> None:
+    def _warm(self, session: Session) -> None:
         time.sleep(PAUSE)
-        self.status.refresh()
-        self.session.warm()
-
-    def _keep_keys(self, keys: bytes) -> None:
-        """Keys typed while the terminal answered questions go into the next line."""
-        from prompt_toolkit.input.typeahead import store_typeahead
-        from prompt_toolkit.input.vt100_parser import Vt100Parser
-
-        pressed: list[KeyPress] = []
-        parser = Vt100Parser(pressed.append)
-        parser.feed(keys.decode("utf-8", "replace"))
-        parser.flush()
-        store_typeahead(self.prompt.input, pressed)
-
-
-class PlainLines:
-    """Lines without redrawing, for `set plain on` and dumb terminals: the system's own line editing."""
-
-    left = ""
-
-    def __init__(self, readings: Readings, history: LineHistory) -> None:
-        self.readings = readings
-        self.history = history
-        self.readline = _readline(history)
-
-    def ask(self, text: str, cursor: int) -> str:
-        """One line, and more of them while it is unfinished."""
-        if self.readline is not None:
-            self.readline.set_startup_hook(partial(self.readline.insert_text, text))
-        lines = [input(PROMPT)]
-        if self.readline is not None:
-            self.readline.set_startup_hook(None)
-        while self.readings("\n".join(lines)).incomplete:
-            lines.append(input(CONTINUED))
-        return "\n".join(lines)
-
-    def remember(self, text: str) -> None:
-        self.history.store_string(text)
-
-
-def _readline(history: LineHistory) -> Any:
-    """GNU readline or its like, with the history; None where there is none, or the terminal cannot have it."""
-    if os.environ.get("TERM", "dumb") in DUMB:
-        return None
-    try:
-        import readline
-    except ImportError:
-        return None
-    for line in reversed(list(history.load_history_strings())):
-        readline.add_history(line)
-    return readline
-
-
-def greeting(session: Session, now: datetime | None = None) -> str:
-    """The first line: version, model, where pictures go; and the last result, when there is one."""
-    folder = visible(str(session.keeper.results.folder()))
-    lines = [f"invoke_shell {__version__}  {model_name(session)}  pictures go to {folder}"]
-    if last := next(iter(recent(session.keeper.store, 1)), None):
-        lines.append(f"last {last.handle}, {_when(datetime.fromtimestamp(last.made), now or datetime.now())}")
-    return "\n".join(lines)
-
-
-def _when(then: datetime, now: datetime) -> str:
-    """`14:02`, `yesterday 23:10`, `3 March 09:15`; with the year when it is another."""
-    days = (now.date() - then.date()).days
-    clock = f"{then:%H:%M}"
-    if days == 0:
-        return clock
-    if days == 1:
-        return f"yesterday {clock}"
-    return f"{then.day} {then:%B}{f' {then.year}' if then.year != now.year else ''} {clock}"
+        session.warm()

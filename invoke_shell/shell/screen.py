@@ -24,9 +24,8 @@ if TYPE_CHECKING:
     from invoke_shell.shell.pictures import Pictures
     from invoke_shell.shell.progress import ProgressLine
 
-__all__ = ["PROMPT", "TerminalView"]
+__all__ = ["TerminalView"]
 
-PROMPT = "invoke> "
 INDENT = "  "  # of a line that is shown again above its carets
 LARGEST = 512  # pixels a side that a held thumbnail keeps; a sheet's cell shows fewer
 
@@ -37,7 +36,7 @@ SHOW_CURSOR = "\x1b[?25h"
 class TerminalView:
     """Implements View. color: escape codes are welcome; without it nothing is redrawn or drawn either.
 
-    typed: what stands on the line above, put there by the prompt: carets then go straight under it.
+    above: what stands on the row above, prompt and all, put there by the shell: carets then go straight under it.
     keep_keys: gets the keys typed while the terminal was asked for its abilities.
     """
 
@@ -57,7 +56,7 @@ class TerminalView:
         self.stdin = stdin or sys.stdin
         self.out = out or sys.stdout
         self.env = os.environ if env is None else env
-        self.typed = ""
+        self.above = ""
         self.keep_keys: Callable[[bytes], None] = lambda keys: None
         self._held: list[Result] = []
         self._shown: set[str] = set()
@@ -99,7 +98,7 @@ class TerminalView:
         self._finish()
         self._shown.clear()
         self._expected = 1
-        self.typed = ""
+        self.above = ""
 
     # -- what is said ------------------------------------------------------------------------------------------------
 
@@ -200,11 +199,11 @@ class TerminalView:
     def _with_carets(self, source: str, faults: Sequence[Fault]) -> list[str]:
         """Carets straight under the line where it stands above, else the line again, cut to the terminal's width."""
         width = self._width()
-        at = self.typed.find(source)
-        if at >= 0 and "\n" not in self.typed and cells(PROMPT + self.typed) < width:
-            margin = len(PROMPT) - len(INDENT)
-            moved = [f.shifted(margin + at) for f in faults]
-            return render_faults(" " * margin + self.typed, moved).splitlines()[1:]
+        at = self.above.rfind(source)
+        if source and at >= 0 and "\n" not in self.above and cells(self.above) < width:
+            # The text is indented by what renders it; the row above is not.
+            text, back = self.above[len(INDENT) :], at - len(INDENT)
+            return render_faults(text, [f.shifted(back) for f in faults]).splitlines()[1:]
         if all(cells(line) + len(INDENT) < width for line in source.splitlines()):
             return render_faults(source, faults).splitlines()
         return [line for f in faults for line in render_fault(*_excerpt(source, f, width)).splitlines()]

@@ -24,11 +24,15 @@ FIRST = "try: txt2img a red boat on a green sea    Tab completes, F1 helps, Ctrl
 
 
 class Status:
-    """The model's name at once; its size as soon as somebody has looked at its folder, which is done aside."""
+    """The model's name at once; its size as soon as somebody has looked at its folder, which is done aside.
+
+    fresh: nothing was ever typed in this home, so an empty line says what may be. changed: asks to be drawn again.
+    """
 
     def __init__(self, session: Session, changed: Callable[[], None]) -> None:
         self.session = session
         self.changed = changed
+        self.fresh = not session.home.history_file.exists()
         self._sizes: dict[str, str] = {}
 
     @property
@@ -59,10 +63,10 @@ class Status:
         self._sizes[name] = str(advice.get("size", ""))
         self.changed()
 
-    def toolbar(self, reading: Reading, *, fresh: bool) -> StyleAndTextTuples:
-        """fresh: nothing was ever typed in this home, so say what may be."""
+    def toolbar(self, reading: Reading) -> StyleAndTextTuples:
+        """The line, in pieces."""
         about = hint(reading.pending) if reading.parsed.tokens else []
-        if not about and fresh:
+        if not about and self.fresh:
             about = [("", FIRST)]
         return [("class:toolbar.model", f" {self.text} "), ("", "  "), *about]
 

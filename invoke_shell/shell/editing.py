@@ -1,0 +1,102 @@
+"""What makes the bare prompt ours: one parse that colours, completes, suggests, explains and checks what is typed."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from prompt_toolkit.formatted_text import StyleAndTextTuples
+from prompt_toolkit.key_binding.key_processor import KeyPress
+from prompt_toolkit.output import ColorDepth
+from prompt_toolkit.styles import Style
+
+from invoke_shell import __version__
+from invoke_shell.metadata.visible import visible
+from invoke_shell.shell.colours import STYLE, Colours
+from invoke_shell.shell.completion import Completions, Ghost
+from invoke_shell.shell.keys import bindings
+from invoke_shell.shell.listing import Listing, recent
+from invoke_shell.shell.plain import CONTINUED
+from invoke_shell.shell.screen import TerminalView
+from invoke_shell.shell.status import Status, help_lines, model_name
+
+if TYPE_CHECKING:
+    from prompt_toolkit import PromptSession
+
+    from invoke_shell.shell.session import Session
+
+__all__ = ["Editing", "greeting"]
+
+REMEMBERED = 256  # texts whose reading is kept: every keystroke of a line
+
+
+class Editing:
+    """Furnishes a prompt; `renew` before each further line, because the last one may have changed what there is."""
+
+    def __init__(self, session: Session, prompt: PromptSession[str]) -> None:
+        self.session = session
+        self.prompt = prompt
+        self.readings = lru_cache(REMEMBERED)(session.read)
+        self.listing = Listing(session)
+        self.completions = Completions(session.registry, self.readings, self.listing)
+        self.status = Status(session, prompt.app.invalidate)
+        self._furnish(prompt)
+        if isinstance(session.view, TerminalView):
+            session.view.keep_keys = self._keep_keys
+        self.status.refresh()
+
+    def _furnish(self, prompt: PromptSession[str]) -> None:
+        prompt.lexer = Colours(self.readings)
+        prompt.completer = self.completions
+        prompt.auto_suggest = Ghost(self.completions)
+        prompt.key_bindings = bindings(self.readings, self._help_at)
+        prompt.prompt_continuation = lambda width, number, wrapped: [("class:continuation", CONTINUED)]
+        prompt.bottom_toolbar = self._toolbar
+        prompt.style = Style.from_dict(STYLE)
+        if isinstance(self.session.view, TerminalView) and not self.session.view.color:
+            prompt.color_depth = ColorDepth.DEPTH_1_BIT  # --no-color; of NO_COLOR prompt_toolkit knows itself
+
+    def renew(self) -> None:
+        """Another line begins: settings, files and results may be others than before."""
+        self.readings.cache_clear()
+        self.listing.forget()
+        self.status.refresh()
+
+    def _toolbar(self) -> StyleAndTextTuples:
+        text = self.prompt.default_buffer.document.text_before_cursor
+        return self.status.toolbar(self.readings(text))
+
+    def _help_at(self, text: str, cursor: int) -> None:
+        """Print help on the word at a place of a text."""
+        end = next((i for i in range(cursor, len(text)) if text[i].isspace()), len(text))
+        self.session.view.text("\n".join(help_lines(self.session, self.readings(text[:end]))))
+
+    def _keep_keys(self, keys: bytes) -> None:
+        """Keys that were typed while the terminal answered questions go into the next line."""
+        from prompt_toolkit.input.typeahead import store_typeahead
+        from prompt_toolkit.input.vt100_parser import Vt100Parser
+
+        pressed: list[KeyPress] = []
+        parser = Vt100Parser(pressed.append)
+        parser.feed(keys.decode("utf-8", "replace"))
+        parser.flush()
+        store_typeahead(self.prompt.input, pressed)
+
+
+def greeting(session: Session, now: datetime | None = None) -> str:
+    """The first line: version, model, where pictures go; and the last result, when there is one."""
+    folder = visible(str(session.keeper.results.folder()))
+    lines = [f"invoke_shell {__version__}  {model_name(session)}  pictures go to {folder}"]
+    if last := next(iter(recent(session.keeper.store, 1)), None):
+        lines.append(f"last {last.handle}, {_when(datetime.fromtimestamp(last.made), now or datetime.now())}")
+    return "\n".join(lines)
+
+
+def _when(then: datetime, now: datetime) -> str:
+    """`14:02`, `yesterday 23:10`, `3 March 09:15`; with the year when it is another."""
+    clock = f"{then:%H:%M}"
+    days = (now.date() - then.date()).days
+    if days in (0, 1):
+        return f"yesterday {clock}" if days else clock
+    return f"{then.day} {then:%B}{f' {then.year}' if then.year != now.year else ''} {clock}"
