@@ -73,7 +73,6 @@ CODES: dict[str, str] = {
     "not-a-picture": "a file cannot be read as a picture",
     "unknown-model": "no model has this name, path or hash",
     "bad-model": "a model folder or file cannot be used",
-    "missing-module": "a node a picture was made with is not installed",
     "missing-input": "a source picture is not in the user's index",
     "wrong-shape": "pictures or masks of sizes that do not fit",
     "not-trusted": "a file asks for something only --trust allows",
@@ -92,7 +91,6 @@ CODES: dict[str, str] = {
     # the rest
     "bad-setting": "a setting's name or value",
     "bad-declaration": "a node's signature cannot be honoured",
-    "bad-plugin": "a plugin cannot be loaded",
     "bad-usage": "the program's own command line",
 }
 

@@ -16,7 +16,7 @@ from invoke_shell.pipeline.node import Node, Param
 from invoke_shell.pipeline.plan import Call, InputRef, Plan, common
 from invoke_shell.pipeline.registry import Registry
 from invoke_shell.pipeline.script import resolved_text
-from invoke_shell.pipeline.types import Seed
+from invoke_shell.pipeline.types import Seed, Weighted
 from invoke_shell.records import ModelRecord, Resource, StepRecord, topological
 
 __all__ = ["Finder", "Recalled", "overridden", "recall"]
@@ -121,18 +121,26 @@ class _Reader:
         return InputRef(hash=resource.hash, width=resource.width, height=resource.height, mode=resource.mode)
 
     def value(self, node: Node[Any, Any], p: Param, step: StepRecord) -> Any:
-        if p.kind.model:
+        if p.kind.model and p not in node.recorded:
             return self.model(p, step.models.get(p.name))
         if p.name not in step.params:
             return None if p.required else p.default
         recorded = step.params[p.name]
         try:
             if p.kind.many and isinstance(recorded, list):
-                return tuple(p.kind.from_plain(v) for v in recorded)
-            return p.kind.from_plain(recorded)
+                return tuple(self.item(p, v, step, f"{p.name}.{n}") for n, v in enumerate(recorded))
+            return self.item(p, recorded, step, p.name)
         except ValueError:
             self.missing.append(f"{node.name} has no {p.flag} {visible(str(recorded))}")
             return None if p.required else p.default
+
+    def item(self, p: Param, recorded: Any, step: StepRecord, name: str) -> Any:
+        """One recorded value; a model among them is the one recorded under `name`. Raises ValueError."""
+        value = p.kind.from_plain(recorded)
+        if not p.kind.model:
+            return value
+        found = self.model(p, step.models.get(name))
+        return replace(value, value=found) if isinstance(value, Weighted) else found
 
     def model(self, p: Param, record: ModelRecord | None) -> ModelRecord | None:
         if record is None:

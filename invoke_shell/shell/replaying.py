@@ -15,7 +15,7 @@ from invoke_shell.metadata.decode import read_image
 from invoke_shell.metadata.history import from_metadata, loads
 from invoke_shell.metadata.read import read_picture
 from invoke_shell.metadata.replay import overridden
-from invoke_shell.metadata.verdict import differences, is_edited, verdict
+from invoke_shell.metadata.verdict import is_edited, reasons, verdict
 from invoke_shell.metadata.visible import visible
 from invoke_shell.pipeline.text import parse
 from invoke_shell.records import Image, StepRecord
@@ -131,14 +131,14 @@ def _one(session: Session, word: str, changes: Mapping[str, str], where: Where) 
         raise BlockedError(f"{visible(word)} gave no picture", code="missing-input")
     result, frame = finished[-1]
     found = verdict(target.step.output_hash, frame.image, None if edited else target.image)
-    reasons = (*recalled.notes, *differences(target.step.environment, frame.step.environment))
+    why = (*recalled.notes, *reasons(target.step, frame.step))
     return Replayed(
         label=word,
         verdict=found.outcome,
         path=result.path,
         max_difference=found.max_difference,
         psnr=found.psnr,
-        reasons=reasons,
+        reasons=why,
         edited=edited,
         changed=changes,
     )

@@ -51,14 +51,14 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def invoke(home: Path, folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Invoke:
-    """Run the program: `invoke("-c", "txt2img x")`; home=... for another home."""
+    """Run the program: `invoke("-c", "txt2img x")`; home=... for another home; inline=False for a worker process."""
     monkeypatch.setenv("INVOKE_SHELL_ENGINE", "fake")
     monkeypatch.setenv("INVOKE_SHELL_PLUGINS", "")
 
-    def run(*arguments: str, home: Path = home) -> Ran:
+    def run(*arguments: str, home: Path = home, inline: bool = True) -> Ran:
         capsys.readouterr()
         try:
-            status = cli.run(["--home", str(home), "--inline", *arguments])
+            status = cli.run(["--home", str(home), *(["--inline"] if inline else []), *arguments])
         except SystemExit as leaving:  # argparse's own way out
             status = int(leaving.code or 0)
         out, err = capsys.readouterr()
