@@ -95,6 +95,7 @@ FLAG_EQ = re.compile(r"(?:--?|—|–)[A-Za-z][\w.-]*=(?=[\"'“])")
 DASH = re.compile(r"[—–](?=[A-Za-z])")
 ESCAPE = re.compile(r'\\(["\\{}]|u\{([0-9A-Fa-f]{1,6})\}|\r?\n)')
 HELP = re.compile(r"(@?[\w@.\[\]-]+)\?")
+SURROGATE = re.compile("[\ud800-\udfff]")
 CLOSED_SINGLE = re.compile(r"'[^'\n]*'(?=[\s|;]|\Z)")
 
 
@@ -104,8 +105,14 @@ def parse(text: str) -> Parsed:
     lexer.run()
     parsed = Parsed(text, lexer.tokens, [], lexer.faults, lexer.notes)
     _split(parsed)
+    parsed.faults += [_half(m) for m in SURROGATE.finditer(text)]
     parsed.faults.sort(key=lambda f: f.start)
     return parsed
+
+
+def _half(m: re.Match[str]) -> Fault:
+    """Bytes that were no UTF-8 arrive as lone surrogates, which no picture could record."""
+    return Fault(m.start(), m.end(), "this is half a character", "type it anew", "bad-escape")
 
 
 def unescape(body: str) -> str:
@@ -113,10 +120,15 @@ def unescape(body: str) -> str:
     return ESCAPE.sub(_unescape_one, body) if "\\" in body else body
 
 
+def _is_character(code: int) -> bool:
+    """Whether a number is a character of Unicode: in range, and no half of a pair."""
+    return code <= 0x10FFFF and not 0xD800 <= code <= 0xDFFF
+
+
 def _unescape_one(m: re.Match[str]) -> str:
     if m[2]:
         code = int(m[2], 16)
-        return chr(code) if code <= 0x10FFFF else m[0]
+        return chr(code) if _is_character(code) else m[0]
     return m[1] if m[1] in '"\\{}' else ""
 
 
@@ -245,7 +257,7 @@ class _Lexer:
 
     def check_escapes(self, at: int, body: str) -> None:
         for m in re.finditer(r"\\\\|\\u\{([0-9A-Fa-f]*)(\}?)", body):
-            if m[0] != "\\\\" and not (m[1] and m[2] and int(m[1], 16) <= 0x10FFFF):
+            if m[0] != "\\\\" and not (m[1] and m[2] and _is_character(int(m[1], 16))):
                 where = (at + m.start(), at + m.end())
                 self.faults.append(
                     Fault(
