@@ -31,7 +31,7 @@ def find(policy: Policy) -> Place:
     """The place a policy asks for. Raises RunError (bad-setting) when this machine has no such device."""
     device = torch.device(_best() if policy.device == "auto" else policy.device)
     if not _present(device):
-        raise RunError(f"this machine has no device {policy.device}", code="bad-setting", hint="Try `set device auto`.")
+        raise RunError(f"this machine has no device {policy.device}", code="bad-setting", hint="try `set device auto`")
     automatic = "float32" if device.type == "cpu" else "float16"
     name = automatic if policy.precision == "auto" else policy.precision
     return Place(device=device, dtype=DTYPES[name], memory=policy.memory or _budget(device))
@@ -90,7 +90,8 @@ def environment(policy: Policy, place: Place) -> dict[str, Any]:
 def _versions() -> dict[str, str]:
     from importlib.metadata import version
 
-    return {"torch": torch.__version__, "diffusers": version("diffusers"), "transformers": version("transformers")}
+    # torch.__version__ is a class of torch's own: pickled to the shell it would import torch there.
+    return {"torch": str(torch.__version__), **{name: version(name) for name in ("diffusers", "transformers")}}
 
 
 @cache

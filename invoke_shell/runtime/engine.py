@@ -57,11 +57,12 @@ class DiffusersEngine:
         device.settle(self.policy, self.place)
         self._models = Residency(self.place.memory)
         self._embeddings = Embeddings()
-        self._watcher: Watcher = SILENT
+        self._watcher = Once(SILENT)
 
     def watch(self, watcher: Watcher) -> Self:
         """From now on tell this one; a run's context. Lines that many pictures give rise to are said once."""
-        self._watcher = Once(watcher)
+        if self._watcher.watcher is not watcher:
+            self._watcher = Once(watcher)
         return self
 
     def warm(self, model: ModelRecord | None = None) -> None:
@@ -101,7 +102,7 @@ class DiffusersEngine:
             if not device.ran_out(error):
                 raise
             message = f"{size} with {model.name} needs more memory than {self.place.device} has free"
-            raise RunError(message, hint="Try a smaller picture.", code="out-of-memory") from error
+            raise RunError(message, hint="try a smaller picture", code="out-of-memory") from error
 
     def _checkpoint(self, model: ModelRecord) -> Checkpoint:
         return self._models.get(model_key(model), lambda: load_checkpoint(model, self.place), model.bytes)
@@ -160,7 +161,8 @@ class DiffusersEngine:
         )
 
     def _each_step(self, model: Checkpoint, steps: int) -> Callable[[int, int, Tensor], None]:
-        preview, tick = Previewer(model.latent_map), self._watcher.tick
+        preview = Previewer(model.latent_map if self.policy.previews else None)
+        tick = self._watcher.tick
 
         def tell(done: int, calls: int, latents: Tensor) -> None:
             # Counted in steps, as typed; a second-order scheduler ticks twice in each.
@@ -190,7 +192,7 @@ class DiffusersEngine:
 
     def _bad_numbers(self, model: Checkpoint) -> RunError:
         wider = "" if self.place.dtype == torch.float32 else "`set precision float32`, "
-        hint = f"Try {wider}a lower --guidance or another --scheduler."
+        hint = f"try {wider}a lower --guidance or another --scheduler"
         return RunError(f"{model.name} gave numbers that are none (NaN)", hint=hint, code="bad-numbers")
 
     # For the record

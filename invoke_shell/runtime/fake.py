@@ -64,7 +64,7 @@ class FakeEngine:
         self.policy = policy or Policy()
         self._latency = latency
         self._mishap = mishap
-        self._watcher: Watcher = SILENT
+        self._watcher = Once(SILENT)
 
     @classmethod
     def from_environment(cls, policy: Policy | None = None) -> Self:
@@ -74,7 +74,8 @@ class FakeEngine:
 
     def watch(self, watcher: Watcher) -> Self:
         """From now on tell this one."""
-        self._watcher = Once(watcher)
+        if self._watcher.watcher is not watcher:
+            self._watcher = Once(watcher)
         return self
 
     def warm(self, model: ModelRecord | None = None) -> None:

@@ -140,7 +140,8 @@ def _check_shapes(model: ModelRecord, folder: Path) -> None:
     seen, made = unet.get("in_channels", 4), vae.get("latent_channels", 4)
     if seen != made:
         raise _refused(model, f"its U-Net reads {seen} channels where its VAE makes {made} (an inpainting model?)")
-    if unet.get("time_cond_proj_dim") or unet.get("addition_embed_type"):
+    # "text" is made of the prompt's own embeddings; every other kind wants values that nobody would give.
+    if unet.get("time_cond_proj_dim") or unet.get("addition_embed_type") not in (None, "text"):
         raise _refused(model, "its U-Net wants more than a prompt and a timestep, so it is not Stable Diffusion 1")
 
 
@@ -158,7 +159,7 @@ def _json(model: ModelRecord, path: Path) -> dict[str, Any]:
 
 def _refused(model: ModelRecord, reason: str) -> RunError:
     message = f"the model {model.name} cannot be used: {reason}"
-    return RunError(message, hint=f"Its folder: {model.path}", code="bad-model")
+    return RunError(message, hint=f"its folder: {model.path}", code="bad-model")
 
 
 def _weights(folder: Path) -> Path:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, Protocol
 
 from invoke_shell.records import Image
 
-__all__ = ["SILENT", "Once", "Policy", "Precision", "Watcher"]
+__all__ = ["SILENT", "Once", "Policy", "Precision", "Setup", "Watcher"]
 
 Precision = Literal["auto", "float32", "float16", "bfloat16"]
 
@@ -19,7 +20,7 @@ class Policy:
     device: auto, cpu, cuda, cuda:1, mps. precision: auto is float32 on a CPU and float16 elsewhere.
     deterministic: on CUDA, deterministic algorithms, the math attention kernel and TF32 off.
     memory: bytes that loaded models may take together; None is half of what the device has.
-    threads: of the CPU; None leaves torch's own choice.
+    threads: of the CPU; None leaves torch's own choice. previews: small pictures of a run in progress.
     """
 
     device: str = "auto"
@@ -27,6 +28,21 @@ class Policy:
     deterministic: bool = False
     memory: int | None = None
     threads: int | None = None
+    previews: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setup:
+    """What a runtime is made from; crosses the worker's pipe.
+
+    engine: fake runs without any model. cache: folder for results of steps, None keeps them in memory only.
+    cache_bytes: what that folder may take.
+    """
+
+    policy: Policy = Policy()
+    engine: Literal["diffusers", "fake"] = "diffusers"
+    cache: Path | None = None
+    cache_bytes: int = 1 << 30
 
 
 class Watcher(Protocol):
@@ -53,10 +69,10 @@ SILENT: Watcher = _Silent()
 
 
 class Once:
-    """Says each line once, however many pictures of a run give rise to it."""
+    """A watcher that is told each line once, however many pictures of a run give rise to it."""
 
     def __init__(self, watcher: Watcher) -> None:
-        self._watcher = watcher
+        self.watcher = watcher
         self._said: set[str] = set()
         self.tick = watcher.tick
 
@@ -64,4 +80,4 @@ class Once:
         """Pass the line on, unless it was said before."""
         if text not in self._said:
             self._said.add(text)
-            self._watcher.say(text)
+            self.watcher.say(text)

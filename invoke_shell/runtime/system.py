@@ -1,13 +1,17 @@
-"""What depends on the operating system: memory, processor name. Every function has an answer everywhere."""
+"""What depends on the operating system: memory, processor, interrupts. Every function has an answer everywhere."""
 
 from __future__ import annotations
 
 import os
 import platform
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
-__all__ = ["physical_memory", "processor_name"]
+__all__ = ["ignoring_interrupts", "physical_memory", "processor_name", "why_ended"]
 
 ASSUMED_MEMORY = 8 << 30
 
@@ -30,3 +34,27 @@ def processor_name() -> str:
         lines = []
     named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return named[0] if named else platform.processor() or platform.machine()
+
+
+@contextmanager
+def ignoring_interrupts() -> Iterator[None]:
+    """A process started inside is born ignoring Ctrl-C, which a terminal sends to every process of its group.
+
+    Only the main thread may change signals; elsewhere the child ignores them a few milliseconds after its birth.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def why_ended(status: int) -> str:
+    """An exit status in words: `signal 9 (killed), most often because memory ran out`."""
+    if status >= 0:
+        return f"exit status {status}"
+    reasons = {9: " (killed), most often because memory ran out", 11: " (segmentation fault)"}
+    return f"signal {-status}{reasons.get(-status, '')}"

@@ -158,7 +158,7 @@ def _file(path: Path) -> Path:
 
 def _refused(model: ModelRecord, reason: str) -> RunError:
     message = f"the model {model.name} cannot be used: {reason}"
-    return RunError(message, hint=f"Its file: {model.path}", code="bad-model")
+    return RunError(message, hint=f"its file: {model.path}", code="bad-model")
 
 
 def _network(weights: Weights) -> Compact | Esrgan:

@@ -1,11 +1,6 @@
 """A small real model, made once, and engines on it. One thread: on busy cores more of them only wait for each other."""
 
-import sys
-from pathlib import Path
-
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1]))  # for models_small, which other folders of tests use too
 
 
 class Told:

@@ -34,6 +34,13 @@ def photo():
     return Image(mode="RGB", width=64, height=64, pixels=bytes((n * 7) % 256 for n in range(64 * 64 * 3)))
 
 
+def is_plain(value):
+    """True for what json.loads gives: a subclass of str from torch would import torch wherever it is unpickled."""
+    if type(value) is dict:
+        return all(type(key) is str and is_plain(item) for key, item in value.items())
+    return all(map(is_plain, value)) if type(value) is list else type(value) in (str, int, float, bool, type(None))
+
+
 def drawn(engine, request):
     (made,) = engine.generate(request)
     return made
@@ -132,6 +139,7 @@ def test_tick_that_raises_stops_the_run(engine, ask):
 def test_facts_are_plain_json_and_name_what_ran(engine, ask, name, photo):
     facts = drawn(engine, ask(scheduler=name, source=photo, start_step=2, strength=0.5)).facts
 
+    assert is_plain(facts)
     assert json.loads(json.dumps(facts, allow_nan=False)) == facts
     assert facts["steps_run"] == 2
     assert facts["model_calls"] == SCHEDULERS[name].calls(2)
@@ -198,7 +206,7 @@ def test_unknown_scheduler_is_one_sentence(engine, ask):
 def test_environment_is_plain_json(engine):
     environment = dict(engine.environment())
 
-    assert json.loads(json.dumps(environment)) == environment
+    assert is_plain(environment)
     assert environment["device"] == "cpu"
 
 
@@ -211,7 +219,7 @@ def test_enlarging_gives_the_size_asked_and_keeps_transparency(engine, small_ups
 
     assert made.image.size == (round(10 * scale), round(6 * scale))
     assert (made.image.mode == "RGBA") == (mode == "RGBA")
-    assert json.loads(json.dumps(made.facts)) == made.facts
+    assert is_plain(made.facts)
 
 
 @pytest.fixture(scope="session")
@@ -276,7 +284,7 @@ def test_numbers_that_are_none_are_an_error_with_advice(real_engine, ask, small_
     with pytest.raises(RunError, match=r"^small gave numbers that are none \(NaN\)") as raised:
         drawn(real_engine, ask())
     assert raised.value.code == "bad-numbers"
-    assert raised.value.hint == "Try a lower --guidance or another --scheduler."
+    assert raised.value.hint == "try a lower --guidance or another --scheduler"
 
 
 def test_memory_that_runs_out_once_is_retried_with_tiles(real_engine, ask, small_model, monkeypatch):
