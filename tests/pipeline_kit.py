@@ -134,14 +134,14 @@ def image_of(text: str, width: int = 24, height: int = 16) -> Image:
     return plain_image(width, height, tuple(blake3(text.encode("utf-8", "surrogatepass")).digest(length=3)))
 
 
-def ref_of(text: str, **fields: Any) -> InputRef:
+def ref_of(text: str, /, **fields: Any) -> InputRef:
     """A source picture that belongs to a text, in memory."""
     image = fields.pop("image", None) or image_of(text)
     named = {"name": text.rpartition("/")[2], "path": f"/pictures/{text}", **fields}
     return InputRef(hash=image.hash, width=image.width, height=image.height, mode=image.mode, image=image, **named)
 
 
-def model_of(name: str, kind: str = "checkpoint", **fields: Any) -> ModelRecord:
+def model_of(name: str, /, kind: str = "checkpoint", **fields: Any) -> ModelRecord:
     """A model that belongs to a name; of `name@digits` the name decides."""
     bare = name.partition("@")[0]
     return ModelRecord(
@@ -149,7 +149,7 @@ def model_of(name: str, kind: str = "checkpoint", **fields: Any) -> ModelRecord:
     )
 
 
-def result_of(handle: str, **fields: Any) -> Given:
+def result_of(handle: str, /, **fields: Any) -> Given:
     """An earlier result that belongs to a handle."""
     values = {"prompt": f"prompt of {handle}", "negative": "", "seed": 100}
     return Given(**{"ref": ref_of(handle), "values": values, "handle": handle, "model": model_of("pocket"), **fields})

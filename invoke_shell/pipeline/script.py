@@ -6,11 +6,13 @@ the text gives the plan's plain values again.
 
 from __future__ import annotations
 
+import itertools
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
 from invoke_shell.pipeline.chain import words
-from invoke_shell.pipeline.node import Node
+from invoke_shell.pipeline.node import Node, Param
 from invoke_shell.pipeline.plan import Call, InputRef, Plan
 from invoke_shell.pipeline.registry import Registry
 
@@ -30,32 +32,59 @@ def short_hash(pixel_hash: str) -> str:
 
 
 class _Writer:
+    """Writes makers before users; a call that is used more than once, or not down the pipe, gets a line and a name."""
+
     def __init__(self, plan: Plan, registry: Registry) -> None:
         self.plan = plan
         self.registry = registry
         self.names: dict[int, str] = {}
-        self.uses: dict[int, int] = {}
+        self.piped: dict[int, int] = {}
+        self.other: dict[int, int] = {}
         for call in plan.calls:
-            for i in _calls_into(call):
-                self.uses[i] = self.uses.get(i, 0) + 1
+            if call.node and not registry[call.node].stage_only:
+                self.count_uses(call)
+        given = Counter(c.name for c in plan.calls if c.name)
+        self.own = {name for name, times in given.items() if times == 1}
+        self.free = (name for n in itertools.count(1) if (name := f"s{n}") not in given)
+
+    def count_uses(self, call: Call) -> None:
+        node = self.registry[call.node]
+        for name, items in call.inputs.items():
+            into = self.piped if name == node.frames and node.takes == "each" else self.other
+            for i in {self.maker(i) for i in items if isinstance(i, int)}:
+                into[i] = into.get(i, 0) + 1
+
+    def maker(self, i: int) -> int:
+        """The call that made what another passes on (save, show_image)."""
+        call = self.plan.calls[i]
+        while call.node and self.registry[call.node].stage_only:
+            call = next(self.plan.calls[i] for i in _calls_into(call))
+        return call.id
 
     def lines(self) -> Iterator[str]:
         """A line for each call that another line refers to, and for each result."""
         for call in self.plan.calls:
-            if call.given is None and (call.id in self.plan.results or self.named(call)):
+            if call.given is not None:
+                if not call.given.handle and self.in_company(call):
+                    yield f"{self.registry.loader} {short_hash(call.given.ref.hash)} as {self.name(call)}"
+            elif not self.registry[call.node].stage_only and (call.id in self.plan.results or self.named(call)):
                 yield self.line(call)
 
+    def in_company(self, call: Call) -> bool:
+        """Whether a picture is gathered with others: a hash among handles is no stage."""
+        users = (c for c in self.plan.calls if c.node and call.id in c.inputs.get(self.registry[c.node].frames, ()))
+        return any(len(c.inputs[self.registry[c.node].frames]) > 1 for c in users)
+
     def named(self, call: Call) -> bool:
-        """Whether a line of its own is needed: several use it, or one uses it as a second picture or in a gathering."""
-        for user in self.plan.calls:
-            node = self.registry[user.node] if user.node else None
-            for name, items in user.inputs.items():
-                if call.id not in items or node is None:
-                    continue
-                piped = name == node.frames and node.takes == "each"
-                if not piped or self.uses[call.id] > 1:
-                    return True
-        return False
+        """Whether a line of its own is needed."""
+        piped, other = self.piped.get(call.id, 0), self.other.get(call.id, 0)
+        return bool(other or piped > 1 or (piped and call.id in self.plan.results))
+
+    def name(self, call: Call) -> str:
+        """The name the person gave when no other picture has it, else a new one."""
+        if call.id not in self.names:
+            self.names[call.id] = "@" + (call.name if call.name in self.own else next(self.free))
+        return self.names[call.id]
 
     def line(self, call: Call) -> str:
         """The stages that end in a call, from the nearest named one on."""
@@ -66,40 +95,49 @@ class _Writer:
             at, front = self.before(at)
             if front:
                 stages.insert(0, front)
-        if self.named(call):
-            self.names[call.id] = f"@s{len(self.names) + 1}"
-            stages[-1] += f" as {self.names[call.id]}"
+        if self.named(call) or call.name in self.own:
+            stages[-1] += f" as {self.name(call)}"
         return " | ".join(stages)
 
     def before(self, call: Call) -> tuple[Call | None, str]:
-        """The call piped into this one, or the handles that begin the line."""
+        """The call piped into this one, or the stage that begins the line."""
         node = self.registry[call.node]
-        ids = [i for i in call.inputs.get(node.frames, ()) if isinstance(i, int)]
+        ids = [self.maker(i) for i in call.inputs.get(node.frames, ()) if isinstance(i, int)]
         if not ids:
             return None, ""
         giver = self.plan.calls[ids[0]]
-        if len(ids) == 1 and giver.given is None and giver.id not in self.names and node.takes == "each":
+        if len(ids) > 1 or giver.id in self.names:
+            return None, " ".join(self.handle(i) for i in ids)
+        if giver.given is None:
             return giver, ""
-        return None, " ".join(self.handle(i) for i in ids)
+        text = self.handle(giver.id)
+        return None, text if text.startswith("@") else f"{self.registry.loader} {text}"
 
     def handle(self, item: int | InputRef) -> str:
         if isinstance(item, InputRef):
             return short_hash(item.hash)
-        call = self.plan.calls[item]
-        if call.given is not None:
+        call = self.plan.calls[self.maker(item)]
+        if call.given is not None and call.id not in self.names:
             return call.given.handle or short_hash(call.given.ref.hash)
-        return self.names[item]
+        return self.names[call.id]
 
     def stage(self, call: Call) -> str:
         node = self.registry[call.node]
-        out = [call.node]
+        out, alone = [call.node], True
         for p in sorted(node.params.values(), key=lambda p: not p.positional):
-            if p.kind.picture:
-                for item in call.inputs.get(p.name, ()):
-                    out += ([] if p.positional else [p.flag]) + [self.handle(item)]
-            elif p.arg.pixels and p.name in call.params and not _spoken_for(node, p.name, call):
-                out += words(p, call.params[p.name], flag=not p.positional)
+            found = self.words(call, node, p, alone)
+            alone = alone and bool(found)
+            out += found
         return " ".join(out)
+
+    def words(self, call: Call, node: Node[Any, Any], p: Param, alone: bool) -> list[str]:
+        """The words of one parameter; alone: it may stand without its flag."""
+        flag = not (p.positional and alone)
+        if p.kind.picture:
+            return [w for i in call.inputs.get(p.name, ()) for w in ([p.flag] if flag else []) + [self.handle(i)]]
+        if p.name not in call.params or not p.arg.pixels or _spoken_for(node, p.name, call):
+            return []
+        return words(p, call.params[p.name], flag=flag)
 
 
 def _calls_into(call: Call) -> Iterator[int]:
