@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import random
 import sqlite3
 import subprocess
@@ -18,12 +19,10 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import NoReturn
 
-from invoke_shell.records import Image
 from invoke_shell.shell.outputs import part_name
 from invoke_shell.shell.results import Results, has_pixels
-from invoke_shell.shell.store import Facts, ResultRow, Store
+from invoke_shell.shell.store import ResultRow, Store
 
 IN_THE_WINDOW = (  # between a picture's first byte and the line that reports it
     "bytes on their way to the disk",
@@ -38,32 +37,9 @@ SPREAD = 0.04  # seconds after the first result within which the others hit: som
 
 
 def program(home: Path) -> list[str]:
-    """The command that is killed: it makes pictures in `home` without end and prints the JSON line of each result."""
-    return [sys.executable, "-m", "benchmarks.crash", "--make-pictures-in", str(home)]
-
-
-def make_pictures(home: Path) -> NoReturn:
-    """Results and nothing else: no engine, no prompt; PNGs made beforehand, so that most of the time is writing."""
-    pictures = [Image(mode="RGB", width=256, height=256, pixels=random.randbytes(256 * 256 * 3)) for _ in range(8)]
-    encoded = [_png(image) for image in pictures]
-    results = Results(Store.open(home), lambda: home / "outputs")
-    results.recover()
-    session = results.store.new_session()
-    while True:
-        line = results.store.begin_line(session.id, "txt2img x -n 8", pictures=8)
-        for place, (image, data) in enumerate(zip(pictures, encoded, strict=True)):
-            row = results.keep_picture(line, image, lambda n, data=data: data, Facts(title="x", place=place))
-            event = {"event": "result", "handle": row.n, "path": str(row.path), "pixel_hash": row.pixel_hash}
-            print(json.dumps(event), flush=True)
-        results.store.end_line(line, "done", 0.0)
-
-
-def _png(image: Image) -> bytes:
-    import io
-
-    file = io.BytesIO()
-    image.pil().save(file, "PNG", compress_level=0)
-    return file.getvalue()
+    """The command that is killed: a whole session on the fake engine that prints the JSON line of each result."""
+    draw = f"txt2img x --steps 1 --size 256x256 --seed {random.randrange(2**32)} -n 4000"
+    return [sys.executable, "-m", "invoke_shell", "--home", str(home), "--inline", "--json", "-c", draw]
 
 
 @dataclass
@@ -108,7 +84,8 @@ def kill_once(home: Path, tally: Tally, dice: random.Random) -> None:
 
 def _killed(command: list[str], dice: random.Random) -> list[dict]:
     """Run and kill; the result events that it got out before."""
-    child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    environment = {**os.environ, "INVOKE_SHELL_ENGINE": "fake", "INVOKE_SHELL_PLUGINS": ""}
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment)
     first = ""
     if dice.random() < STARTING:
         time.sleep(dice.uniform(0, 0.25))
@@ -118,7 +95,8 @@ def _killed(command: list[str], dice: random.Random) -> list[dict]:
     child.kill()
     rest, _ = child.communicate()
     lines = (first + rest).splitlines(keepends=True)
-    return [json.loads(line) for line in lines if line.endswith("\n")]
+    events = [json.loads(line) for line in lines if line.endswith("\n")]
+    return [event for event in events if event["event"] == "result"]
 
 
 def _phase(store: Store, told: set[int], before: int) -> str:
@@ -206,15 +184,14 @@ def main() -> int:
     parser.add_argument("--times", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--home", type=Path, help="kept afterwards; else a temporary folder")
-    parser.add_argument("--make-pictures-in", type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()
-    if args.make_pictures_in:
-        make_pictures(args.make_pictures_in)
     start = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         tally = run(args.times, args.seed, args.home or Path(folder))
     print(table(tally, args.times, time.monotonic() - start))
-    return 1 if tally.faults or tally.in_the_window < 0.3 * args.times else 0
+    # A share of a few kills says nothing: the dice may fall anywhere.
+    wanted = 0.3 * args.times if args.times >= 500 else 1
+    return 1 if tally.faults or tally.in_the_window < wanted else 0
 
 
 if __name__ == "__main__":
