@@ -348,7 +348,7 @@ class _Planner:
             return range(value.value)
         if p.kind.picture:
             found = self.pictures(value)
-            return [(f,) for f in found] if several else [found]
+            return [(f,) for f in found] if found and several and not p.kind.many else [found]
         return [value.value]
 
     def pictures(self, value: Value) -> tuple[Given | InputRef, ...]:
