@@ -155,7 +155,7 @@ class _Reader:
 
 
 def _with_flows(calls: Sequence[Call], registry: Registry) -> tuple[Call, ...]:
-    """The calls with the values that follow from each: what its node gives, and what all its pictures have in common."""
+    """The calls with the values that follow from each: what its node gives, and what its pictures have in common."""
     flows: list[dict[str, Any]] = []
     for call in calls:
         node = registry[call.node]

@@ -152,8 +152,8 @@ def test_every_code_is_produced_here():
 
 
 def test_the_document_lists_every_code():
-    listed = [line.split("`")[1] for line in (ROOT / "docs/errors.md").read_text().splitlines() if line.startswith("| `")]
+    listed = [
+        line.split("`")[1] for line in (ROOT / "docs/errors.md").read_text().splitlines() if line.startswith("| `")
+    ]
 
     assert listed == list(CODES)
-
-
