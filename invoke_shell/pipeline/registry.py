@@ -65,7 +65,10 @@ class Registry(Mapping[str, Node[Any, Any]]):
 
 
 def _nodes_of(module: ModuleType) -> list[Node[Any, Any]]:
-    return [value for value in vars(module).values() if isinstance(value, Node)]
+    """The nodes of a module's own package: one that is only imported there is somebody else's."""
+    package = module.__name__.partition(".")[0]
+    found = [value for value in vars(module).values() if isinstance(value, Node)]
+    return [n for n in found if n.func.__module__.partition(".")[0] == package]
 
 
 def _join(nodes: dict[str, Node[Any, Any]], found: Node[Any, Any]) -> None:
@@ -81,8 +84,9 @@ def load_plugins(entries: Iterable[Any] | None = None) -> tuple[list[Node[Any, A
     INVOKE_SHELL_PLUGINS="" switches all off; a comma list takes only those packages.
     """
     wanted = os.environ.get("INVOKE_SHELL_PLUGINS")
-    if wanted == "":
+    if wanted is not None and not wanted.strip():
         return [], []
+    taken = None if wanted is None else {name.strip() for name in wanted.split(",")}
     if entries is None:
         from importlib.metadata import entry_points
 
@@ -91,11 +95,13 @@ def load_plugins(entries: Iterable[Any] | None = None) -> tuple[list[Node[Any, A
     warnings: list[str] = []
     for entry in entries:
         package = f"{entry.dist.name} {entry.dist.version}" if entry.dist else entry.name
-        if wanted is not None and package.split()[0] not in wanted.split(","):
+        if taken is not None and package.split()[0] not in taken:
             continue
         try:
-            module = entry.load()
-            nodes += [replace(n, package=package) for n in _nodes_of(module)]
-        except Exception as error:  # a plugin may raise anything; the shell must start all the same
-            warnings.append(f"plugin {package} cannot be loaded: {type(error).__name__}: {error}")
+            thing = entry.load()
+            found = [thing] if isinstance(thing, Node) else _nodes_of(thing)
+            nodes += [replace(n, package=package) for n in found]
+        except (Exception, SystemExit) as error:  # a plugin may raise anything; the shell must start all the same
+            said = " ".join(f"{type(error).__name__}: {error}".split())
+            warnings.append(f"plugin {package} cannot be loaded: {said}")
     return nodes, warnings
