@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -177,15 +178,16 @@ def _wait(process: subprocess.Popen[bytes]) -> int:
 
 def _log_file(path: Path | None) -> IO[bytes]:
     """The log, open for appending, the last megabyte put aside; nowhere, where it cannot be written."""
-    if path is not None:
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            if path.exists() and path.stat().st_size > LOG_BYTES:
-                path.replace(path.with_name(f"{path.name}.1"))
-            return path.open("ab")
-        except OSError:
-            pass
-    return open(os.devnull, "wb")
+    if path is None:
+        return open(os.devnull, "wb")
+    with suppress(OSError):
+        if path.stat().st_size > LOG_BYTES:
+            path.replace(path.with_name(f"{path.name}.1"))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path.open("ab")
+    except OSError:
+        return open(os.devnull, "wb")
 
 
 def _environment() -> dict[str, str]:
