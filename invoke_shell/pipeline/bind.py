@@ -283,8 +283,8 @@ class _Binder:
     def paint_unknown(self) -> None:
         for t in self.words[1:]:
             self.paint(t.start, t.end, "dim")
-            if self.at_end(t):
-                self.expects("none", "", t.start)
+        if self.words[0].end < len(self.text):
+            self.expects("none", "", len(self.text))
 
     def take_rest(self, head: Token) -> None:
         """A command that takes the rest of the line as it stands (explain LINE)."""
@@ -310,6 +310,8 @@ class _Binder:
                 only_values = True
                 self.paint(t.start, t.end, "pipe")
                 self.i += 1
+                if self.at_end(t):  # or the beginning of a flag
+                    self.expects("flag", t.value, t.start)
             elif not only_values and self.is_flag(t):
                 self.take_flag(t)
             elif self.names_at(self.i):

@@ -12,6 +12,7 @@ from invoke_shell.pipeline.registry import Registry
 
 __all__ = ["Item", "complete", "flow", "help_node", "json_schema", "kind_text", "overview", "usage"]
 
+COLUMNS = 80
 GROUPS = {
     "generate": "Generate",
     "change": "Change a picture",
@@ -59,10 +60,10 @@ def kind_text(p: Param) -> str:
 
 def default_text(p: Param) -> str:
     """The default for people; "" when there is none to say."""
-    if p.required or p.default is None:
+    if p.required or p.default is None or p.default == ():
         return ""
-    text = p.kind.format(p.default)
-    return '""' if text == "" else text
+    values = p.default if p.kind.many else (p.default,)
+    return ", ".join(p.kind.format(v) or '""' for v in values)
 
 
 def usage(node: Node[Any, Any]) -> str:
@@ -74,11 +75,12 @@ def usage(node: Node[Any, Any]) -> str:
 
 def help_node(node: Node[Any, Any]) -> Iterator[str]:
     """The help page of a command, at most 80 columns where the words allow."""
-    head = f"{node.name}: {node.summary}"
-    yield head
+    yield from _wrapped(f"{node.name}: {node.summary}")
     yield f"  {usage(node)}" + (f"    ({flow(node)})" if flow(node) else "")
-    rest = node.doc.splitlines()[1:]
-    yield from (line for line in ["", *(f"  {r.strip()}" for r in rest if r.strip())] if rest)
+    for paragraph in "\n".join(node.doc.splitlines()[1:]).strip().split("\n\n"):
+        if paragraph:
+            yield ""
+            yield from _wrapped(" ".join(paragraph.split()), "  ")
     yield ""
     for p in node.params.values():
         yield from _help_param(p)
@@ -93,10 +95,18 @@ def _help_param(p: Param) -> Iterator[str]:
     notes = [kind_text(p)]
     if default_text(p):
         notes.append(f"default {default_text(p)}")
+    if p.kind.many:
+        notes.append("repeat it for more")
     if p.arg.follows:
         notes.append("follows down the line")
-    yield f"  {name:<18} {p.arg.help}"
-    yield f"  {'':<18} {'; '.join(notes)}"
+    yield from _wrapped(p.arg.help, f"  {name:<18} ", " " * 21)
+    yield from _wrapped("; ".join(notes), " " * 21)
+
+
+def _wrapped(text: str, first: str = "", rest: str = "") -> list[str]:
+    from textwrap import wrap  # only help pays for it
+
+    return wrap(text, COLUMNS, initial_indent=first, subsequent_indent=rest or first)
 
 
 def overview(registry: Registry) -> Iterator[str]:
@@ -118,7 +128,7 @@ def overview(registry: Registry) -> Iterator[str]:
 
 
 def json_schema(node: Node[Any, Any]) -> dict[str, Any]:
-    """JSON Schema (2020-12) of a node's recorded parameters, and what it takes and gives."""
+    """JSON Schema (2020-12) of a node's parameters as plain JSON, and what it takes and gives."""
     properties = {p.name: _param_schema(p) for p in node.params.values()}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -146,7 +156,8 @@ def _param_schema(p: Param) -> dict[str, Any]:
     if p.arg.unit:
         schema["x-unit"] = p.arg.unit
     if not p.required:
-        schema["default"] = list(p.default) if p.kind.many and p.default else p.kind.plain(p.default)
+        many = [p.kind.plain(v) for v in p.default or ()] if p.kind.many else []
+        schema["default"] = many if p.kind.many else p.kind.plain(p.default)
     return schema
 
 

@@ -44,8 +44,9 @@ class _Writer:
             if call.node and not registry[call.node].stage_only:
                 self.count_uses(call)
         given = Counter(c.name for c in plan.calls if c.name)
-        self.own = {name for name, times in given.items() if times == 1}
-        self.free = (name for n in itertools.count(1) if (name := f"s{n}") not in given)
+        earlier = {c.given.handle.lstrip("@") for c in plan.calls if c.given is not None}
+        self.own = {name for name, times in given.items() if times == 1} - earlier
+        self.free = (name for n in itertools.count(1) if (name := f"s{n}") not in given.keys() | earlier)
 
     def count_uses(self, call: Call) -> None:
         node = self.registry[call.node]

@@ -13,7 +13,6 @@ from invoke_shell.errors import DeclarationError
 from invoke_shell.pipeline import registry as registry_module
 from invoke_shell.pipeline.registry import Registry, load_plugins
 
-
 IMPORTS = "from invoke_shell.pipeline.node import node\nfrom invoke_shell.records import Frame, Image\n"
 
 
