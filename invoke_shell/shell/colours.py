@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 
 from prompt_toolkit.document import Document
 from prompt_toolkit.formatted_text import StyleAndTextTuples
@@ -10,6 +10,8 @@ from prompt_toolkit.lexers import Lexer
 
 from invoke_shell.errors import Fault
 from invoke_shell.pipeline.bind import Pending, Reading
+from invoke_shell.pipeline.registry import Registry
+from invoke_shell.shell.guard import guarded
 
 __all__ = ["STYLE", "Colours", "Readings", "inner", "painted"]
 
@@ -41,18 +43,31 @@ STYLE = {
 class Colours(Lexer):
     """readings: what a text means, remembered by text."""
 
-    def __init__(self, readings: Readings) -> None:
+    def __init__(self, registry: Registry, readings: Readings) -> None:
+        self.registry = registry
         self.readings = readings
 
     def lex_document(self, document: Document) -> Callable[[int], StyleAndTextTuples]:
-        lines = painted(document.text, self.readings)
-        return lambda number: lines[number] if number < len(lines) else []
+        painted = self._painted(document.text)
+        plain = document.lines
+
+        def line(number: int) -> StyleAndTextTuples:
+            if number < len(painted):
+                return painted[number]
+            return [("", plain[number])] if number < len(plain) else []
+
+        return line
+
+    @guarded(list[StyleAndTextTuples])
+    def _painted(self, text: str) -> list[StyleAndTextTuples]:
+        return painted(text, self.registry, self.readings)
 
 
-def painted(text: str, readings: Readings) -> list[StyleAndTextTuples]:
+def painted(text: str, registry: Registry, readings: Readings) -> list[StyleAndTextTuples]:
     """The lines of a text in pieces of one style each; together the pieces are the text."""
     styles = [""] * len(text)
-    _paint(styles, text, 0, readings)
+    for start, end, kind in _spans(text, registry, readings):
+        styles[start:end] = [f"class:{kind}"] * (end - start)
     lines: list[StyleAndTextTuples] = [[]]
     begin = 0
     for i in range(len(text) + 1):
@@ -66,17 +81,16 @@ def painted(text: str, readings: Readings) -> list[StyleAndTextTuples]:
     return lines[:-1]
 
 
-def _paint(styles: list[str], text: str, offset: int, readings: Readings) -> None:
+def _spans(text: str, registry: Registry, readings: Readings) -> Iterator[tuple[int, int, str]]:
+    """What each part of a text is, and after that what is wrong with it; of a line inside a line too."""
     reading = readings(text)
     faults = {(f.start, f.end): f for f in reading.faults}
-    for wrong in (False, True):  # what is wrong is painted over what it is
-        for start, end, kind in reading.spans:
-            if (kind == "error") == wrong and not (
-                wrong and _unsettled(text, faults.get((start, end)), reading.pending)
-            ):
-                styles[offset + start : offset + end] = [f"class:{kind}"] * (end - start)
+    yield from (span for span in reading.spans if span[2] != "error")
+    for start, end, kind in reading.spans:
+        if kind == "error" and not _unsettled(text, faults.get((start, end)), reading.pending, registry):
+            yield start, end, kind
     if (begin := inner(reading)) is not None:
-        _paint(styles, text[begin:], offset + begin, readings)
+        yield from ((begin + start, begin + end, kind) for start, end, kind in _spans(text[begin:], registry, readings))
 
 
 def inner(reading: Reading) -> int | None:
@@ -88,18 +102,28 @@ def inner(reading: Reading) -> int | None:
     return values[0].span[0] if values and values[0].span else None
 
 
-def _unsettled(text: str, fault: Fault | None, pending: Pending) -> bool:
+def _unsettled(text: str, fault: Fault | None, pending: Pending, registry: Registry) -> bool:
     """True while a faulty word at the end of the text may still become right."""
-    if fault is None or text[fault.end :].strip():
-        return fault is not None and fault.incomplete
-    if fault.incomplete or fault.code == "missing-value":
-        return True
-    if fault.end < len(text):
+    if fault is None or fault.incomplete:
+        return fault is not None
+    if text[fault.end :].strip():
         return False
-    if pending.kind == "value" and pending.param is not None:
-        choices = pending.param.kind.choices
-        return any(c.startswith(pending.prefix.rpartition(",")[2]) for c in choices) if choices else _may_grow(pending)
-    return False
+    if fault.code == "missing-value":
+        return True
+    return fault.end == len(text) and any(word.startswith(pending.prefix) for word in _known(pending, registry))
+
+
+def _known(pending: Pending, registry: Registry) -> Iterable[str]:
+    """Words that the end of the text may be the beginning of."""
+    if pending.kind == "command":
+        return registry
+    if pending.kind == "flag" and pending.node is not None:
+        return pending.node.flags
+    if pending.kind != "value" or pending.param is None:
+        return ()
+    before, comma, _ = pending.prefix.rpartition(",")
+    choices = [before + comma + choice for choice in pending.param.kind.choices]
+    return choices or ([pending.prefix] if _may_grow(pending) else [])
 
 
 def _may_grow(pending: Pending) -> bool:

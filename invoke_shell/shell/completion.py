@@ -15,8 +15,10 @@ from invoke_shell.pipeline.bind import Pending, Reading
 from invoke_shell.pipeline.derive import Item, complete
 from invoke_shell.pipeline.node import Param
 from invoke_shell.pipeline.registry import Registry
+from invoke_shell.pipeline.schedulers import SCHEDULERS
 from invoke_shell.pipeline.text import quote, quote_word
 from invoke_shell.shell.colours import Readings, inner
+from invoke_shell.shell.guard import guarded
 from invoke_shell.shell.listing import Listing
 
 __all__ = ["Completions", "Ghost"]
@@ -42,28 +44,33 @@ class Completions(Completer):
             blank = " " if item.space and not after.isspace() else ""
             yield Completion(item.text + blank, item.start - len(text), display=item.text, display_meta=item.note)
 
+    @guarded(list[Item])
     def items(self, text: str, *, asked: bool = True) -> list[Item]:
         """What may stand at the end of a text. asked: by a key; else only what is likely wanted while typing."""
-        reading = self.readings(text)
-        if (start := inner(reading)) is not None:
-            return [replace(i, start=i.start + start) for i in self.items(text[start:], asked=asked)]
-        pending = self._pending(text, reading)
+        start, pending = self.pending(text)
         if not asked and not _wanted(pending):
             return []
-        return list(self._items(pending, text))
+        return [replace(item, start=start + item.start) for item in self._items(pending, text[start:])]
 
-    def _pending(self, text: str, reading: Reading) -> Pending:
-        """What the end awaits, where the parse alone cannot know: rests of a line, values of settings, handles."""
+    def pending(self, text: str) -> tuple[int, Pending]:
+        """Where the innermost line of a text begins, and what its end awaits, which the parse alone may not know."""
+        reading = self.readings(text)
+        begin = inner(reading)
+        if begin is not None:
+            start, pending = self.pending(text[begin:])
+            return begin + start, pending
         pending = reading.pending
-        bound = reading.bound[-1] if reading.bound else None
-        if bound is not None and bound.builtin is not None and bound.builtin.rest:
-            return self._rest(text, pending, bound.builtin.name)
+        builtin = reading.bound[-1].builtin if reading.bound else None
+        if builtin is not None and builtin.rest:
+            return 0, self._rest(text, pending, builtin.name)
         if pending.node is not None and pending.node.name == "set" and "name" in pending.used:
-            return self._setting(reading, pending, text)
+            return 0, self._setting(reading, pending, text)
         last = reading.parsed.tokens[-1] if reading.parsed.tokens else None
+        if last is not None and last.kind == "pipe":
+            return 0, Pending("command", "", len(text), used=frozenset("|"))
         if pending.kind == "command" and not pending.prefix and last is not None and last.kind == "word":
-            return Pending("none")  # handles stand here: a pipe must come first
-        return pending
+            return 0, Pending("none")  # handles stand here: a pipe must come first
+        return 0, pending
 
     def _rest(self, text: str, pending: Pending, name: str) -> Pending:
         """`replay` and `again` read the rest of the line themselves: it is pictures. `explain` takes a line."""
@@ -96,7 +103,15 @@ class Completions(Completer):
             return self.listing.values(pending.node, p, prefix)
 
         for item in complete(bare, self.registry, text, values):
-            yield replace(item, text=_as_word(item.text, mark)) if pending.kind == "value" else item
+            yield self._as_typed(item, pending, mark) if pending.kind == "value" else item
+
+    @staticmethod
+    def _as_typed(item: Item, pending: Pending, mark: str) -> Item:
+        """A value as it must be typed; a scheduler with what it is good for."""
+        if pending.param is not None and pending.param.kind.choices:
+            known = SCHEDULERS.get(item.text) if pending.param.name == "scheduler" else None
+            return replace(item, note="; ".join(n for n in (item.note, known.help if known else "") if n))
+        return replace(item, text=_as_word(item.text, mark))
 
 
 def _wanted(pending: Pending) -> bool:
@@ -115,6 +130,10 @@ def _as_word(text: str, mark: str) -> str:
     return text if text.startswith(("@", "~")) else quote_word(text)
 
 
+def _no_suggestion() -> Suggestion | None:
+    return None
+
+
 class Ghost(AutoSuggest):
     """Grey text behind the cursor: the last line of the history that begins so, else the first completion.
 
@@ -124,6 +143,7 @@ class Ghost(AutoSuggest):
     def __init__(self, completions: Completions) -> None:
         self.completions = completions
 
+    @guarded(_no_suggestion)
     def get_suggestion(self, buffer: Buffer, document: Document) -> Suggestion | None:
         text = document.text
         if not text.strip() or not document.is_cursor_at_the_end:

@@ -6,7 +6,8 @@ from datetime import datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from prompt_toolkit.formatted_text import StyleAndTextTuples
+from prompt_toolkit.formatted_text import OneStyleAndTextTuple, StyleAndTextTuples
+from prompt_toolkit.key_binding import merge_key_bindings
 from prompt_toolkit.key_binding.key_processor import KeyPress
 from prompt_toolkit.output import ColorDepth
 from prompt_toolkit.styles import Style
@@ -15,6 +16,7 @@ from invoke_shell import __version__
 from invoke_shell.metadata.visible import visible
 from invoke_shell.shell.colours import STYLE, Colours
 from invoke_shell.shell.completion import Completions, Ghost
+from invoke_shell.shell.guard import guarded
 from invoke_shell.shell.keys import bindings
 from invoke_shell.shell.listing import Listing, recent
 from invoke_shell.shell.plain import CONTINUED
@@ -47,10 +49,11 @@ class Editing:
         self.status.refresh()
 
     def _furnish(self, prompt: PromptSession[str]) -> None:
-        prompt.lexer = Colours(self.readings)
+        prompt.lexer = Colours(self.session.registry, self.readings)
         prompt.completer = self.completions
         prompt.auto_suggest = Ghost(self.completions)
-        prompt.key_bindings = bindings(self.readings, self._help_at)
+        given = [] if prompt.key_bindings is None else [prompt.key_bindings]
+        prompt.key_bindings = merge_key_bindings([*given, bindings(self.readings, self._help_at)])
         prompt.prompt_continuation = lambda width, number, wrapped: [("class:continuation", CONTINUED)]
         prompt.bottom_toolbar = self._toolbar
         prompt.style = Style.from_dict(STYLE)
@@ -63,14 +66,15 @@ class Editing:
         self.listing.forget()
         self.status.refresh()
 
+    @guarded(list[OneStyleAndTextTuple])
     def _toolbar(self) -> StyleAndTextTuples:
         text = self.prompt.default_buffer.document.text_before_cursor
-        return self.status.toolbar(self.readings(text))
+        return self.status.toolbar(self.completions.pending(text)[1], empty=not text.strip())
 
     def _help_at(self, text: str, cursor: int) -> None:
         """Print help on the word at a place of a text."""
         end = next((i for i in range(cursor, len(text)) if text[i].isspace()), len(text))
-        self.session.view.text("\n".join(help_lines(self.session, self.readings(text[:end]))))
+        self.session.view.text("\n".join(help_lines(self.session, self.completions.pending(text[:end])[1])))
 
     def _keep_keys(self, keys: bytes) -> None:
         """Keys that were typed while the terminal answered questions go into the next line."""

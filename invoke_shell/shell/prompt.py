@@ -17,6 +17,9 @@ from prompt_toolkit.document import Document
 from prompt_toolkit.enums import EditingMode
 from prompt_toolkit.filters import Always
 from prompt_toolkit.input import Input
+from prompt_toolkit.key_binding import KeyBindings
+from prompt_toolkit.key_binding.key_processor import KeyPressEvent
+from prompt_toolkit.keys import Keys
 from prompt_toolkit.output import Output
 
 from invoke_shell.shell.lines import LineHistory
@@ -170,9 +173,11 @@ class Editor:
         self._opened = opened
         self.history = LineHistory()
         self.editing: Editing | None = None
+        self._moved = False
         self.prompt: PromptSession[str] = PromptSession(
             [("bold", PROMPT)],
             history=self.history,
+            key_bindings=self._keys(),
             multiline=True,
             bottom_toolbar="",
             enable_suspend=True,
@@ -223,9 +228,27 @@ class Editor:
             app.erase_when_done = True
             app.exit(exception=PlainWanted())
             return
-        app.renderer.request_absolute_cursor_position()
+        self._moved = True
         app.invalidate()
         threading.Thread(target=self._warm, args=(session,), daemon=True).start()
+
+    def _keys(self) -> KeyBindings:
+        keys = KeyBindings()
+        keys.add(Keys.CPRResponse, save_before=lambda event: False)(self._placed)
+        return keys
+
+    def _placed(self, event: KeyPressEvent) -> None:
+        """The terminal says in which row the prompt is.
+
+        It was asked before the greeting was printed above the prompt, and its answer read after: believed, the prompt
+        would be drawn a row too high and scroll the greeting away. So the first answer counts as the last row, which
+        scrolls nothing, and the terminal is asked again.
+        """
+        renderer, row = event.app.renderer, int(event.data[2:-1].partition(";")[0])
+        renderer.report_absolute_cursor_row(event.app.output.get_size().rows if self._moved else row)
+        if self._moved:
+            self._moved = False
+            renderer.request_absolute_cursor_position()
 
     def _use_keys(self) -> None:
         assert self.editing is not None  # furnished

@@ -10,7 +10,7 @@ from prompt_toolkit.formatted_text import StyleAndTextTuples
 
 from invoke_shell.errors import InvokeShellError
 from invoke_shell.metadata.visible import visible
-from invoke_shell.pipeline.bind import Pending, Reading
+from invoke_shell.pipeline.bind import Pending
 from invoke_shell.pipeline.derive import default_text, help_node, kind_text, overview, usage
 from invoke_shell.pipeline.node import Param
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["Status", "help_lines", "hint", "model_name"]
 
 DEMO = "pocket"
+SPELT = 4  # choices that the toolbar names one by one
 FIRST = "try: txt2img a red boat on a green sea    Tab completes, F1 helps, Ctrl-D leaves"
 
 
@@ -63,10 +64,10 @@ class Status:
         self._sizes[name] = str(advice.get("size", ""))
         self.changed()
 
-    def toolbar(self, reading: Reading) -> StyleAndTextTuples:
-        """The line, in pieces."""
-        about = hint(reading.pending) if reading.parsed.tokens else []
-        if not about and self.fresh:
+    def toolbar(self, pending: Pending, *, empty: bool) -> StyleAndTextTuples:
+        """The line, in pieces. empty: nothing is typed yet."""
+        about = hint(pending)
+        if empty and self.fresh:
             about = [("", FIRST)]
         return [("class:toolbar.model", f" {self.text} "), ("", "  "), *about]
 
@@ -82,11 +83,17 @@ def hint(pending: Pending) -> StyleAndTextTuples:
     param = _param(pending)
     if param is not None:
         name = param.name.upper() if param.positional else param.flag
-        notes = ", default ".join(n for n in (kind_text(param), default_text(param)) if n)
-        return [("class:toolbar.flag", name), ("", f"  {notes}: {param.arg.help}")]
+        return [("class:toolbar.flag", name), ("", f"  {param.arg.help}  [{_range(param)}]")]
     if pending.node is not None and pending.kind != "command":
         return [("class:toolbar.flag", usage(pending.node)), ("", f"  {pending.node.summary}")]
     return []
+
+
+def _range(param: Param) -> str:
+    """`1 to 150, default 24`; choices are in the menu, so they are only counted."""
+    choices = len(param.kind.choices)
+    kind = f"{choices} choices" if choices > SPELT else kind_text(param)
+    return ", default ".join(n for n in (kind, default_text(param)) if n)
 
 
 def _param(pending: Pending) -> Param | None:
@@ -97,9 +104,8 @@ def _param(pending: Pending) -> Param | None:
     return None
 
 
-def help_lines(session: Session, reading: Reading) -> Iterator[str]:
+def help_lines(session: Session, pending: Pending) -> Iterator[str]:
     """Help on the word at the end of a text: its flag, else its command, else what there is."""
-    pending = reading.pending
     node = pending.node or session.registry.get(pending.prefix)
     if node is None:
         yield from overview(session.registry)
