@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image as PILImage
 
 __all__ = [
+    "MAX_PIXELS",
     "Frame",
     "Image",
     "Json",
@@ -28,6 +29,7 @@ __all__ = [
     "topological",
 ]
 
+MAX_PIXELS = 64_000_000  # of one picture: what is larger could not be read back
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 Mode = Literal["RGB", "RGBA", "L"]
 

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from invoke_shell.commands.params import Resampler
+from invoke_shell.commands.params import Resampler, refuse_huge
 from invoke_shell.errors import RunError
 from invoke_shell.pipeline.node import Arg, node
 from invoke_shell.pipeline.types import Box, Size
@@ -26,12 +26,15 @@ def resize(frame: Frame, size: NewSize, *, how: Fit = "fit", resampler: Resample
     from PIL import ImageOps
 
     method = Pillow.Resampling[resampler.upper()]
-    pil = frame.image.pil()
+    pil, wanted = frame.image.pil(), (size.width, size.height)
     if how == "fit":
-        return Image.from_pil(ImageOps.contain(pil, (size.width, size.height), method))
+        share = min(size.width / pil.width, size.height / pil.height)
+        refuse_huge("resize", round(pil.width * share), round(pil.height * share))
+        return Image.from_pil(ImageOps.contain(pil, wanted, method))
+    refuse_huge("resize", *wanted)
     if how == "fill":
-        return Image.from_pil(ImageOps.fit(pil, (size.width, size.height), method))
-    return Image.from_pil(pil.resize((size.width, size.height), method))
+        return Image.from_pil(ImageOps.fit(pil, wanted, method))
+    return Image.from_pil(pil.resize(wanted, method))
 
 
 @node(version=1, group="change", examples=["@-1 | crop 0:0:32:32"])
@@ -52,5 +55,10 @@ def blur(frame: Frame, radius: Radius = 2.0) -> Image:
     """Blur a picture (Gaussian)."""
     from PIL import ImageFilter
 
+    if not radius:
+        return frame.image
     kernel: Any = ImageFilter.GaussianBlur(radius)
-    return Image.from_pil(frame.image.pil().filter(kernel))
+    pil = frame.image.pil()
+    if pil.mode == "RGBA":  # weighted by alpha, or the colour of what is transparent bleeds into the rest
+        return Image.from_pil(pil.convert("RGBa").filter(kernel).convert("RGBA"))
+    return Image.from_pil(pil.filter(kernel))

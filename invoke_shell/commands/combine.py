@@ -3,6 +3,7 @@
 from math import ceil, sqrt
 from typing import Annotated
 
+from invoke_shell.commands.params import refuse_huge
 from invoke_shell.errors import RunError
 from invoke_shell.pipeline.node import Arg, node
 from invoke_shell.pipeline.types import Color
@@ -35,6 +36,7 @@ def contact_sheet(
     down = ceil(len(frames) / across)
     width, height = max(f.image.width for f in frames), max(f.image.height for f in frames)
     size = (across * (width + gap) + gap, down * (height + gap) + gap)
+    refuse_huge("contact_sheet", *size)
     sheet = Pillow.new("RGB", size, (background.red, background.green, background.blue))
     for n, frame in enumerate(frames):
         pil = frame.image.pil().convert("RGBA")

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Annotated
 
-from invoke_shell.commands.params import Upscaler
+from invoke_shell.commands.params import Upscaler, refuse_huge
 from invoke_shell.pipeline.context import Context, Enlargement
 from invoke_shell.pipeline.node import Arg, node
 from invoke_shell.records import Frame, Image, Made
@@ -19,10 +19,11 @@ def upscale(ctx: Context, frame: Frame, *, scale: Scale = 2.0, upscaler: Upscale
 
     A network has a factor of its own; what is left of the scale is done with Lanczos. Alpha is kept.
     """
+    width, height = (max(1, round(side * scale)) for side in frame.image.size)
+    refuse_huge("upscale", width, height)
     if upscaler is not None:
         yield from ctx.engine.enlarge(Enlargement(image=frame.image, model=upscaler, scale=scale))
         return
     from PIL import Image as Pillow
 
-    width, height = (max(1, round(side * scale)) for side in frame.image.size)
     yield Image.from_pil(frame.image.pil().resize((width, height), Pillow.Resampling.LANCZOS))

@@ -1,7 +1,6 @@
 """Nodes that ask a diffusion model for pictures."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
@@ -18,6 +17,7 @@ from invoke_shell.commands.params import (
     StartStep,
     Strength,
 )
+from invoke_shell.errors import RunError
 from invoke_shell.pipeline.context import Context, Generation
 from invoke_shell.pipeline.node import node
 from invoke_shell.pipeline.types import Size
@@ -121,8 +121,11 @@ def img2img(
     The prompt follows down the line when none is typed. Strength 0 passes the picture through untouched; strength 1
     still mixes a little of it in, --pure-noise does not. A side that is no multiple of 8 is made smaller, and said.
     """
+    if start_step is not None and start_step > sampling.steps:
+        message = f"img2img cannot begin at step {start_step} of {sampling.steps}"
+        raise RunError(message, hint="--start-step is at most --steps", code="out-of-range")
     begin = _begin({"steps": sampling.steps, "strength": strength, "start_step": start_step})
-    source = frame.image if begin == sampling.steps and not pure_noise else _fitted(ctx, frame.image)
+    source = frame.image if begin == sampling.steps else _fitted(ctx, frame.image)
     yield from ctx.engine.generate(
         Generation(
             prompt=prompt,
@@ -157,4 +160,4 @@ def _fitted(ctx: Context, image: Image) -> Image:
     if (width, height) != image.size:
         ctx.say(f"img2img sizes {image.width}x{image.height} down to {width}x{height}: multiples of 8")
         pil = pil.resize((width, height), Pillow.Resampling.LANCZOS)
-    return replace(Image.from_pil(pil), mode="RGB")
+    return Image.from_pil(pil)

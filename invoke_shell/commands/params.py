@@ -4,10 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+from invoke_shell.errors import RunError
 from invoke_shell.pipeline.node import Arg
 from invoke_shell.pipeline.schedulers import DEFAULT, SCHEDULERS, canonical
 from invoke_shell.pipeline.types import ModelName, Ratio, Seed, Size
-from invoke_shell.records import Image, ModelRecord
+from invoke_shell.records import MAX_PIXELS, Image, ModelRecord
 
 __all__ = [
     "DRAWN",
@@ -25,6 +26,8 @@ __all__ = [
     "Side",
     "Steps",
     "Target",
+    "Upscaler",
+    "refuse_huge",
 ]
 
 POCKET: Any = ModelName("pocket")  # the model in the box
@@ -95,3 +98,10 @@ class Sampling:
     steps: Steps = 24
     guidance: Guidance = 7.5
     scheduler: Scheduler = DEFAULT
+
+
+def refuse_huge(name: str, width: int, height: int) -> None:
+    """Raise RunError for a picture larger than any reader takes, before its memory is asked for."""
+    if width * height > MAX_PIXELS:
+        message = f"{name} would make a picture of {width}x{height}"
+        raise RunError(message, hint=f"at most {MAX_PIXELS // 1_000_000} million pixels", code="out-of-range")
