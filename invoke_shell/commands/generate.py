@@ -17,7 +17,6 @@ from invoke_shell.commands.params import (
     StartStep,
     Strength,
 )
-from invoke_shell.errors import RunError
 from invoke_shell.pipeline.context import Context, Generation
 from invoke_shell.pipeline.node import node
 from invoke_shell.pipeline.types import Size
@@ -122,8 +121,7 @@ def img2img(
     still mixes a little of it in, --pure-noise does not. A side that is no multiple of 8 is made smaller, and said.
     """
     if start_step is not None and start_step > sampling.steps:
-        message = f"img2img cannot begin at step {start_step} of {sampling.steps}"
-        raise RunError(message, hint="--start-step is at most --steps", code="out-of-range")
+        ctx.say(f"img2img: step {start_step} is behind the last of {sampling.steps}; the picture passes through")
     begin = _begin({"steps": sampling.steps, "strength": strength, "start_step": start_step})
     source = frame.image if begin == sampling.steps else _fitted(ctx, frame.image)
     yield from ctx.engine.generate(

@@ -128,12 +128,13 @@ def test_nothing_to_run_passes_the_picture_through_untouched(values, size, colou
     assert said == []
 
 
-def test_a_start_behind_the_last_step_is_refused():
-    with pytest.raises(RunError) as caught:
-        drawn_anew(start_step=21)
+def test_a_start_behind_the_last_step_is_said():
+    picture = plain_image(61, 30)
 
-    assert caught.value.message == "img2img cannot begin at step 21 of 20"
-    assert (caught.value.hint, caught.value.code) == ("--start-step is at most --steps", "out-of-range")
+    _, made, said = drawn_anew(picture, start_step=21)
+
+    assert made.image == picture
+    assert said == ["img2img: step 21 is behind the last of 20; the picture passes through"]
 
 
 @pytest.mark.parametrize(
