@@ -25,6 +25,11 @@ CTRL_C, CTRL_D, CTRL_R, CTRL_U, F1 = "\x03", "\x04", "\x12", "\x15", "\x1bOP"
 PATIENCE = 10.0
 
 
+def readings(text: str):
+    """What a text means, without settings."""
+    return read(text, REGISTRY)
+
+
 class Silent:
     """A view that remembers what it was told."""
 

@@ -28,11 +28,11 @@ from shell_kit import (
     FakeSession,
     Typist,
     offers,
+    readings,
     stands,
     suggests,
 )
 
-from invoke_shell.pipeline.bind import read
 from invoke_shell.shell.colours import painted
 from invoke_shell.shell.completion import Completions, Ghost
 from invoke_shell.shell.editing import _when, greeting
@@ -42,10 +42,6 @@ from invoke_shell.shell.listing import Listing
 from invoke_shell.shell.status import Status, help_lines, hint
 
 pytestmark = pytest.mark.timeout(60)
-
-
-def readings(text: str):
-    return read(text, REGISTRY)
 
 
 @pytest.fixture

@@ -1,0 +1,259 @@
+"""The whole program in a real terminal, on the fake engine: a newcomer's first minute, mistakes, Ctrl-C, history."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+
+import pytest
+
+pexpect = pytest.importorskip("pexpect", reason="POSIX terminals only")
+from terminal import shell  # noqa: E402  # imports pexpect
+
+pytestmark = pytest.mark.timeout(120)
+
+HALF = "▀"
+CTRL_C, CTRL_D, UP = "\x03", "\x04", "\x1b[A"
+SLOW = {"INVOKE_SHELL_FAKE_LATENCY": "0.1"}
+
+
+@pytest.fixture
+def home(tmp_path):
+    folder = tmp_path / "home"
+    folder.mkdir()
+    return folder
+
+
+def worker_of(pid: int) -> int:
+    """The process that a shell started."""
+    listed = subprocess.run(["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True, check=True).stdout
+    (only,) = listed.split()
+    return int(only)
+
+
+def test_a_newcomers_first_minute(home):
+    with shell(home) as terminal:
+        terminal.wait("pocket 128x128: demo model")
+        assert terminal.lines[0].startswith("invoke_shell ")
+        assert "try: txt2img a red boat on a green sea" in terminal.text
+
+        terminal.line("txt2img a red boat on a green sea")
+        terminal.wait("@1")
+        terminal.wait_prompt()
+
+        drawn = [line for line in terminal.lines if set(line) == {HALF}]
+        assert len(drawn) == 20
+        assert {len(line) for line in drawn} == {40}
+        first = terminal.row(HALF)
+        colours = {terminal.style(row, column).fg for row in range(first, first + 20) for column in range(40)}
+        assert len(colours) > 2
+        assert "default" not in colours
+        under = "".join(terminal.lines[terminal.row("@1") : terminal.prompt_row])
+        assert re.fullmatch(
+            r"@1  128x128  seed \d+  \d+\.\d s  .*/outputs/000001-a-red-boat-on-a-green-\d+\.png", under
+        )
+        assert len(list((home / "outputs").iterdir())) == 1
+
+
+def test_a_mistake_keeps_the_line_with_carets_and_a_suggestion(home):
+    with shell(home) as terminal:
+        terminal.line('txt2img "a cat" --stpes 30')
+        terminal.wait("did you mean --steps?")
+        terminal.wait(lambda screen: terminal.edited == 'txt2img "a cat" --stpes 30')
+
+        message = terminal.row("txt2img has no --stpes")
+        typed, carets = terminal.lines[message - 2 : message]
+        assert carets.strip() == "^" * 7
+        assert typed[carets.index("^") :].startswith("--stpes")
+        assert terminal.style(message - 1, carets.index("^")).fg == "red"
+        assert not list(home.glob("outputs/*"))
+
+        terminal.type("\x7f" * 5 + "steps\r")
+        terminal.wait("@1 ")
+
+
+def test_an_unknown_word_is_red_and_underlined_while_typing(home):
+    with shell(home) as terminal:
+        terminal.type('txt2img "a cat" --stpes 3')
+        terminal.wait("--stpes 3")
+        terminal.settle()
+        row = terminal.prompt_row
+        colours = {word: terminal.style(row, terminal.lines[row].index(word)) for word in ("txt2img", '"a', "--stpes")}
+
+        assert (colours["--stpes"].fg, colours["--stpes"].underscore) == ("red", True)
+        assert (colours["txt2img"].fg, colours['"a'].fg) == ("green", "brown")
+
+
+def test_after_a_pipe_only_what_takes_pictures_is_offered(home):
+    with shell(home) as terminal:
+        terminal.type("txt2img a fox | ")
+        screen = terminal.wait("contact_sheet")
+
+        offered = screen.partition("invoke> ")[2]
+        assert "upscale" in offered
+        assert "load_image" not in offered
+        assert "Make a picture larger" in offered
+
+        terminal.type("ups\t")
+        terminal.wait(lambda screen: terminal.edited == "txt2img a fox | upscale")
+        terminal.type("\r")
+        terminal.wait("256x256")
+
+
+def test_progress_is_shown_and_ctrl_c_returns_to_a_prompt_that_works(home):
+    with shell(home, **SLOW) as terminal:
+        terminal.line("txt2img a fox --steps 60 | upscale")
+        terminal.wait(re.compile(r"1/2 txt2img .* \d+/60 +\d+\.\d it/s +0:0\d left").search)
+        terminal.type(CTRL_C)
+        terminal.wait("stopped")
+        terminal.wait_prompt()
+
+        assert "it/s" not in terminal.text
+        assert not terminal.screen.cursor.hidden
+        terminal.line("txt2img a fox --steps 2")
+        terminal.wait("@1 ")
+
+
+def test_what_a_stopped_line_had_finished_is_kept_and_drawn(home):
+    with shell(home, **SLOW) as terminal:
+        terminal.line("txt2img a fox --steps 8 -n 3 --seed 5")
+        terminal.wait("@1 ")
+        terminal.type(CTRL_C)
+        terminal.wait("stopped")
+        terminal.wait_prompt()
+
+        assert HALF in terminal.text
+        assert "1 of 3 done and kept" in terminal.text or "2 of 3 done and kept" in terminal.text
+        terminal.line("@1 | upscale")
+        terminal.wait("256x256")
+
+
+def test_a_killed_worker_is_one_line_and_the_next_line_works(home):
+    with shell(home, **SLOW) as terminal:
+        terminal.line("txt2img a fox --steps 60")
+        terminal.wait("/60")
+        os.kill(worker_of(terminal.program.pid), signal.SIGKILL)
+        terminal.wait_prompt()
+
+        assert "Traceback" not in terminal.text
+        terminal.line("txt2img a fox --steps 2")
+        terminal.wait("@1 ")
+
+
+def test_history_and_results_are_there_after_a_kill(home):
+    with shell(home) as terminal:
+        terminal.line("txt2img a fox --seed 3")
+        terminal.wait("@1 ")
+        terminal.wait_prompt()
+        os.kill(terminal.program.pid, signal.SIGKILL)
+
+    with shell(home) as terminal:
+        assert "last @1, " in terminal.text
+        assert "try:" not in terminal.text
+        terminal.type(UP)
+        terminal.wait(lambda screen: terminal.edited == "txt2img a fox --seed 3")
+        terminal.type(CTRL_C)
+        terminal.line("@1 | upscale")
+        terminal.wait("@2 ")
+
+
+def test_recall_puts_the_line_into_the_prompt_and_does_not_run_it(home):
+    with shell(home) as terminal:
+        terminal.line("txt2img a fox --seed 3 --steps 2")
+        terminal.wait("@1 ")
+        terminal.wait_prompt()
+        terminal.line("recall @1")
+        terminal.wait(lambda screen: 'txt2img "a fox"' in terminal.edited)
+
+        assert len(list((home / "outputs").iterdir())) == 1
+
+
+def test_keys_typed_ahead_of_the_first_prompt_and_of_a_run_are_kept(home):
+    with shell(home, **SLOW) as terminal:
+        terminal.line("txt2img a fox --steps 5")
+        terminal.type("help txt2img\r")
+        terminal.wait("@1 ")
+        terminal.wait("How many pictures; the seed counts up.")
+        terminal.wait_prompt()
+
+
+def test_ctrl_d_leaves_and_ctrl_c_says_how(home):
+    with shell(home) as terminal:
+        terminal.type(CTRL_C)
+        terminal.wait("Ctrl-D or exit leaves")
+        terminal.wait_prompt()
+        terminal.type(CTRL_D)
+
+        assert terminal.ended() == 0
+
+
+def test_exit_leaves_while_a_worker_is_there(home):
+    with shell(home) as terminal:
+        terminal.line("txt2img a fox")
+        terminal.wait("@1 ")
+        terminal.wait_prompt()
+        worker = worker_of(terminal.program.pid)
+        terminal.line("exit")
+
+        assert terminal.ended() == 0
+        with pytest.raises(ProcessLookupError):
+            os.kill(worker, 0)
+
+
+def test_forty_columns_are_enough(home):
+    with shell(home, columns=40, rows=30) as terminal:
+        terminal.line('txt2img "a cat" --stpes 30')
+        terminal.wait("did you mean --steps?")
+        terminal.type(CTRL_C)
+        terminal.wait_prompt()
+        terminal.line("txt2img a fox -n 6")
+        terminal.wait("@6")
+        terminal.wait_prompt()
+
+        assert HALF in terminal.text
+        assert max(len(line) for line in terminal.lines) <= 40
+
+
+@pytest.mark.parametrize("how", ["TERM=dumb", "set plain on"])
+def test_plain_has_no_pictures_and_no_escape_codes(home, how):
+    env = {"TERM": "dumb"} if how == "TERM=dumb" else {}
+    if not env:
+        (home / "config.yaml").write_text("plain: on\n")
+    with shell(home, **env) as terminal:
+        terminal.type("txt2img a fox --stpes 3\r")
+        terminal.wait("did you mean --steps?")
+        terminal.wait(lambda screen: terminal.prompt_row > terminal.row("did you mean"))
+        terminal.raw = ""
+        terminal.type("\x15txt2img a fox --seed 3\r")
+        terminal.wait("@1 ")
+
+        assert HALF not in terminal.text
+        assert "\x1b[3" not in terminal.raw
+        terminal.type(CTRL_D)
+        assert terminal.ended() == 0
+
+
+def test_no_color_edits_without_colours(home):
+    with shell(home, NO_COLOR="1") as terminal:
+        terminal.line("txt2img a fox --seed 3")
+        terminal.wait("@1 ")
+
+        assert HALF not in terminal.text
+        codes = {int(code) for part in re.findall(r"\x1b\[([\d;]*)m", terminal.raw) for code in part.split(";") if code}
+        assert codes <= {0, 1, 4, 7}  # none, bold, underlined, reversed
+
+
+def test_a_shell_in_a_pipe_has_no_escape_codes(home):
+    argv = [sys.executable, "-m", "invoke_shell", "--home", str(home)]
+    env = {**os.environ, "INVOKE_SHELL_ENGINE": "fake"}
+
+    done = subprocess.run(
+        argv, input="txt2img a fox\n", capture_output=True, text=True, env=env, timeout=60, check=False
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert "\x1b" not in done.stdout + done.stderr
+    assert done.stdout.startswith("@1  128x128")
