@@ -151,7 +151,7 @@ def test_history_and_results_are_there_after_a_kill(home):
         os.kill(terminal.program.pid, signal.SIGKILL)
 
     with shell(home) as terminal:
-        assert "last @1, " in terminal.text
+        terminal.wait("last @1, ")
         assert "try:" not in terminal.text
         terminal.type(UP)
         terminal.wait(lambda screen: terminal.edited == "txt2img a fox --seed 3")
