@@ -89,6 +89,8 @@ def _run(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
     interactive = not options.lines and not words
     session = compose(options, interactive=interactive)
     try:
+        if _draws(session, options.lines or [" ".join(words)]):
+            session.warm()
         if options.lines:
             return _lines(session, options.lines, keep_going=options.keep_going)
         if words:
@@ -96,6 +98,18 @@ def _run(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
         return _interact(session)
     finally:
         session.close()
+
+
+def _draws(session: Session, lines: Sequence[str]) -> bool:
+    """Whether a model will be needed: then the worker may start before anything else is done."""
+    if session.dry:
+        return False
+    for line in lines:
+        for bound in session.read(line).bound:
+            nodes = [session.registry[s.node] for s in bound.chain.stages if s.node]
+            if any(p.kind.model and p.default is not None for n in nodes for p in n.params.values()):
+                return True
+    return False
 
 
 def _lines(session: Session, lines: Sequence[str], *, keep_going: bool) -> int:
@@ -276,7 +290,10 @@ def _starter(home: Any, registry: Registry, *, inline: bool) -> Callable[[Settin
         policy = Policy(
             device=str(settings["device"]),
             deterministic=bool(settings["deterministic"]),
+            precision=settings["precision"],
             memory=None if memory is None else int(memory * 1e9),
+            threads=settings["threads"],
+            previews=bool(settings["preview"]),
         )
         engine: Any = "fake" if os.environ.get(ENGINE) == "fake" else "diffusers"
         setup = Setup(policy=policy, engine=engine, cache=home.cache / "steps")

@@ -18,7 +18,8 @@ class Generation:
     """One picture asked of a diffusion model: every value resolved, counted in scheduler steps, no floats of strength.
 
     size: pixels, multiples of 8. start_step: 0 draws from noise alone; k > 0 begins at the scheduler's step k from the
-    source mixed with noise. pure_noise: begin from noise x init_noise_sigma whatever the source.
+    source mixed with noise. pure_noise: begin from noise alone: at step 0 that is txt2img's own beginning (noise x
+    init_noise_sigma), at a later step the noise of that step's level.
     mask: 255 is repainted. seed: of the one generator this picture has.
     strength: what was asked for, for the record only.
     """

@@ -119,7 +119,7 @@ def exit_(shell: Session) -> None:
 
 # -- settings --------------------------------------------------------------------------------------------------------
 
-ENGINE = ("device", "deterministic", "memory")
+ENGINE = ("device", "deterministic", "memory", "precision", "threads", "preview")
 
 
 @node(builtin=True, group="shell", name="set", examples=["set steps 30", "set img2img.steps 20", "set show off"])

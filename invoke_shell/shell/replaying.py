@@ -18,7 +18,7 @@ from invoke_shell.metadata.replay import overridden
 from invoke_shell.metadata.verdict import is_edited, reasons, verdict
 from invoke_shell.metadata.visible import visible
 from invoke_shell.pipeline.text import parse
-from invoke_shell.records import Image, StepRecord
+from invoke_shell.records import Image, StepRecord, topological
 from invoke_shell.shell.session import Session
 from invoke_shell.shell.view import Where
 
@@ -126,7 +126,8 @@ def _one(session: Session, word: str, changes: Mapping[str, str], where: Where) 
         session.view.say(note, warning=True)
     made = overridden(recalled.plan, session.registry, changes, session.draw) if changes else recalled.plan
     edited = target.image is not None and is_edited(target.step.output_hash, target.image)
-    finished = session.run_plan(made, where, cached=False)
+    with session.with_threads(_threads(target.step)):
+        finished = session.run_plan(made, where, cached=False)
     if not finished:
         raise BlockedError(f"{visible(word)} gave no picture", code="missing-input")
     result, frame = finished[-1]
@@ -142,6 +143,12 @@ def _one(session: Session, word: str, changes: Mapping[str, str], where: Where) 
         edited=edited,
         changed=changes,
     )
+
+
+def _threads(step: StepRecord) -> object:
+    """The threads of the step that drew last, None when none was drawn."""
+    drawn = [s.environment.get("threads") for s in topological(step) if "threads" in s.environment]
+    return drawn[-1] if drawn else None
 
 
 def options(text: str, switches: Sequence[str] = ()) -> tuple[list[str], dict[str, str]]:

@@ -19,7 +19,7 @@ from invoke_shell.metadata.embed import embed
 from invoke_shell.metadata.replay import Recalled, recall
 from invoke_shell.models.catalogue import Catalogue
 from invoke_shell.pipeline.bind import Bound, Reading, read
-from invoke_shell.pipeline.chain import Chain, Source
+from invoke_shell.pipeline.chain import Chain, Source, Value
 from invoke_shell.pipeline.events import AskShell, ChainDone, Event, Failed, FrameDone
 from invoke_shell.pipeline.plan import Call, Given, InputRef, Plan, needs, plan
 from invoke_shell.pipeline.registry import Registry
@@ -34,6 +34,7 @@ from invoke_shell.shell.view import Result, View, Where
 
 __all__ = ["PATIENCE", "Runtime", "Session", "StatusError"]
 
+MAX_THREADS = 256  # that a recorded picture may ask for
 PATIENCE = 10.0  # seconds a worker has to answer a stop before it is ended
 
 log = logging.getLogger("invoke_shell.session")
@@ -127,12 +128,30 @@ class Session:
             self._runtime.close()
         self._runtime = None
 
+    @contextmanager
+    def with_threads(self, wanted: object) -> Iterator[None]:
+        """Run with as many threads as a picture was made with: another number gives other bits."""
+        known = isinstance(wanted, int) and 1 <= wanted <= MAX_THREADS
+        if not known or self.runtime.environment().get("threads") == wanted:
+            yield
+            return
+        before = self.settings.session.get("threads")
+        self.settings.session["threads"] = Value(wanted, Source.SESSION)
+        self.restart()
+        try:
+            yield
+        finally:
+            self.settings.session.pop("threads")
+            if before is not None:
+                self.settings.session["threads"] = before
+            self.restart()
+
     def warm(self) -> None:
         """Start the worker and load the session's model in the background; what is missing is said when it is used."""
         try:
+            self.runtime.warm(None)  # the imports, while the model is looked up
             chosen = self.settings.values().get("model")
-            record = self.catalogue.find(str(chosen.value) if chosen else "pocket")
-            self.runtime.warm(record)
+            self.runtime.warm(self.catalogue.find(str(chosen.value) if chosen else "pocket"))
         except InvokeShellError as error:
             log.info("not warmed: %s", error.message)
 

@@ -34,6 +34,10 @@ def _shell_settings(
     preview: Annotated[bool, Arg(help="Show the picture while it is drawn.")] = True,
     device: Annotated[str, Arg(help="cpu, cuda, cuda:1, mps or auto.")] = "auto",
     deterministic: Annotated[bool, Arg(help="Only arithmetic that repeats bit for bit (CUDA).")] = False,
+    precision: Annotated[
+        Literal["auto", "float32", "float16", "bfloat16"], Arg(help="Of the model's numbers; auto is float32 on a CPU.")
+    ] = "auto",
+    threads: Annotated[int | None, Arg(help="Of the CPU; none is torch's own choice.", ge=1, le=1024)] = None,
     memory: Annotated[float | None, Arg(help="What models may take.", unit="GB", ge=0.1, le=1024)] = None,
     cache: Annotated[bool, Arg(help="Keep results of steps, so that a changed line runs only what changed.")] = True,
     a1111: Annotated[bool, Arg(help="Also write the `parameters` line other programs read.")] = True,

@@ -104,6 +104,16 @@ def test_a_replay_never_reads_settings_or_the_cache(invoke):
     assert again.results[0]["cached"] is False
 
 
+def test_a_replay_runs_with_the_threads_the_picture_was_made_with(invoke):
+    made = invoke("--json", "-c", "set threads 3", "-c", 'txt2img "a cat" --seed 1')
+
+    again = invoke("--json", "replay", made.results[0]["path"])
+
+    steps = [json.loads(Image.open(r["path"]).text["sd-metadata"]) for r in (*made.results, *again.results)]
+    assert [s["environment"]["threads"] for s in steps] == [3, 3]
+    assert again.records[-1]["reasons"] == []
+
+
 def test_a_replay_with_other_values_makes_another_picture(invoke):
     invoke("-c", 'txt2img "a cat" --seed 1 --steps 4')
 
