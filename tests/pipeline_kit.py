@@ -218,6 +218,23 @@ def values_of(made: Plan, node_name: str, *names: str) -> list[Any]:
     return [r[0] for r in rows] if len(names) == 1 else rows
 
 
+FILLERS = {"TextKind": '"x"', "ImageKind": "m.png", "SizeKind": "64x64", "BoxKind": "0:0:8:8", "ColorKind": "red"}
+
+
+def filler(p: Any) -> str:
+    """The text of some value for a parameter that has to be there."""
+    if p.kind.choices:
+        return str(p.kind.choices[0])
+    return FILLERS.get(type(p.kind).__name__, "1" if p.kind.is_ranged else "out.png")
+
+
+def smallest_line(node: Any) -> str:
+    """A line that ends in a node, with no more than it needs."""
+    front = "" if node.takes == "none" else "load_image a.png | "
+    needed = [f"{'' if p.positional else p.flag + ' '}{filler(p)}" for p in node.params.values() if p.required]
+    return " ".join([front + node.name, *needed])
+
+
 # -- running -----------------------------------------------------------------------------------------------------------
 
 
@@ -289,6 +306,7 @@ __all__ = [
     "complaint",
     "every_kind",
     "facts_for",
+    "filler",
     "frames",
     "image_of",
     "made_by",
@@ -298,6 +316,7 @@ __all__ = [
     "ref_of",
     "result_of",
     "run_of",
+    "smallest_line",
     "told",
     "values_of",
 ]

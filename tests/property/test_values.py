@@ -1,12 +1,11 @@
 """Every kind of parameter reads what it writes: as text, as words of a line, as JSON."""
 
 import json
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pipeline_kit import REGISTRY, chain_of, model_of
+from pipeline_kit import REGISTRY, chain_of, filler, model_of
 from pipeline_strategies import LINKS, one, sweeps, values
 
 from invoke_shell.pipeline.chain import words
@@ -51,7 +50,7 @@ def test_words_of_a_line_read_back(node, p, data):
     if p.kind.many:
         value = (value,)
     front = "" if REGISTRY[node].takes == "none" else "@1 | "
-    rest = [w for q in REGISTRY[node].positionals if q.required and q is not p for w in words(q, _filler(q))]
+    rest = [filler(q) for q in REGISTRY[node].positionals if q.required and q is not p]
 
     chain = chain_of(f"{front}{' '.join([node, *words(p, value), *rest])}")
 
@@ -67,7 +66,7 @@ SWEPT = [(n, p) for n, p in PARAMS if (p.kind.sweeps or p.kind.is_text) and not 
 def test_sweeps_read_back(node, p, data):
     sweep = data.draw(sweeps(p))
     front = "" if REGISTRY[node].takes == "none" else "@1 | "
-    rest = [w for q in REGISTRY[node].positionals if q.required and q is not p for w in words(q, _filler(q))]
+    rest = [filler(q) for q in REGISTRY[node].positionals if q.required and q is not p]
 
     chain = chain_of(f"{front}{' '.join([node, *words(p, sweep), *rest])}")
 
@@ -94,10 +93,3 @@ def test_a_model_is_written_by_name_and_hash(model):
     assert kind is not None
     assert kind.format(model) == f"{model.name}@{model.hash[7:13]}"
     assert kind.plain(model) == kind.format(model)
-
-
-def _filler(p):
-    """Some value for a parameter that has to be there."""
-    return {"TextKind": "x", "ImageKind": Path("a.png")}.get(type(p.kind).__name__) or p.kind.read(
-        {"SizeKind": "64x64", "BoxKind": "0:0:8:8", "PathKind": "out.png"}.get(type(p.kind).__name__, "1")
-    )
