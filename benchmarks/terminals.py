@@ -1,0 +1,76 @@
+"""Programs in a pseudo-terminal, and the processor time they have used. Linux only: it reads /proc."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import pexpect
+
+__all__ = ["Program", "environment"]
+
+PATIENCE = 30.0  # seconds
+
+
+class Program:
+    """A program in a terminal of 100 x 30. heard: all it wrote."""
+
+    def __init__(self, argv: list[str], env: dict[str, str]) -> None:
+        self.heard = ""
+        self._program = pexpect.spawn(
+            argv[0], argv[1:], env=env, encoding="utf-8", dimensions=(30, 100), echo=False
+        )  # fmt: skip
+        self._program.delaybeforesend = None
+        self._answered = 0
+
+    def type(self, keys: str) -> None:
+        self._program.send(keys)
+
+    def wait(self, text: str, start: int = 0) -> None:
+        """Until the program has written a text, at or after a place of `heard`."""
+        end = time.monotonic() + PATIENCE
+        while text not in self.heard[start:]:
+            if time.monotonic() > end:
+                raise TimeoutError(f"{text!r} never came; heard {self.heard[-300:]!r}")
+            self.read(1)
+
+    def read(self, seconds: float) -> bool:
+        """Take what was written; False when nothing came. Questions for the cursor are answered, as terminals do."""
+        try:
+            self.heard += self._program.read_nonblocking(65536, timeout=seconds)
+        except (pexpect.TIMEOUT, pexpect.EOF):
+            return False
+        while (asked := self.heard.find("\x1b[6n", self._answered)) >= 0:
+            self._answered = asked + 1
+            self._program.send("\x1b[1;1R")
+        return True
+
+    def cpu(self) -> float:
+        """Milliseconds of processor time of all its threads so far."""
+        tasks = Path(f"/proc/{self._program.pid}/task").iterdir()
+        return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e6
+
+    def stopped_cpu(self) -> float:
+        """As cpu, of a program that is stopped first: what it does next is not counted."""
+        os.kill(self._program.pid, signal.SIGSTOP)
+        used = self.cpu()
+        os.kill(self._program.pid, signal.SIGCONT)
+        return used
+
+    def close(self) -> None:
+        self._program.close(force=True)
+
+
+def environment(folder: Path) -> dict[str, str]:
+    """As of a user's terminal: bytecode is cached, nothing of this machine's settings counts."""
+    dropped = ("INVOKE", "NO_COLOR", "TMUX", "PYTHONDONTWRITEBYTECODE")
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(dropped)}
+    return {
+        **kept,
+        "TERM": "xterm-256color",
+        "PYTHONPATH": str(Path(__file__).parents[1]),
+        "PYTHONPYCACHEPREFIX": str(folder / "bytecode"),
+        "INVOKE_SHELL_ENGINE": "fake",
+    }
