@@ -17,6 +17,7 @@ ROOT = Path(invoke_shell.__file__).parent
 LEVELS = {
     "errors": 0,
     "records": 0,
+    "database": 1,
     "pipeline": 1,
     "commands": 2,
     "metadata": 2,

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from invoke_shell.database import Database
 from invoke_shell.errors import OutputError
 from invoke_shell.shell.alive import Signs
-from invoke_shell.shell.database import Database
+from invoke_shell.shell.database import open_sessions
 
 if TYPE_CHECKING:
     import sqlite3
@@ -131,7 +132,7 @@ class Store:
     @classmethod
     def open(cls, home: Path) -> Store:
         """Open or create `home`/sessions.db. What is wrong with it is in `notices`, not raised."""
-        store = cls(home, Database.open(home / "sessions.db"))
+        store = cls(home, open_sessions(home / "sessions.db"))
         if not store.in_memory:
             store._signs.appear()
         return store

@@ -13,10 +13,11 @@ from pathlib import Path
 
 import pytest
 
+from invoke_shell import database
+from invoke_shell.database import open_database
 from invoke_shell.errors import BlockedError, OutputError
 from invoke_shell.pipeline.types import Handle
-from invoke_shell.shell import database
-from invoke_shell.shell.database import MIGRATIONS, Database, open_database
+from invoke_shell.shell.database import MIGRATIONS, open_sessions
 from invoke_shell.shell.handles import resolve
 from invoke_shell.shell.store import Facts, Store
 
@@ -312,11 +313,11 @@ SECOND = (*MIGRATIONS, ("ALTER TABLE lines ADD COLUMN note TEXT NOT NULL DEFAULT
 
 def test_migration_keeps_a_copy_and_every_row(tmp_path):
     path = tmp_path / "sessions.db"
-    old = Database.open(path)
+    old = open_sessions(path)
     old.change("INSERT INTO sessions (name, started, used) VALUES ('fox', 1, 2)")
     old.close()
 
-    opened = open_database(path, SECOND)
+    opened = open_database(path, SECOND, "this session")
 
     assert opened.connection.execute("PRAGMA user_version").fetchone() == (2,)
     assert opened.connection.execute("SELECT name FROM sessions").fetchall() == [("fox",)]
@@ -328,10 +329,10 @@ def test_migration_keeps_a_copy_and_every_row(tmp_path):
 
 def test_failed_migration_changes_nothing(tmp_path):
     path = tmp_path / "sessions.db"
-    Database.open(path).close()
+    open_sessions(path).close()
 
     with pytest.raises(sqlite3.OperationalError):
-        open_database(path, (*MIGRATIONS, ("CREATE TABLE a (b)", "CREATE TABLE sessions (b)")))
+        open_database(path, (*MIGRATIONS, ("CREATE TABLE a (b)", "CREATE TABLE sessions (b)")), "this session")
 
     after = sqlite3.connect(path)
     assert after.execute("PRAGMA user_version").fetchone() == (1,)
