@@ -32,6 +32,9 @@ class PlainLines:
             lines.append(input(CONTINUED))
         return "\n".join(lines)
 
+    def ready(self) -> None:
+        """Nothing is warmed beside a plain shell."""
+
     def remember(self, text: str) -> None:
         self.history.store_string(text)
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["DELAY", "ProgressLine", "State"]
 
 DELAY = 0.3  # seconds
+WAITING = "working"  # nothing was told yet: the engine starts, or a model's file is being read
 RATE = 8  # times a second; ssh lines are slow
 
 
@@ -70,7 +71,9 @@ class State:
     @property
     def label(self) -> str:
         """`2/3 img2img`, and `picture 3 of 8` where there are several."""
-        name = self.stages[self.stage] if self.stage < len(self.stages) else ""
+        if self.stage >= len(self.stages):
+            return WAITING
+        name = self.stages[self.stage]
         place = f"{self.stage + 1}/{len(self.stages)} " if len(self.stages) > 1 else ""
         several = f"  picture {self.call + 1} of {self.calls}" if self.calls > 1 else ""
         return f"{place}{name}{several}"
@@ -113,14 +116,18 @@ class ProgressLine:
         self._timer: threading.Timer | None = None
         self._lock = threading.RLock()
 
+    def begin(self) -> None:
+        """A line runs; if nothing is told within DELAY, say at least that something goes on."""
+        with self._lock:
+            self.state = State()
+            self._wait(DELAY)
+
     def take(self, event: Event) -> None:
-        """Go on by one event; the first one starts the wait for DELAY."""
+        """Go on by one event."""
         with self._lock:
             self.state.take(event)
-            if isinstance(event, ChainStarted):
-                self._wait(DELAY)
-            elif self._bar is None and self._timer is None:
-                self._wait(0)
+            if self._bar is None and self._timer is None:
+                self._wait(DELAY if isinstance(event, ChainStarted) else 0)
             self._update()
 
     def hide(self) -> None:

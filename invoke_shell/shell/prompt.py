@@ -63,6 +63,10 @@ class Asking(Protocol):
         """One line, beginning with a text to be mended. Raises EOFError, and KeyboardInterrupt with Ctrl-C."""
         ...
 
+    def ready(self) -> None:
+        """Return when nothing else is at work in the session: a line is about to run."""
+        ...
+
     def remember(self, text: str) -> None:
         """A line that was understood belongs to the history."""
         ...
@@ -136,11 +140,12 @@ class Shell:
     def _run(self, typed: str, lines: Asking) -> tuple[str, int]:
         """Run a line; what stands in the next one, and where the cursor is in it."""
         session = self.session
-        wrong = session.read(typed).faults
-        view = _redrawing(session)
+        reading, view = session.read(typed), _redrawing(session)
+        wrong = reading.faults
         if view is not None:
-            view.above = PROMPT + typed
+            view.begin(PROMPT + typed, waits=all(line.kind != "system" for line in reading.parsed.lines))
         try:
+            lines.ready()
             status = session.run(typed)
         except KeyboardInterrupt:  # outside a run: a builtin was at work
             session.view.say("stopped")
@@ -174,6 +179,7 @@ class Editor:
         self.history = LineHistory()
         self.editing: Editing | None = None
         self._moved = False
+        self._warming: threading.Thread | None = None
         self.prompt: PromptSession[str] = PromptSession(
             [("bold", PROMPT)],
             history=self.history,
@@ -197,6 +203,12 @@ class Editor:
             self.editing.renew()
             self._use_keys()
         return self.prompt.prompt(default=Document(text, cursor))
+
+    def ready(self) -> None:
+        """The session has no locks: wait for what warms it."""
+        if self._warming is not None:
+            self._warming.join()
+            self._warming = None
 
     def remember(self, text: str) -> None:
         strings = self.history.get_strings()
@@ -230,7 +242,8 @@ class Editor:
             return
         self._moved = True
         app.invalidate()
-        threading.Thread(target=self._warm, args=(session,), daemon=True).start()
+        self._warming = threading.Thread(target=self._warm, args=(session,), daemon=True)
+        self._warming.start()
 
     def _keys(self) -> KeyBindings:
         keys = KeyBindings()

@@ -36,7 +36,6 @@ SHOW_CURSOR = "\x1b[?25h"
 class TerminalView:
     """Implements View. color: escape codes are welcome; without it nothing is redrawn or drawn either.
 
-    above: what stands on the row above, prompt and all, put there by the shell: carets then go straight under it.
     keep_keys: gets the keys typed while the terminal was asked for its abilities.
     """
 
@@ -56,7 +55,7 @@ class TerminalView:
         self.stdin = stdin or sys.stdin
         self.out = out or sys.stdout
         self.env = os.environ if env is None else env
-        self.above = ""
+        self._above = ""
         self.keep_keys: Callable[[bytes], None] = lambda keys: None
         self._held: list[Result] = []
         self._shown: set[str] = set()
@@ -69,6 +68,16 @@ class TerminalView:
     def plain(self) -> bool:
         """No colours, no redrawing, no pictures."""
         return not self.color or bool(self.settings["plain"])
+
+    def begin(self, row: str, *, waits: bool) -> None:
+        """A line that was typed begins to run.
+
+        row: what stands on the screen above, prompt and all: carets go straight under it. waits: show that something
+        goes on; not where a program of the system may take the terminal.
+        """
+        self._above = row
+        if waits and not self.plain:
+            self._line().begin()
 
     # -- what a run tells --------------------------------------------------------------------------------------------
 
@@ -98,7 +107,7 @@ class TerminalView:
         self._finish()
         self._shown.clear()
         self._expected = 1
-        self.above = ""
+        self._above = ""
 
     # -- what is said ------------------------------------------------------------------------------------------------
 
@@ -199,10 +208,10 @@ class TerminalView:
     def _with_carets(self, source: str, faults: Sequence[Fault]) -> list[str]:
         """Carets straight under the line where it stands above, else the line again, cut to the terminal's width."""
         width = self._width()
-        at = self.above.rfind(source)
-        if source and at >= 0 and "\n" not in self.above and cells(self.above) < width:
+        at = self._above.rfind(source)
+        if source and at >= 0 and "\n" not in self._above and cells(self._above) < width:
             # The text is indented by what renders it; the row above is not.
-            text, back = self.above[len(INDENT) :], at - len(INDENT)
+            text, back = self._above[len(INDENT) :], at - len(INDENT)
             return render_faults(text, [f.shifted(back) for f in faults]).splitlines()[1:]
         if all(cells(line) + len(INDENT) < width for line in source.splitlines()):
             return render_faults(source, faults).splitlines()

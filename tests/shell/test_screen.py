@@ -192,7 +192,7 @@ def test_plain_has_no_escape_codes_and_no_pictures(screen, how):
 
 def shown(screen, error, *, above="", where=None) -> list[str]:
     v = view(screen)
-    v.above = above
+    v.begin(above, waits=False)
     v.error(error, where or Where())
     return screen.bare.splitlines()
 
@@ -361,6 +361,20 @@ def test_a_quick_run_draws_no_progress(screen):
     time.sleep(0.05)
 
     assert screen.getvalue() == "\x1b[1;36m@1\x1b[0m  8x8  seed 7  1.2 s  /out/1.png\n"
+
+
+def test_a_line_of_which_nothing_is_heard_is_working(monkeypatch):
+    monkeypatch.setattr(progress, "DELAY", 0.0)
+    screen = Screen()
+    v = view(screen)
+    v.begin("invoke> txt2img a", waits=True)
+    end = time.monotonic() + 10
+    while "working" not in screen.bare and time.monotonic() < end:
+        time.sleep(0.01)
+
+    assert screen.lines[0].startswith("working")
+    v.line_done()
+    assert screen.lines == []
 
 
 def test_progress_appears_after_a_while_and_is_gone_afterwards(monkeypatch):
