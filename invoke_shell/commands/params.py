@@ -7,23 +7,32 @@ from typing import Annotated, Any, Literal
 from invoke_shell.errors import RunError
 from invoke_shell.pipeline.node import Arg
 from invoke_shell.pipeline.schedulers import DEFAULT, SCHEDULERS, canonical
-from invoke_shell.pipeline.types import ModelName, Ratio, Seed, Size
-from invoke_shell.records import MAX_PIXELS, Image, ModelRecord
+from invoke_shell.pipeline.types import Color, ModelName, Ratio, Seed, Size
+from invoke_shell.records import MAX_PIXELS, Image, Mask, ModelRecord
 
 __all__ = [
+    "BOX",
     "DRAWN",
     "POCKET",
+    "Background",
     "Checkpoint",
+    "FontSize",
+    "Gap",
     "Guidance",
     "Negative",
     "NoiseSeed",
+    "Opacity",
+    "Other",
     "Picture",
     "PictureSize",
+    "Place",
     "Prompt",
+    "Radius",
     "Resampler",
     "Sampling",
     "Scheduler",
     "Side",
+    "Stencil",
     "Steps",
     "Target",
     "Upscaler",
@@ -84,11 +93,23 @@ Strength = Annotated[
 StartStep = Annotated[int | None, Arg(help="The step to begin at, exactly.", ge=0, le=150, group="sampling")]
 PureNoise = Annotated[bool, Arg(help="Begin from noise alone: nothing of the source is mixed in.", group="sampling")]
 Picture = Annotated[Image, Arg(help="A picture file, a handle, or blake3:HEX.")]
+Other = Annotated[Image, Arg(help="The other picture: a file, a handle, or blake3:HEX.")]
+Stencil = Annotated[Mask, Arg(help="A mask: white or transparent is repainted.", short="M")]
 Target = Annotated[Path, Arg(help="File to write; its ending says the format.", pixels=False)]
 Side = Annotated[int, Arg(help="Pixels.", unit="px", ge=1, le=16384)]
 Resampler = Annotated[
     Literal["lanczos", "bicubic", "bilinear", "nearest"], Arg(help="How new pixels are made from old ones.")
 ]
+BOX = "A rectangle, x:y:width:height from the top left corner."
+Place = Annotated[
+    Literal["center", "top", "bottom", "left", "right", "top_left", "top_right", "bottom_left", "bottom_right"],
+    Arg(help="Where in the picture."),
+]
+Background = Annotated[Color, Arg(help="Colour where there is no picture.")]
+Gap = Annotated[int, Arg(help="Space between pictures.", unit="px", ge=0, le=512)]
+Opacity = Annotated[float, Arg(help="How much of the other picture is seen: 0 none, 1 all.", ge=0, le=1)]
+Radius = Annotated[float, Arg(help="Standard deviation of the blur.", unit="px", ge=0, le=500)]
+FontSize = Annotated[int, Arg(help="Height of the letters.", unit="px", ge=4, le=512)]
 
 
 @dataclass(frozen=True, kw_only=True)
