@@ -142,7 +142,7 @@ class Resource:
     facts: Mapping[str, Any] = field(default_factory=dict)  # how the file was brought to pixels
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class StepRecord:
     """One step as recorded: what would have to be done again. Steps link backward, so a history is a graph.
 
@@ -154,7 +154,7 @@ class StepRecord:
     version: int
     package: str
     params: Mapping[str, Json]
-    inputs: Mapping[str, tuple[StepRecord | Resource, ...]] = field(default_factory=dict)
+    inputs: Mapping[str, tuple[StepRecord | Resource, ...]] = field(default_factory=dict, repr=False)
     models: Mapping[str, ModelRecord] = field(default_factory=dict)
     facts: Mapping[str, Json] = field(default_factory=dict)
     environment: Mapping[str, Json] = field(default_factory=dict)
@@ -164,9 +164,15 @@ class StepRecord:
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Flat, because pickle recurses: a history of thousands of edits must cross the worker's pipe.
-        steps = list(topological(self))
-        place = {step.key: n for n, step in enumerate(steps)}
-        return _unflatten, ([_flat(step, place) for step in steps],)
+        return _unflatten, (_rows(self),)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, StepRecord):
+            return NotImplemented
+        return self is other or (self.key == other.key and _rows(self) == _rows(other))
+
+    def __hash__(self) -> int:
+        return hash(self.key)
 
     @cached_property
     def key(self) -> str:
@@ -203,6 +209,13 @@ def topological(last: StepRecord) -> Iterator[StepRecord]:
         stack.append((step, True))
         for items in reversed(list(step.inputs.values())):
             stack.extend((i, False) for i in reversed(items) if isinstance(i, StepRecord) and i.key not in seen)
+
+
+def _rows(last: StepRecord) -> list[dict[str, Any]]:
+    """The steps of a history as rows that refer to each other by number."""
+    steps = list(topological(last))
+    place = {step.key: n for n, step in enumerate(steps)}
+    return [_flat(step, place) for step in steps]
 
 
 def _flat(step: StepRecord, place: Mapping[str, int]) -> dict[str, Any]:

@@ -399,6 +399,7 @@ class _Binder:
         # Without the dashes: they alone make --cfg look like --foo.
         near = nearest(name.lstrip("-"), [f[2:] for f in self.node.flags if f.startswith("--")])
         hint = f"did you mean --{near}?" if near else self.quoted_hint(t)
+        hint = f"its help is {self.node.name}?" if name in ("--help", "-h") else hint
         self.fault(t.start, end, f"{self.node.name} has no {name}", hint, "unknown-flag")
         if self.at_end(t):
             self.expects("flag", name, t.start)

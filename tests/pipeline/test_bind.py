@@ -55,6 +55,11 @@ upscale has no --foo""",
   @-1 | upscale -q
                 ^^
 upscale has no -q""",
+    "unknown-flag, for help": """
+  txt2img --help "x"
+          ^^^^^^
+txt2img has no --help
+  its help is txt2img?""",
     "unknown-flag, never a prefix": """
   txt2img "x" --step 5
               ^^^^^^
