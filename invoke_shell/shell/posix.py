@@ -10,6 +10,7 @@ import re
 import select
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 if sys.platform != "win32":
@@ -17,7 +18,7 @@ if sys.platform != "win32":
     import struct
     import termios
 
-__all__ = ["AVAILABLE", "ask", "cell_pixels", "hold", "in_foreground", "is_held", "sync_folder"]
+__all__ = ["AVAILABLE", "ask", "cell_pixels", "hold", "in_foreground", "is_held", "silence", "sync_folder"]
 
 AVAILABLE = sys.platform != "win32"
 
@@ -51,6 +52,17 @@ def _read_until(fd: int, last: re.Pattern[bytes], deadline: float) -> bytes:
             break
         heard += piece
     return heard
+
+
+def silence(fd: int) -> Callable[[], None]:
+    """Keep the keys that are typed from now on, and echo none, until the answer is called. Ctrl-C stays a signal."""
+    if sys.platform == "win32" or not os.isatty(fd) or not in_foreground(fd):
+        return lambda: None
+    before = termios.tcgetattr(fd)
+    silent = [*before]
+    silent[3] &= ~(termios.ECHO | termios.ICANON)
+    termios.tcsetattr(fd, termios.TCSADRAIN, silent)
+    return lambda: termios.tcsetattr(fd, termios.TCSADRAIN, before)
 
 
 def in_foreground(fd: int) -> bool:

@@ -150,8 +150,9 @@ class Shell:
         except KeyboardInterrupt:  # outside a run: a builtin was at work
             session.view.say("stopped")
             status = 130
-        if view is not None:
-            view.restore()
+        finally:
+            if view is not None:
+                view.restore()
         if not wrong:
             lines.remember(typed)
         if session.recalled:

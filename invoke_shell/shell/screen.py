@@ -56,6 +56,7 @@ class TerminalView:
         self.out = out or sys.stdout
         self.env = os.environ if env is None else env
         self._above = ""
+        self._echo: Callable[[], None] = _nothing
         self.keep_keys: Callable[[bytes], None] = lambda keys: None
         self._held: list[Result] = []
         self._shown: set[str] = set()
@@ -73,11 +74,13 @@ class TerminalView:
         """A line that was typed begins to run.
 
         row: what stands on the screen above, prompt and all: carets go straight under it. waits: show that something
-        goes on; not where a program of the system may take the terminal.
+        goes on, and do not echo what is typed ahead into it; not where a program of the system takes the terminal.
         """
         self._above = row
-        if waits and not self.plain:
-            self._line().begin()
+        if waits:
+            self._echo = _silence(self.stdin)
+            if not self.plain:
+                self._line().begin()
 
     # -- what a run tells --------------------------------------------------------------------------------------------
 
@@ -164,8 +167,10 @@ class TerminalView:
     # -- the terminal ------------------------------------------------------------------------------------------------
 
     def restore(self) -> None:
-        """Bring back what a run that was cut off may have left: a hidden cursor, a progress line."""
+        """A line ended, in whatever way: bring back the echo, and the cursor that a run may have left hidden."""
         self._hide()
+        self._echo()
+        self._echo = _nothing
         if not self.plain:
             self.out.write(SHOW_CURSOR)
             self.out.flush()
@@ -229,6 +234,20 @@ class TerminalView:
         from invoke_shell.shell.terminal import window
 
         return window(self.out)[0]
+
+
+def _nothing() -> None:
+    """Nothing to bring back."""
+
+
+def _silence(stdin: TextIO) -> Callable[[], None]:
+    """Stop the echo of a terminal; what brings it back."""
+    from invoke_shell.shell import posix
+
+    try:
+        return posix.silence(stdin.fileno())
+    except (OSError, ValueError):  # a stream without a descriptor
+        return _nothing
 
 
 def _columns(show: str) -> int | None:

@@ -26,7 +26,7 @@ class Terminal:
         self.stream = pyte.Stream(self.screen)
         self.raw = ""
         self.program = pexpect.spawn(
-            argv[0], argv[1:], dimensions=(rows, columns), encoding="utf-8", env=dict(env), cwd=cwd, echo=False
+            argv[0], argv[1:], dimensions=(rows, columns), encoding="utf-8", env=dict(env), cwd=cwd
         )
         self.screen.write_process_input = self.program.send
 

@@ -172,8 +172,11 @@ def test_recall_puts_the_line_into_the_prompt_and_does_not_run_it(home):
 
 def test_keys_typed_ahead_of_the_first_prompt_and_of_a_run_are_kept(home):
     with shell(home, **SLOW) as terminal:
-        terminal.line("txt2img a fox --steps 5")
+        terminal.line("txt2img a fox --steps 12")
+        terminal.wait(re.compile("[1-4]/12").search)
         terminal.type("help txt2img\r")
+        terminal.wait(re.compile("([89]|10|11)/12").search)
+        assert "help txt2img" not in terminal.text  # not echoed into the progress
         terminal.wait("@1 ")
         terminal.wait("How many pictures; the seed counts up.")
         terminal.wait_prompt()
