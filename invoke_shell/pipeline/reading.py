@@ -1,0 +1,54 @@
+"""What a text was understood as: lines with their chains and faults, colours, and what its end awaits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from invoke_shell.errors import Fault
+from invoke_shell.pipeline.chain import Chain
+from invoke_shell.pipeline.node import Node, Param
+from invoke_shell.pipeline.text import Line, Parsed
+
+__all__ = ["Bound", "Pending", "Reading"]
+
+
+@dataclass(slots=True)
+class Pending:
+    """What the end of a line awaits, for completion and help.
+
+    kind: command, flag, value, text, handle or none. prefix: what of it is typed; start: where it begins.
+    """
+
+    kind: str
+    prefix: str = ""
+    start: int = 0
+    node: Node[Any, Any] | None = None
+    param: Param | None = None
+    used: frozenset[str] = frozenset()
+
+
+@dataclass(slots=True)
+class Bound:
+    """One line bound: its chain, or the builtin it is (chain of one stage), and what was wrong."""
+
+    line: Line
+    chain: Chain
+    faults: list[Fault] = field(default_factory=list)
+    builtin: Node[Any, Any] | None = None
+
+
+@dataclass(slots=True)
+class Reading:
+    """A whole text understood as far as it goes."""
+
+    parsed: Parsed
+    bound: list[Bound]
+    faults: list[Fault]
+    spans: list[tuple[int, int, str]]
+    pending: Pending
+
+    @property
+    def incomplete(self) -> bool:
+        """True when Enter should add a line instead of running."""
+        return self.parsed.incomplete
