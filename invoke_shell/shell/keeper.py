@@ -12,25 +12,23 @@ from collections.abc import Callable
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from invoke_shell.errors import BlockedError, MetadataError, OutputError
-from invoke_shell.metadata.decode import read_image
-from invoke_shell.metadata.history import from_metadata, loads
-from invoke_shell.metadata.png import Png, encode
-from invoke_shell.metadata.record import KEYWORD
-from invoke_shell.pipeline.events import FrameDone
-from invoke_shell.pipeline.plan import Given, InputRef, Plan, to_plain
 from invoke_shell.pipeline.registry import Registry
 from invoke_shell.pipeline.types import Handle
 from invoke_shell.records import ModelRecord, StepRecord, topological
 from invoke_shell.shell import store as stores
-from invoke_shell.shell.gather import flows_of, input_ref
 from invoke_shell.shell.handles import resolve
 from invoke_shell.shell.home import Home
 from invoke_shell.shell.outputs import write_new
 from invoke_shell.shell.results import Results
 from invoke_shell.shell.store import ResultRow, Store
+
+if TYPE_CHECKING:
+    # Loaded by what needs them: a keeper is made before the first prompt.
+    from invoke_shell.pipeline.events import FrameDone
+    from invoke_shell.pipeline.plan import Given, InputRef, Plan
 
 __all__ = ["Keeper"]
 
@@ -73,6 +71,8 @@ class Keeper:
 
     def begin(self, plan: Plan, resolved: str) -> int:
         """Remember a line with its plan before its first step."""
+        from invoke_shell.pipeline.plan import to_plain
+
         self.begun = time.perf_counter()
         self.names.clear()
         self.exported.clear()
@@ -134,6 +134,9 @@ class Keeper:
 
     def keep_source(self, ref: InputRef) -> None:
         """Keep the bare pixels of a source picture, so that a result can be made again from its hash."""
+        from invoke_shell.metadata.decode import read_image
+        from invoke_shell.metadata.png import encode
+
         path = self._resource(ref.hash)
         if path.exists() or self.store.in_memory:
             return
@@ -196,6 +199,10 @@ class Keeper:
 
     def _given(self, row: ResultRow) -> Given:
         """A result with its history, if its file still has the recorded pixels; else the file as an atom."""
+        from invoke_shell.metadata.decode import read_image
+        from invoke_shell.pipeline.plan import Given
+        from invoke_shell.shell.gather import flows_of, input_ref
+
         image, resource = read_image(self.results.data(row), row.path.name)
         path = row.path if row.n not in self.results.unsaved and row.trashed is None else None
         ref = input_ref(resource, path, None if path is not None else image)
@@ -220,6 +227,9 @@ def _handles(numbers: list[int]) -> str:
 
 def _sd_metadata(data: bytes) -> str:
     """The text of our chunk in a PNG of ours."""
+    from invoke_shell.metadata.png import Png
+    from invoke_shell.metadata.record import KEYWORD
+
     png = Png(BytesIO(data))
     return next(png.text(chunk) for chunk in png.texts if chunk.keyword == KEYWORD)
 
@@ -235,6 +245,9 @@ def _about(path: Path) -> dict[str, Any]:
 
 def _read_same(path: Path, start: str) -> InputRef | None:
     """The file, if its pixels still have the hash that was asked for."""
+    from invoke_shell.metadata.decode import read_image
+    from invoke_shell.shell.gather import input_ref
+
     try:
         image, resource = read_image(path)
     except BlockedError:
@@ -244,6 +257,8 @@ def _read_same(path: Path, start: str) -> InputRef | None:
 
 
 def _history(row: ResultRow) -> StepRecord | None:
+    from invoke_shell.metadata.history import from_metadata, loads
+
     try:
         return from_metadata(loads(row.metadata))
     except MetadataError as error:

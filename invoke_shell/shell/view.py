@@ -6,12 +6,14 @@ import json
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TextIO
+from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
 from invoke_shell.errors import InvokeShellError
 from invoke_shell.metadata.visible import visible
-from invoke_shell.pipeline.events import Event, Failed, Said
-from invoke_shell.records import Image
+
+if TYPE_CHECKING:
+    from invoke_shell.pipeline.events import Event
+    from invoke_shell.records import Image
 
 __all__ = ["JsonView", "PlainView", "Result", "View", "Where", "result_line"]
 
@@ -99,6 +101,8 @@ class PlainView:
         self.told = -1.0
 
     def event(self, event: Event) -> None:
+        from invoke_shell.pipeline.events import Said
+
         if isinstance(event, Said):
             self.say(event.text, warning=event.warning)
 
@@ -149,6 +153,8 @@ class JsonView:
         self.plain = PlainView(err or sys.stderr, err or sys.stderr, quiet=quiet)
 
     def event(self, event: Event) -> None:
+        from invoke_shell.pipeline.events import Failed
+
         if not isinstance(event, Failed):
             self.plain.event(event)
 

@@ -1,0 +1,270 @@
+"""One run of a plan: events told, results kept, Ctrl-C heard. Here stages, store, runtime and view meet.
+
+Loaded by the first line that runs something, so that the prompt does not wait for it.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+from invoke_shell import __version__
+from invoke_shell.errors import Cancelled, InvokeShellError, OutputError
+from invoke_shell.metadata.embed import embed
+from invoke_shell.metadata.replay import Recalled, recall
+from invoke_shell.models.catalogue import Catalogue
+from invoke_shell.pipeline.chain import Chain, Source
+from invoke_shell.pipeline.events import AskShell, Event, Failed, FrameDone
+from invoke_shell.pipeline.plan import Call, Given, InputRef, Plan, needs, plan
+from invoke_shell.pipeline.registry import Registry
+from invoke_shell.pipeline.script import resolved_text
+from invoke_shell.records import Frame, ModelRecord, Resource, StepRecord
+from invoke_shell.shell.gather import Gatherer
+from invoke_shell.shell.keeper import Keeper
+from invoke_shell.shell.session import Session
+from invoke_shell.shell.store import Status
+from invoke_shell.shell.view import Result, Where
+
+__all__ = ["PATIENCE", "Run", "planned", "recalled_here", "recalled_text"]
+
+PATIENCE = 10.0  # seconds a worker has to answer a stop before it is ended
+
+
+def planned(session: Session, chain: Chain) -> Plan:
+    """Look up what a chain needs and leave nothing open. Raises LineError and BlockedError."""
+    values = session.settings.values()
+    gatherer = Gatherer(session.registry, session.keeper, session.catalogue, session.base)
+    facts = gatherer.facts(chain, needs(chain, session.registry, values))
+    keep_all = session.settings["keep"] == "all"
+    return plan(chain, session.registry, facts, values, session.draw, keep_all=keep_all)
+
+
+def recalled_text(registry: Registry, step: StepRecord) -> str:
+    """The lines that make a picture, from its record alone."""
+    return recall(step, registry, _AsRecorded()).text(registry)
+
+
+def recalled_here(session: Session, step: StepRecord) -> Recalled:
+    """The plan that makes a recorded picture again, models and sources looked up in this home."""
+    return recall(step, session.registry, _Here(session.catalogue, session.keeper))
+
+
+class Run:
+    """A plan on its way. finished: its results so far. failure: what ended it early, or could not be written."""
+
+    def __init__(self, session: Session, made: Plan, where: Where) -> None:
+        self.session = session
+        self.made = made
+        self.where = where
+        self.line = 0
+        self.finished: list[tuple[Result, Frame]] = []
+        self.failure: InvokeShellError | None = None
+
+    def to_the_end(self, *, cached: bool) -> list[tuple[Result, Frame]]:
+        """Run it and keep its results. Raises the error that ended it."""
+        session, made = self.session, self.made
+        self.line = session.keeper.begin(made, resolved_text(made, session.registry))
+        for call in made.calls:
+            for ref in _sources(call):
+                session.keeper.keep_source(ref)
+        with interruptible(session):
+            for event in session.runtime.submit(made, cached=cached and bool(session.settings["cache"])):
+                session.events(event)
+                session.view.event(event)
+                self.take(event)
+        session.keeper.end(self.line, _status(self.failure))
+        if self.failure is not None:
+            raise self.told(self.failure)
+        return self.finished
+
+    def take(self, event: Event) -> None:
+        """Keep what is finished, answer what a node asks; a picture that cannot be written does not stop the others."""
+        try:
+            if isinstance(event, FrameDone) and event.final:
+                self.finished.append((self.keep(event), event.frame))
+            elif isinstance(event, AskShell):
+                self.answer(event)
+        except OutputError as error:
+            self.failure = self.failure or error
+        if isinstance(event, Failed):
+            self.failure = event.error
+
+    def told(self, failure: InvokeShellError) -> InvokeShellError:
+        """What stopped a run, and how much of it is kept."""
+        wanted = len(self.made.results)
+        if isinstance(failure, Cancelled) and wanted > 1:
+            return Cancelled(f"{failure.message}: {len(self.finished)} of {wanted} done and kept")
+        return failure
+
+    def keep(self, event: FrameDone) -> Result:
+        """Write one result's file and row; only then is its handle told."""
+        session, made = self.session, self.made
+        call = made.stage_calls(event.stage)[event.call]
+        text = recalled_text(session.registry, event.frame.step)
+        parents = tuple(_parents(made, call))
+        inner = event.stage != made.calls[made.results[-1]].stage
+        data = self.encode(event.frame, text)
+        row = session.keeper.keep(self.line, event, data, inner=inner, parents=parents, seconds=event.seconds)
+        result = Result(
+            n=row.n,
+            path=str(row.path),
+            image=event.frame.image,
+            seed=row.seed,
+            seconds=event.seconds,
+            session=session.keeper.session_name,
+            command=text,
+            line=self.where.line,
+            name=event.name,
+            parents=parents,
+            followed=_followed(made, call),
+            cached=event.cached,
+        )
+        session.view.result(result)
+        return result
+
+    def encode(self, frame: Frame, command: str) -> bytes:
+        """The PNG of a result with everything that is written into it."""
+        return embed(
+            frame,
+            app_version=__version__,
+            created=self.session.now().strftime("%Y-%m-%dT%H:%M:%SZ"),
+            command=command,
+            privacy=bool(self.session.settings["privacy"]),
+            a1111=bool(self.session.settings["a1111"]),
+        )
+
+    def answer(self, event: AskShell) -> None:
+        """A node asked the shell to save or to show."""
+        ask, session = event.ask, self.session
+        if ask.what == "show":
+            session.view.show([ask.frame.image], [], ask.options.get("width"))
+        elif ask.path is not None:
+            path = ask.path.expanduser()
+            path = session.base / path if session.base is not None and not path.is_absolute() else path
+            data = self.encode(ask.frame, recalled_text(session.registry, ask.frame.step))
+            session.keeper.export(path, data, trusted=session.trusted)
+
+
+# -- stopping --------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def interruptible(session: Session) -> Iterator[None]:
+    """Ctrl-C asks the run to stop at the next step, again or after PATIENCE stops it now; the session stays."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    stopper = _Stopper(session)
+    signals = [signal.SIGINT, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
+    before = {s: signal.signal(s, stopper.asked) for s in signals}
+    try:
+        yield
+    finally:
+        stopper.done()
+        for s, handler in before.items():
+            signal.signal(s, handler)
+
+
+class _Stopper:
+    """Counts the presses of Ctrl-C during one run."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.presses = 0
+        self.timer: threading.Timer | None = None
+
+    def asked(self, number: int, frame: object) -> None:
+        self.presses += 1
+        if self.presses == 1:
+            self.session.view.say("stopping after this step; Ctrl-C again stops now")
+            self.session.runtime.cancel()
+            self.timer = threading.Timer(PATIENCE, self.session.runtime.kill)
+            self.timer.daemon = True
+            self.timer.start()
+        else:
+            self.session.runtime.kill()
+
+    def done(self) -> None:
+        if self.timer is not None:
+            self.timer.cancel()
+
+
+# -- finding ---------------------------------------------------------------------------------------------------------
+
+
+class _AsRecorded:
+    """A Finder that believes the record: for text, where nothing runs."""
+
+    def model(self, record: ModelRecord) -> ModelRecord:
+        return record
+
+    def picture(self, resource: Resource) -> InputRef:
+        return InputRef(hash=resource.hash, width=resource.width, height=resource.height, mode=resource.mode)
+
+
+class _Here:
+    """A Finder over this home: models by hash, then by name; pictures by hash."""
+
+    def __init__(self, catalogue: Catalogue, keeper: Keeper) -> None:
+        self.catalogue = catalogue
+        self.keeper = keeper
+
+    def model(self, record: ModelRecord) -> ModelRecord | None:
+        found = self.catalogue.by_hash(record.hash, record.kind) if record.hash else None
+        if found is not None:
+            return found
+        return next((m for m in self.named(record)), None)
+
+    def named(self, record: ModelRecord) -> Iterator[ModelRecord]:
+        for candidate in self.catalogue.all(record.kind):
+            if candidate.name == record.name:
+                yield self.catalogue.find(candidate.path, record.kind)
+
+    def picture(self, resource: Resource) -> InputRef | None:
+        found = self.keeper.pixels(resource.hash)
+        # What is recorded again must be what was recorded: the base name and how the file was read.
+        return found and replace(found, name=resource.name, file_hash=resource.file_hash, facts=resource.facts)
+
+
+def _status(failure: InvokeShellError | None) -> Status:
+    if failure is None:
+        return "done"
+    return "cancelled" if isinstance(failure, Cancelled) else "failed"
+
+
+def _sources(call: Call) -> Iterator[InputRef]:
+    for items in call.inputs.values():
+        yield from (i for i in items if isinstance(i, InputRef))
+
+
+def _givens(made: Plan, call: Call) -> Iterator[Given]:
+    """The earlier results a call's pictures come from, nearest first."""
+    stack, seen = [call.id], set[int]()
+    while stack:
+        at = stack.pop()
+        if at in seen:
+            continue
+        seen.add(at)
+        found = made.calls[at]
+        if found.given is not None:
+            yield found.given
+        for items in found.inputs.values():
+            stack.extend(i for i in items if isinstance(i, int))
+
+
+def _parents(made: Plan, call: Call) -> Iterator[int]:
+    for given in _givens(made, call):
+        if given.handle[1:].isdigit():
+            yield int(given.handle[1:])
+
+
+def _followed(made: Plan, call: Call) -> str:
+    """`from @12: prompt, negative`: nothing is linked silently."""
+    names = [name for name, source in call.sources.items() if source is Source.PIPE]
+    handles = list(dict.fromkeys(g.handle for g in _givens(made, call) if g.handle))
+    if not names or not handles:
+        return ""
+    return f"from {' '.join(handles[:4])}{' …' if len(handles) > 4 else ''}: {', '.join(names)}"
