@@ -133,7 +133,10 @@ def blur(frame: Frame, radius: Radius = 2.0) -> Image:
 
 @node(version=1, group="change", examples=["@-1 | sharpen", "@-1 | sharpen 0.5 --radius 3"])
 def sharpen(frame: Frame, amount: Amount = 1.0, *, radius: Radius = 2.0) -> Image:
-    """Sharpen a picture (unsharp mask). Alpha is kept."""
+    """Sharpen a picture (unsharp mask).
+
+    Alpha is kept.
+    """
     from PIL import ImageFilter
 
     kernel: Any = ImageFilter.UnsharpMask(radius, round(100 * amount), threshold=0)

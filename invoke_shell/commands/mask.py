@@ -62,7 +62,10 @@ def mask_from(
 
 @node(version=1, group="change", examples=["@-1 | mask_from luminance | mask_grow 8", "@-1 | mask_grow -2"])
 def mask_grow(frame: Frame, pixels: Pixels) -> Image:
-    """Make the white part of a mask larger on all sides, or smaller. A picture is read as --mask reads it."""
+    """Make the white part of a mask larger on all sides, or smaller.
+
+    By a square, and nothing comes in from outside of the picture. A picture is read as --mask reads it.
+    """
     from PIL import ImageChops
 
     mask = as_mask(frame.image)
@@ -73,7 +76,10 @@ def mask_grow(frame: Frame, pixels: Pixels) -> Image:
 
 @node(version=1, group="change", examples=["@-1 | mask_from rectangle --box 8:8:32:32 | mask_blur 4"])
 def mask_blur(frame: Frame, radius: Radius = 4.0) -> Image:
-    """Soften the edge of a mask (Gaussian). A picture is read as --mask reads it."""
+    """Soften the edge of a mask (Gaussian).
+
+    A picture is read as --mask reads it.
+    """
     from PIL import ImageFilter
 
     kernel: Any = ImageFilter.GaussianBlur(radius)
@@ -82,7 +88,10 @@ def mask_blur(frame: Frame, radius: Radius = 4.0) -> Image:
 
 @node(version=1, group="change", examples=["@-1 | mask_from luminance | mask_invert"])
 def mask_invert(frame: Frame) -> Image:
-    """Swap what is repainted and what is kept. A picture is read as --mask reads it."""
+    """Swap what is repainted and what is kept.
+
+    A picture is read as --mask reads it.
+    """
     from PIL import ImageChops
 
     return Image.from_pil(ImageChops.invert(as_mask(frame.image)))

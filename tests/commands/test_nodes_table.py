@@ -1,0 +1,59 @@
+"""docs/nodes-table.md is made from the nodes. After a change of one: python tests/commands/test_nodes_table.py"""
+
+from pathlib import Path
+
+from invoke_shell import commands
+from invoke_shell.pipeline.derive import GROUPS, flow
+
+PAGE = Path(__file__).parents[2] / "docs" / "nodes-table.md"
+HEAD = """# All nodes
+
+What `help` lists, in one page; `help resize` tells the flags of one. This page is made from the nodes themselves by
+`tests/commands/test_nodes_table.py`, which checks it too. How to write one: [nodes.md](nodes.md).
+
+What the nodes over pixels have in common:
+
+- **Alpha is kept.** Nodes that change colours leave it; those that move or mix pixels move it along, weighted, so that
+  the colour of what is transparent bleeds nowhere. `contact_sheet` and `compare` show their background through it.
+- **A grey picture stays grey** until colour comes to it: a coloured background, or another picture.
+- **Another picture** (`blend`, `apply_mask`) may be of another size if its shape is the same: it is scaled, and that is
+  said. Another shape is refused. `match_colors` and `paste_image` take any.
+- **A mask** is white where to repaint. Every node that wants one takes a picture too: its transparent part if it has
+  any, else its light part.
+- `--background` is the colour where there is no picture (`#ffffff00` makes it transparent), `--place` where in a
+  picture, `--opacity` how much of the other picture is seen, `--to` the size of the result.
+- The same input and the same Pillow give the same pixels, so a replay is exact. Letters (`text_label`, `--label`) are
+  as the FreeType in Pillow draws them.
+"""
+
+
+def page():
+    """The page, from the nodes."""
+    out = [HEAD]
+    for group, title in GROUPS.items():
+        nodes = [n for n in commands.registry().values() if n.group == group]
+        if nodes:
+            out += [f"\n## {title}\n", "| node | takes → gives | | example |", "|---|---|---|---|"]
+            out += [row(n) for n in nodes]
+    return "\n".join(out) + "\n"
+
+
+def row(node):
+    example = node.examples[0].replace("|", "\\|")
+    return f"| `{node.name}` | {flow(node)} | {node.summary} | `{example}` |"
+
+
+def test_every_node_is_in_the_table_as_it_is():
+    text = PAGE.read_text()
+
+    missing = [row(n) for n in commands.registry().values() if row(n) not in text]
+    assert missing == [], "python tests/commands/test_nodes_table.py writes the page anew"
+    assert text == page()
+
+
+def test_every_node_is_in_a_group_that_has_a_title():
+    assert {n.group for n in commands.registry().values()} <= set(GROUPS)
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page())
