@@ -12,7 +12,7 @@ from diffusers import UNet2DConditionModel
 from transformers import CLIPTokenizer
 
 from training.pocket import judge, text, unet, vae
-from training.pocket.common import load, note, save
+from training.pocket.common import note
 from training.pocket.folder import write_folder
 from training.pocket.tokenizer import write_tokenizer
 
@@ -36,33 +36,23 @@ def main() -> None:
     note(log, f"\n{date.today()}, {machine}\n")
     note(log, "| part | step | minutes | measured | |\n| --- | --- | --- | --- | --- |")
 
-    pictures = vae.train(scratch, options.vae_minutes, device=device).eval()
-    scale = known_scale(scratch, pictures)
+    pictures = vae.finished(scratch, options.vae_minutes, device=device)
     write_tokenizer(scratch / "tokenizer")
     tokenizer = CLIPTokenizer.from_pretrained(scratch / "tokenizer")
     words = text.train(scratch, tokenizer, options.text_minutes, device=device).eval().requires_grad_(False)
 
     def report(average: UNet2DConditionModel, step: int) -> None:
-        """A quick look: 100 prompts of the judge's, on weights so far."""
-        write_folder(scratch / "folder", words, average, pictures, scale)
-        asked = judge.tasks(100)
+        """A quick look: 50 prompts of the judge's, on weights so far."""
+        write_folder(scratch / "folder", words, average, pictures)
+        asked = judge.tasks(50)
         answers = judge.judge(judge.paint_all(judge.painter(scratch / "folder"), asked), asked)
         shares = ", ".join(f"{name} {100 * sum(right) // len(right)}" for name, right in answers.items())
-        note(log, f"| judge | {step} | | {shares} | of 100 |")
+        note(log, f"| judge | {step} | | {shares} | of 50 |")
 
-    average = unet.train(scratch, pictures, words, tokenizer, scale, options.unet_minutes, device=device, report=report)
+    average = unet.train(scratch, pictures, words, tokenizer, options.unet_minutes, device=device, report=report)
     if options.decoder_minutes:
         pictures = vae.train(scratch, options.decoder_minutes, decoder_only=True, device=device).eval()
-    write_folder(options.to, words, average, pictures, scale)
-
-
-def known_scale(scratch: Path, pictures: vae.AutoencoderKL) -> float:
-    """The latents' scale, measured once: a U-Net is bound to it."""
-    state = load(scratch / "scale.pt")
-    if state is None:
-        state = {"scale": vae.measure_scale(pictures)}
-        save(scratch / "scale.pt", **state)
-    return float(state["scale"])
+    write_folder(options.to, words, average, pictures)
 
 
 main()

@@ -58,7 +58,7 @@ def psnr(one: Tensor, other: Tensor) -> float:
 
 
 def autocast(device: torch.device) -> torch.autocast:
-    """bfloat16: half again as fast as float32 on a CPU with AVX512-BF16, no loss seen."""
+    """bfloat16: with AVX512-BF16 a U-Net step takes 77 % of its time in float32, a VAE step 67 %."""
     return torch.autocast(device.type, torch.bfloat16)
 
 

@@ -21,18 +21,15 @@ from training.pocket.unet import scheduler
 __all__ = ["write_folder"]
 
 
-def write_folder(
-    target: Path, text: CLIPTextModel, unet: UNet2DConditionModel, vae: AutoencoderKL, scale: float
-) -> None:
+def write_folder(target: Path, text: CLIPTextModel, unet: UNet2DConditionModel, vae: AutoencoderKL) -> None:
     """Write the folder in half precision; each file is swapped in whole, so that a reader never meets half of one."""
     with tempfile.TemporaryDirectory() as scratch:
         made = Path(scratch)
         write_tokenizer(made / "tokenizer")
         scheduler().save_pretrained(made / "scheduler")
-        vae = deepcopy(vae)
-        vae.register_to_config(scaling_factor=scale)
         for name, part in (("text_encoder", text), ("unet", unet), ("vae", vae)):
             deepcopy(part).to("cpu", torch.float16).save_pretrained(made / name)
+        (made / "advice.json").write_text(json.dumps(ADVICE) + "\n")
         (made / "vocabulary.json").write_text(json.dumps({"words": vocabulary()}, indent=1) + "\n")
         (made / "model_index.json").write_text(json.dumps(INDEX, indent=2) + "\n")
         for path in sorted(made.rglob("*")):
@@ -46,6 +43,9 @@ def swap_in(path: Path, place: Path) -> None:
     shutil.copyfile(path, part)
     os.replace(part, place)
 
+
+# What the model is drawn with unless the user says otherwise.
+ADVICE = {"size": "128x128", "steps": 20, "guidance": 5}
 
 INDEX = {
     "_class_name": "StableDiffusionPipeline",

@@ -57,7 +57,10 @@ class Muon(torch.optim.Optimizer):
 
 def is_outer(name: str) -> bool:
     """Layers at the model's ends, whose inputs or outputs are no features: pictures, latents, tokens, positions."""
-    return any(end in name for end in ("conv_in", "conv_out", "quant_conv", "embeddings", "time_embedding.linear_1"))
+    return any(end in name for end in OUTER)
+
+
+OUTER = ("conv_in", "conv_out", "quant_conv", "embeddings", "positional_embedding", "time_embedding.linear_1")
 
 
 def orthogonalise(matrix: Tensor, rounds: int = 5) -> Tensor:

@@ -20,7 +20,7 @@ from training.pocket.text import WIDTH, tokens
 
 __all__ = ["build", "scheduler", "train"]
 
-BATCH, WORDINGS, FRESH, START = 48, 3, 12, 4096
+BATCH, WORDINGS, FRESH, START = 24, 3, 12, 4096
 
 Report = Callable[[UNet2DConditionModel, int], None]
 
@@ -70,12 +70,11 @@ def scheduler() -> DDIMScheduler:
 class Pool:
     """Latents and captions to train on: filled at the start, then renewed a few pictures a step, the oldest first.
 
-    Encoding a picture costs a fifth of a training step for it; seeing each some ten times is the trade.
+    One that is drawn and encoded serves a handful of steps; each step takes another wording and another noise.
     """
 
     vae: AutoencoderKL
     tokenizer: CLIPTokenizer
-    scale: float
     size: int = 32768
     latents: list[Tensor] = field(default_factory=list)
     texts: list[Tensor] = field(default_factory=list)
@@ -88,7 +87,7 @@ class Pool:
             latents = self.vae.encode(pixels(draw(drawn) for drawn in batch).to(device)).latent_dist.mode()
         rng = Random(self.drawn)
         wordings = [caption(drawn, rng) for drawn in batch for _ in range(WORDINGS)]
-        self.latents += list((latents.float() * self.scale).half().cpu())
+        self.latents += list(latents.half().cpu())
         self.texts += list(tokens(self.tokenizer, wordings).short().view(count, WORDINGS, -1))
         del self.latents[: -self.size], self.texts[: -self.size]
 
@@ -109,7 +108,6 @@ def train(
     vae: AutoencoderKL,
     text: CLIPTextModel,
     tokenizer: CLIPTokenizer,
-    scale: float,
     minutes: float,
     *,
     device: torch.device,
@@ -133,8 +131,8 @@ def train(
     torch.manual_seed(3 + step)
     noise_level = scheduler().alphas_cumprod.to(device)
     empty = tokens(tokenizer, [""]).to(device)
-    pool = Pool(vae=vae, tokenizer=tokenizer, scale=scale, drawn=state.get("drawn", 0))
-    while len(pool.latents) < START:
+    pool = Pool(vae=vae, tokenizer=tokenizer, drawn=state.get("drawn", 0))
+    while len(pool.latents) < (START if not state else START // 2):
         pool.add(64)
     losses: list[float] = []
 
@@ -155,7 +153,7 @@ def train(
         noise = torch.randn_like(clean)
         signal = noise_level[times].view(-1, 1, 1, 1)
         noisy, target = (a * signal.sqrt() + b * (1 - signal).sqrt() for a, b in ((clean, noise), (noise, -clean)))
-        rate = budget.rate(step)
+        rate = budget.rate(step, 60)
         optimiser.scale(rate)
         with autocast(device):
             with torch.no_grad():
@@ -175,7 +173,7 @@ def train(
             finish("unet.pt")
             note(scratch / "log.md", f"| unet | {step} | {budget.spent:.1f} | loss {sum(losses) / len(losses):.4f} |")
             losses.clear()
-        if report and step % 1500 == 0:
+        if report and step % 2000 == 0:
             report(average, step)
     finish("unet.pt")
     return average
