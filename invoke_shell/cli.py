@@ -337,16 +337,27 @@ def _events(path: Path | None) -> Callable[[Any], None]:
 def _log(path: Path, *, verbose: bool) -> None:
     """A rotating log in the home; it holds no prompts at the default level. Opened at the first entry."""
     import logging
-    from logging.handlers import RotatingFileHandler
+
+    class Lazy(logging.Handler):
+        """Becomes the rotating file at its first record: importing that takes as long as parsing a hundred lines."""
+
+        def emit(self, record: logging.LogRecord) -> None:
+            from logging.handlers import RotatingFileHandler
+
+            logger.removeHandler(self)
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                file = RotatingFileHandler(path, maxBytes=1_000_000, backupCount=3, encoding="utf-8")
+            except OSError:
+                logger.addHandler(logging.NullHandler())  # nowhere to write; the session goes on
+                return
+            file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
+            logger.addHandler(file)
+            file.handle(record)
 
     logger = logging.getLogger("invoke_shell")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handler = RotatingFileHandler(path, maxBytes=1_000_000, backupCount=3, encoding="utf-8", delay=True)
-    except OSError:
-        logger.addHandler(logging.NullHandler())
-        return
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
-    logger.addHandler(handler)
+    for old in list(logger.handlers):
+        logger.removeHandler(old)  # of an earlier session in this process
+    logger.addHandler(Lazy())
     logger.setLevel(logging.DEBUG if verbose else logging.INFO)
     logger.propagate = False

@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import Any, Generic, TypeVar
 
 __all__ = [
@@ -90,8 +89,8 @@ class Ratio:
 
     def at(self, area: int, multiple: int = 8) -> Size:
         """The size of this shape nearest to `area` square pixels, both sides multiples of `multiple`."""
-        width = math.sqrt(area * Fraction(self.across, self.down))
-        height = math.sqrt(area * Fraction(self.down, self.across))
+        width = math.sqrt(area * self.across / self.down)
+        height = math.sqrt(area * self.down / self.across)
         return Size(*(max(multiple, round(side / multiple) * multiple) for side in (width, height)))
 
 
