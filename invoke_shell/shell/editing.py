@@ -54,7 +54,7 @@ class Editing:
         prompt.auto_suggest = Ghost(self.completions)
         given = [] if prompt.key_bindings is None else [prompt.key_bindings]
         prompt.key_bindings = merge_key_bindings([*given, bindings(self.readings, self._help_at)])
-        prompt.prompt_continuation = lambda width, number, wrapped: [("class:continuation", CONTINUED)]
+        prompt.prompt_continuation = _continued
         prompt.bottom_toolbar = self._toolbar
         prompt.style = Style.from_dict(STYLE)
         if isinstance(self.session.view, TerminalView) and not self.session.view.color:
@@ -86,6 +86,11 @@ class Editing:
         parser.feed(keys.decode("utf-8", "replace"))
         parser.flush()
         store_typeahead(self.prompt.input, pressed)
+
+
+def _continued(width: int, number: int, wrapped: int | bool) -> StyleAndTextTuples:
+    """In front of a further line; nothing but room in front of one that the terminal's width has broken."""
+    return [("class:continuation", " " * width if wrapped else CONTINUED)]
 
 
 def greeting(session: Session, now: datetime | None = None) -> str:
