@@ -1,7 +1,6 @@
 """Nodes that ask a diffusion model for pictures."""
 
 from collections.abc import Iterator, Mapping
-from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 from invoke_shell.commands.params import (
@@ -70,6 +69,8 @@ def steps_run(steps: int, strength: float) -> int:
 
     In decimals, because 50 x 0.58 is 28.999... in binary. The same rule for every scheduler.
     """
+    from decimal import ROUND_HALF_UP, Decimal
+
     run = int((Decimal(steps) * Decimal(repr(strength))).to_integral_value(ROUND_HALF_UP))
     return max(run, 1) if strength > 0 else 0
 
