@@ -1,0 +1,88 @@
+"""What a plan is: a list of calls, each one node with its values and what goes in. Nothing in it is left open."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from invoke_shell.pipeline.chain import Source
+from invoke_shell.pipeline.facts import Given, InputRef
+from invoke_shell.pipeline.node import Param
+from invoke_shell.pipeline.registry import Registry
+
+__all__ = ["Call", "Plan", "ancestors", "to_plain"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Call:
+    """One run of one node. inputs: parameter -> calls by id, or source pictures.
+
+    given: an earlier result standing in the place of a node (node is "" then). flows: values that follow from it.
+    """
+
+    id: int
+    stage: int
+    node: str = ""
+    params: Mapping[str, Any] = field(default_factory=dict)
+    sources: Mapping[str, Source] = field(default_factory=dict)
+    inputs: Mapping[str, tuple[int | InputRef, ...]] = field(default_factory=dict)
+    flows: Mapping[str, Any] = field(default_factory=dict)
+    given: Given | None = None
+    name: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """A chain with nothing left open. results: calls whose pictures are results of the line, in reading order."""
+
+    source: str
+    calls: tuple[Call, ...]
+    stages: tuple[str, ...]
+    results: tuple[int, ...]
+    notes: tuple[str, ...] = ()
+    handles: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # as typed -> `@12`; "|" for the last line
+
+    def stage_calls(self, stage: int) -> list[Call]:
+        """The calls of one stage, in order."""
+        return [c for c in self.calls if c.stage == stage]
+
+
+def ancestors(calls: Sequence[Call], last: Call) -> list[Call]:
+    """A call and all that go into it."""
+    seen: dict[int, Call] = {}
+    stack = [last]
+    while stack:
+        call = stack.pop()
+        if call.id not in seen:
+            seen[call.id] = call
+            stack += [calls[i] for items in call.inputs.values() for i in items if isinstance(i, int)]
+    return list(seen.values())
+
+
+def to_plain(made: Plan, registry: Registry) -> dict[str, Any]:
+    """A plan as JSON, to be kept before its first step so that a later process can go on with it."""
+    return {
+        "source": made.source,
+        "stages": list(made.stages),
+        "results": list(made.results),
+        "handles": {text: list(found) for text, found in made.handles.items()},
+        "calls": [_plain_call(c, registry) for c in made.calls],
+    }
+
+
+def _plain_call(call: Call, registry: Registry) -> dict[str, Any]:
+    if call.given is not None:
+        return {"given": call.given.handle or call.given.ref.hash, "stage": call.stage}
+    params = registry[call.node].params
+    return {
+        "node": call.node,
+        "stage": call.stage,
+        "params": {n: _plain_value(params[n], v) for n, v in call.params.items()},
+        "inputs": {n: [i if isinstance(i, int) else i.hash for i in items] for n, items in call.inputs.items()},
+        "name": call.name,
+    }
+
+
+def _plain_value(p: Param, value: Any) -> Any:
+    return [p.kind.plain(v) for v in value] if isinstance(value, tuple | list) else p.kind.plain(value)
