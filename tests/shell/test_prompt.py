@@ -13,6 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prompt_toolkit.completion import CompleteEvent
 from prompt_toolkit.document import Document
+from prompt_toolkit.input import create_pipe_input
+from prompt_toolkit.output import DummyOutput
 from shell_kit import (
     ALT_ENTER,
     ALT_RIGHT,
@@ -33,12 +35,15 @@ from shell_kit import (
     suggests,
 )
 
+from invoke_shell.errors import OutputError
 from invoke_shell.shell.colours import painted
 from invoke_shell.shell.completion import Completions, Ghost
 from invoke_shell.shell.editing import _when, greeting
 from invoke_shell.shell.keys import recall_of
 from invoke_shell.shell.lines import LineHistory
 from invoke_shell.shell.listing import Listing
+from invoke_shell.shell.plain import PlainLines
+from invoke_shell.shell.prompt import Shell, interact
 from invoke_shell.shell.status import Status, help_lines, hint
 
 pytestmark = pytest.mark.timeout(60)
@@ -587,3 +592,63 @@ def test_the_first_prompt_imports_next_to_nothing_beside_prompt_toolkit():
 
     assert ours[1:] == []
     assert int(ours[0]) <= int(bare[0]) + 30
+
+
+def test_what_opening_a_session_raises_is_raised_by_the_shell():
+    def opening():
+        raise OutputError("the folder / cannot be written to")
+
+    with create_pipe_input() as pipe, pytest.raises(OutputError, match="cannot be written to"):
+        Shell(opening, input=pipe, output=DummyOutput()).run()
+
+
+def test_a_fault_of_ours_while_typing_goes_to_the_log_and_the_line_goes_on(typist, session, monkeypatch, caplog):
+    def broken(*_):
+        raise ZeroDivisionError
+
+    for place in ("colours.painted", "completion.complete", "completion.Ghost._from_history", "status.hint"):
+        monkeypatch.setattr(f"invoke_shell.shell.{place}", broken)
+
+    assert typist.types("txt2img a", ENTER, lambda t: bool(session.ran)) == ["txt2img a"]
+    assert "failed while somebody was typing" in caplog.text
+
+
+# -- plain lines -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def typed(monkeypatch):
+    """Lines that `input` gives, and the prompts it was given."""
+    lines, prompts = [], []
+
+    def give(prompt):
+        prompts.append(prompt)
+        return lines.pop(0)
+
+    monkeypatch.setattr("builtins.input", give)
+    monkeypatch.setenv("TERM", "dumb")
+    return lines, prompts
+
+
+def test_plain_lines_go_on_while_they_are_unfinished(session, typed):
+    lines, prompts = typed
+    lines += ['txt2img "a', 'b"']
+
+    assert PlainLines(session).ask("", 0) == 'txt2img "a\nb"'
+    assert prompts == ["invoke> ", "    ..> "]
+
+
+def test_plain_lines_are_remembered_for_every_shell(session, typed):
+    PlainLines(session).remember("txt2img a")
+
+    assert list(LineHistory(session.home.history_file).load_history_strings()) == ["txt2img a"]
+
+
+def test_a_dumb_terminal_gets_plain_lines_and_the_loop_is_the_same(session, typed, monkeypatch):
+    lines, _ = typed
+    lines += ["txt2img a", "exit"]
+    monkeypatch.setattr(Shell, "close", lambda shell: None)
+
+    assert interact(lambda: session) == 0
+    assert session.ran == ["txt2img a", "exit"]
+    assert session.view.said[0].startswith("invoke_shell ")

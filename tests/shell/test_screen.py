@@ -406,3 +406,23 @@ def test_what_is_said_during_progress_stands_above_it(monkeypatch):
     assert screen.lines[0] == "a word"
     v.line_done()
     assert screen.lines == ["a word"]
+
+
+def test_keys_are_not_echoed_while_a_line_runs_and_are_afterwards():
+    pty, termios = pytest.importorskip("pty"), pytest.importorskip("termios")
+    master, slave = pty.openpty()
+
+    def echoes() -> bool:
+        return bool(termios.tcgetattr(slave)[3] & termios.ECHO)
+
+    with open(slave, encoding="utf-8") as stdin, open(master, "wb", buffering=0):
+        v = view(Screen())
+        v.stdin = stdin
+        before = termios.tcgetattr(slave)
+
+        v.begin("invoke> $ vim", waits=False)
+        assert echoes()
+        v.begin("invoke> txt2img a", waits=True)
+        assert not echoes()
+        v.restore()
+        assert termios.tcgetattr(slave) == before
