@@ -160,7 +160,7 @@ def _strips(frames: list[Frame], names: list[str], width: int, font_size: int, b
             message = f"contact_sheet --label {name}: no picture was made with a value of this name"
             raise RunError(message, hint="info tells the values of a picture", code="bad-choice")
     ink = BLACK if background.red + background.green + background.blue > 382 else WHITE
-    texts = [", ".join(_said(name, v) for name, v in zip(names, values, strict=True)) for values in found]
+    texts = [", ".join(_said(n, v) for n, v in zip(names, values, strict=True) if v is not None) for values in found]
     return [caption("contact_sheet", t, width, font_size, ink, background) for t in texts] if names else []
 
 
@@ -179,7 +179,7 @@ def _value(step: StepRecord | None, name: str) -> Json:
 
 def _said(name: str, value: Json) -> str:
     """A text speaks for itself, a number needs its name."""
-    return value if isinstance(value, str) else "" if value is None else f"{name} {value}"
+    return value if isinstance(value, str) else f"{name} {value}"
 
 
 def _faded(pil: "PILImage", opacity: float) -> "PILImage":

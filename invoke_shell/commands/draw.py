@@ -45,7 +45,9 @@ def text_label(
     and the strip has that of its background.
     """
     strip = caption("text_label", text, frame.image.width, font_size, color, background)
-    return _on(frame.image, strip) if where == "inside" else _beside(frame.image, strip, where, background)
+    behind = replace(background, alpha=255) if where == "inside" else background
+    whole = _inside(frame.image, strip) if where == "inside" else _beside(frame.image, strip, where, background)
+    return in_mode(whole, mode_over(frame.image, replace(color, alpha=255), behind))
 
 
 def caption(name: str, text: str, width: int, font_size: int, color: Color, background: Color) -> PILImage:
@@ -78,17 +80,16 @@ def _rows(text: str, fits: Callable[[str], bool]) -> list[str]:
     return rows
 
 
-def _on(image: Image, strip: PILImage) -> Image:
+def _inside(image: Image, strip: PILImage) -> PILImage:
     """A strip over the lower edge of a picture; its first rows, when it is higher."""
-    whole = layered(image.pil().convert("RGBA"), strip, 0, max(0, image.height - strip.height))
-    return in_mode(whole, "RGB" if image.mode == "L" else image.mode)
+    return layered(image.pil().convert("RGBA"), strip, 0, max(0, image.height - strip.height))
 
 
-def _beside(image: Image, strip: PILImage, where: str, background: Color) -> Image:
+def _beside(image: Image, strip: PILImage, where: str, background: Color) -> PILImage:
     """A strip under a picture, or over it."""
     refuse_huge("text_label", image.width, image.height + strip.height)
     below = where == "below"
     whole = canvas((image.width, image.height + strip.height), background)
     whole.paste(image.pil().convert("RGBA"), (0, 0 if below else strip.height))
     whole.paste(strip, (0, image.height if below else 0))
-    return in_mode(whole, "RGBA" if mode_over(image, background) == "RGBA" else "RGB")
+    return whole

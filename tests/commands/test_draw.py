@@ -86,11 +86,20 @@ def test_any_picture_can_be_labelled_and_keeps_its_pixels(image, text, where):
     labelled = text_label(frame_of(image), text, where=where, font_size=4)
 
     assert labelled == text_label(frame_of(image), text, where=where, font_size=4)
-    assert labelled.mode == ("RGBA" if image.mode == "RGBA" else "RGB")
+    assert labelled.mode == image.mode
     if where != "inside":
         top = labelled.height - image.height if where == "above" else 0
         kept = part(labelled, top, top + image.height)
         assert kept.pil().convert("RGBA").tobytes() == image.pil().convert("RGBA").tobytes()
+
+
+@pytest.mark.parametrize(("where", "mode"), [("below", "RGBA"), ("inside", "RGB")])
+def test_what_colours_a_grey_picture_needs(where, mode):
+    grey, clear = frame_of(plain_image(20, 20, (9,))), Color(255, 255, 255, 128)
+
+    assert text_label(grey, "x", where=where, color=Color(255, 0, 0)).mode == "RGB"
+    assert text_label(grey, "x", where=where, color=Color(255, 0, 0, 128)).mode == "RGB"
+    assert text_label(frame_of(plain_image(20, 20, RED)), "x", where=where, background=clear).mode == mode
 
 
 def test_a_strip_may_be_transparent():

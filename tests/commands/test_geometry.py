@@ -183,6 +183,27 @@ def test_a_transparent_picture_shows_the_background_and_keeps_its_colour():
     assert {p[:3] for row in rows(turned) for p in row if p[3] > 8} <= {(g, 255, g) for g in range(3)}
 
 
+@pytest.mark.parametrize("angle", [1, 20, 44.5, -10])
+def test_the_edge_of_a_turned_picture_lies_between_picture_and_background(angle):
+    turned = rotate(frame_of(plain_image(30, 20, (200, 100, 50))), angle, background=Color(20, 30, 40))
+
+    assert {p for p in colours(turned) if not (20 <= p[0] <= 200 and 30 <= p[1] <= 100 and 40 <= p[2] <= 50)} == set()
+    assert len({p[0] for p in colours(turned)}) > 10
+
+
+@pytest.mark.parametrize(("size", "angle", "wanted"), [((40, 20), 45, 42), ((1, 1), 45, 2), ((30, 30), 30, 41)])
+def test_a_turned_picture_is_as_large_as_it_must_be(size, angle, wanted):
+    width, height = rotate(frame_of(plain_image(*size)), angle).size
+
+    assert wanted <= width <= wanted + 2
+    assert wanted <= height <= wanted + 2
+
+
+def test_a_picture_that_would_be_too_large_is_refused():
+    with pytest.raises(RunError, match="rotate would make a picture of 8486x8486"):
+        rotate(frame_of(plain_image(12000, 1, (0,))), 45)
+
+
 @pytest.mark.parametrize("mode", MODES)
 def test_one_pixel_can_be_turned(mode):
     assert rotate(frame_of(Image(mode=mode, width=1, height=1, pixels=bytes([9] * len(mode)))), 12.5).mode == mode

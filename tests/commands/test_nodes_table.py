@@ -15,7 +15,8 @@ What the nodes over pixels have in common:
 
 - **Alpha is kept.** Nodes that change colours leave it; those that move or mix pixels move it along, weighted, so that
   the colour of what is transparent bleeds nowhere. `contact_sheet` and `compare` show their background through it.
-- **A grey picture stays grey** until colour comes to it: a coloured background, or another picture.
+- **A grey picture stays grey** until colour comes to it, from a background, a letter or another picture; sheets and
+  pairs are in colour.
 - **Another picture** (`blend`, `apply_mask`) may be of another size if its shape is the same: it is scaled, and that is
   said. Another shape is refused. `match_colors` and `paste_image` take any.
 - **A mask** is white where to repaint. Every node that wants one takes a picture too: its transparent part if it has

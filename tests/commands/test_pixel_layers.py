@@ -260,7 +260,7 @@ def test_a_model_is_written_by_its_name():
 
 
 def test_a_picture_without_the_value_has_an_empty_label():
-    sheet = contact_sheet([framed(step(radius=1)), framed(step(seed=1))], columns=1, label=["seed"])
+    sheet = contact_sheet([framed(step(radius=1)), framed(step(seed=1, steps=3))], columns=1, label=["seed", "steps"])
 
     assert set(colours(strip_of(Image.from_pil(sheet.pil().crop((0, 0, 68, 48)))))) == {WHITE}
 
