@@ -27,6 +27,7 @@ from invoke_shell.pipeline.run import _Run
 from invoke_shell.pipeline.schedulers import SCHEDULERS
 from invoke_shell.pipeline.types import Size
 from invoke_shell.runtime import noise
+from invoke_shell.runtime.encoders import Conditioning
 from invoke_shell.runtime.engine import DiffusersEngine
 from invoke_shell.runtime.policy import Policy
 from tests.models_small import small_record, small_sd1
@@ -65,7 +66,7 @@ class Sides:
         object.__setattr__(self.checkpoint, "unet", self.pipe.unet)
         with torch.no_grad():
             self.positive, self.negative = self.pipe.encode_prompt("a red circle", "cpu", 1, True, "")
-        self.embeddings = torch.cat([self.negative, self.positive])
+        self.told = Conditioning(states=torch.cat([self.negative, self.positive]))
         self.events: list[Event] = []
 
     def use(self, name: str) -> None:
@@ -92,7 +93,7 @@ class Sides:
             seed=7,
         )  # fmt: skip
         run = self.engine._started(self.checkpoint, asked, tiled=False)
-        return self.engine._denoised(asked, run, self.embeddings)
+        return self.engine._denoised(asked, run, self.told)
 
     def run(self) -> _Run:
         plan = Plan(source="", calls=(), stages=(), results=())

@@ -10,7 +10,7 @@ import inspect
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeVar
 
 if TYPE_CHECKING:
     import torch
@@ -24,12 +24,12 @@ __all__ = [
     "Tokenizer",
     "encode_latents",
     "import_libraries",
-    "load_autoencoder",
-    "load_denoiser",
-    "load_text_encoder",
+    "load_part",
     "load_tokenizer",
     "make_scheduler",
+    "replaced_tokens",
     "step_arguments",
+    "text_states",
 ]
 
 T = TypeVar("T")
@@ -50,11 +50,9 @@ class Component(Protocol):
 
 
 class Denoiser(Component, Protocol):
-    """A U-Net. Latents (n, c, h, w), a timestep, embeddings (n, tokens, width) -> ((n, c, h, w),)."""
+    """A U-Net. Latents (n, c, h, w), a timestep, what a Conditioning says -> ((n, c, h, w),)."""
 
-    def __call__(
-        self, sample: Tensor, timestep: Tensor, *, encoder_hidden_states: Tensor, return_dict: bool
-    ) -> tuple[Tensor]: ...
+    def __call__(self, sample: Tensor, timestep: Tensor, *, return_dict: bool, **told: Any) -> tuple[Tensor]: ...
 
 
 class Autoencoder(Component, Protocol):
@@ -72,9 +70,11 @@ class Autoencoder(Component, Protocol):
 
 
 class TextEncoder(Component, Protocol):
-    """Token numbers (n, 77) -> ((n, 77, width), ...)."""
+    """A CLIP text encoder; text_states calls it."""
 
-    def __call__(self, input_ids: Tensor, *, attention_mask: Tensor | None) -> tuple[Tensor, ...]: ...
+    def final_layer_norm(self, states: Tensor) -> Tensor: ...
+
+    def get_input_embeddings(self) -> torch.nn.Module: ...
 
 
 class Tokenizer(Protocol):
@@ -108,8 +108,9 @@ class SchedulerLike(Protocol):
 
 class _Libraries(NamedTuple):
     unet: Any
-    autoencoder: Any
-    text_encoder: Any
+    vae: Any
+    text: Any
+    text_projected: Any
     tokenizer: Any
 
 
@@ -138,43 +139,55 @@ def import_libraries() -> _Libraries:
         import transformers
         from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
         from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
-        from transformers import CLIPTextModel, CLIPTokenizer
+        from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
     for library in (diffusers, transformers):
         library.utils.logging.set_verbosity_error()
         library.utils.logging.disable_progress_bar()
-    return _Libraries(UNet2DConditionModel, AutoencoderKL, CLIPTextModel, CLIPTokenizer)
+    return _Libraries(UNet2DConditionModel, AutoencoderKL, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer)
 
 
-def load_denoiser(folder: str, dtype: torch.dtype, variant: str | None) -> Denoiser:
-    """The U-Net of a model folder. Raises whatever the library raises."""
-    unet: Denoiser = _load(import_libraries().unet, folder, "unet", dtype, variant)
-    return unet
+PartKind = Literal["unet", "vae", "text", "text_projected"]
 
 
-def load_autoencoder(folder: str, dtype: torch.dtype, variant: str | None) -> Autoencoder:
-    """The VAE of a model folder."""
-    vae: Autoencoder = _load(import_libraries().autoencoder, folder, "vae", dtype, variant)
-    return vae
-
-
-def load_text_encoder(folder: str, dtype: torch.dtype, variant: str | None) -> TextEncoder:
-    """The CLIP text encoder of a model folder."""
-    encoder: TextEncoder = _load(import_libraries().text_encoder, folder, "text_encoder", dtype, variant)
-    return encoder
-
-
-def load_tokenizer(folder: str) -> Tokenizer:
-    """The CLIP tokenizer of a model folder."""
-    tokenizer: Tokenizer = import_libraries().tokenizer.from_pretrained(
-        folder, subfolder="tokenizer", local_files_only=True
+def load_part(kind: PartKind, folder: str, name: str, dtype: torch.dtype, variant: str | None) -> Any:
+    """A network of a diffusers folder; name: its subfolder. Raises whatever the library raises."""
+    made_by = getattr(import_libraries(), kind)
+    return made_by.from_pretrained(
+        folder, subfolder=name, dtype=dtype, variant=variant, use_safetensors=True, local_files_only=True
     )
+
+
+def load_tokenizer(folder: str, name: str) -> Tokenizer:
+    """A CLIP tokenizer of a diffusers folder; name: its subfolder."""
+    tokenizer: Tokenizer = import_libraries().tokenizer.from_pretrained(folder, subfolder=name, local_files_only=True)
     return tokenizer
 
 
-def _load(kind: Any, folder: str, part: str, dtype: torch.dtype, variant: str | None) -> Any:
-    return kind.from_pretrained(
-        folder, subfolder=part, dtype=dtype, variant=variant, use_safetensors=True, local_files_only=True
-    )
+def text_states(network: TextEncoder, ids: Tensor, mask: Tensor | None, layer: int | None) -> tuple[Tensor, Tensor]:
+    """States (n, 77, width) of a layer, and the network's own first result; layer None: that result is the states.
+
+    layer: -1 is the last before its normalisation, -2 the one below.
+    """
+    called: Any = network
+    result = called(ids, attention_mask=mask, output_hidden_states=layer is not None)
+    return (result[0] if layer is None else result.hidden_states[layer]), result[0]
+
+
+@contextmanager
+def replaced_tokens(network: TextEncoder, rows: Mapping[int, Tensor]) -> Iterator[None]:
+    """While it lasts, the tokens at these places of a (1, 77) input are read as the rows (width,) given."""
+
+    def replace(_module: Any, _inputs: Any, embedded: Tensor) -> Tensor:
+        for place, row in rows.items():
+            embedded[:, place] = row
+        return embedded
+
+    hook = network.get_input_embeddings().register_forward_hook(replace) if rows else None
+    try:
+        yield
+    finally:
+        if hook is not None:
+            hook.remove()
 
 
 def encode_latents(vae: Autoencoder, picture: Tensor) -> Tensor:

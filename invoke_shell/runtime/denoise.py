@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from invoke_shell.runtime._diffusers import Denoiser, SchedulerLike, step_arguments
+from invoke_shell.runtime.encoders import Conditioning
 
 __all__ = ["Region", "denoise", "first_latents"]
 
@@ -51,7 +52,7 @@ def denoise(
     scheduler: SchedulerLike,
     latents: Tensor,
     timesteps: Tensor,
-    embeddings: Tensor,
+    told: Conditioning,
     guidance: float | None,
     generator: torch.Generator,
     each_step: EachStep,
@@ -59,15 +60,16 @@ def denoise(
 ) -> Tensor:
     """Latents (1, c, h, w) without noise.
 
-    embeddings: (1, tokens, width); with guidance (2, ...), the negative prompt first, and one model call for both.
+    told: of one prompt; with guidance of two, the negative first, and one model call for both.
     guidance: weight of prompt over negative, None without. each_step: (calls done, of, latents), may raise to stop.
     """
     extra = step_arguments(scheduler, generator)
+    arguments = {"encoder_hidden_states": told.states, **({"added_cond_kwargs": told.added} if told.added else {})}
     calls = len(timesteps)
     for done, timestep in enumerate(timesteps, 1):
         doubled = latents if guidance is None else torch.cat([latents, latents])
         model_input = scheduler.scale_model_input(doubled, timestep)
-        guess = unet(model_input, timestep, encoder_hidden_states=embeddings, return_dict=False)[0]
+        guess = unet(model_input, timestep, **arguments, return_dict=False)[0]
         if guidance is not None:
             negative, positive = guess.chunk(2)
             guess = negative + guidance * (positive - negative)

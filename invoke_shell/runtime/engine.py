@@ -22,6 +22,7 @@ from invoke_shell.runtime import device, noise, pictures, request, schedulers
 from invoke_shell.runtime._diffusers import SchedulerLike, encode_latents, import_libraries
 from invoke_shell.runtime.conditioning import Embeddings, unknown_words
 from invoke_shell.runtime.denoise import Region, denoise, first_latents
+from invoke_shell.runtime.encoders import Conditioning
 from invoke_shell.runtime.loading import Checkpoint, load_checkpoint, model_key
 from invoke_shell.runtime.policy import SILENT, Once, Policy, Watcher
 from invoke_shell.runtime.preview import Previewer
@@ -46,7 +47,7 @@ class _Run:
 
 
 class DiffusersEngine:
-    """Runs Stable Diffusion 1 folders and upscaler files; implements pipeline.context.Engine.
+    """Runs Stable Diffusion 1, 2 and XL, and upscaler files; implements pipeline.context.Engine.
 
     One thread at a time. A batch of one always: larger ones change the last bits of every picture in them.
     """
@@ -118,20 +119,21 @@ class DiffusersEngine:
             return untouched
         model = self._checkpoint(asked.model)
         asked = request.prepare(asked, self._watcher.say, max(8, model.factor))
-        embeddings = self._condition(model, asked)
+        told = self._condition(model, asked)
         run = self._started(model, asked, tiled)
         facts = self._facts(asked, run, tiled)
         self._tell_start(asked, facts)
-        latents = self._denoised(asked, run, embeddings)
+        latents = self._denoised(asked, run, told)
         image = _finished(asked, self._decoded(model, latents, tiled))
         return Made(image=image, facts=facts)
 
-    def _condition(self, model: Checkpoint, asked: Generation) -> Tensor:
+    def _condition(self, model: Checkpoint, asked: Generation) -> Conditioning:
         say = self._watcher.say
         if model.words is not None and (unknown := unknown_words(f"{asked.prompt} {asked.negative}", model.words)):
             say(f"{model.name} does not know: {', '.join(unknown)}")
         negative = asked.negative if request.guided(asked) else None
-        return self._embeddings.pair(model.encoder, asked.prompt, negative, say)
+        coded = self._embeddings.pair(model.reader, asked.prompt, negative, say)
+        return model.reader.conditioning(coded, asked.size)
 
     def _started(self, model: Checkpoint, asked: Generation, tiled: bool) -> _Run:
         place = self.place
@@ -146,14 +148,14 @@ class DiffusersEngine:
             model=model, scheduler=scheduler, timesteps=timesteps, generator=generator, noise=start, source=source
         )
 
-    def _denoised(self, asked: Generation, run: _Run, embeddings: Tensor) -> Tensor:
+    def _denoised(self, asked: Generation, run: _Run, told: Conditioning) -> Tensor:
         mixed_in = None if request.from_noise_alone(asked) else run.source
         return denoise(
             run.model.unet,
             run.scheduler,
             first_latents(run.scheduler, run.timesteps, run.noise, mixed_in),
             run.timesteps,
-            embeddings,
+            told,
             asked.guidance if request.guided(asked) else None,
             run.generator,
             self._each_step(run.model, request.steps_run(asked)),
@@ -205,7 +207,7 @@ class DiffusersEngine:
             "scheduler": schedulers.described(run.scheduler),
             "model_calls": len(run.timesteps),
             "first_sigma": schedulers.sigma_at(run.scheduler, asked.scheduler, run.timesteps),
-            "family": "sd1",
+            "family": run.model.family,
         }
         return request.facts(asked, **own, **({"vae": "tiled: memory ran out"} if tiled else {}))
 

@@ -18,6 +18,7 @@ __all__ = ["build", "described", "sigma_at", "timesteps_from"]
 
 # diffusers' own default for some classes is True, which would silently clip the picture of a model trained without.
 NEUTRAL = {"clip_sample": False}
+PURE = 2.0**-24  # of the picture's variance, where a schedule of zero SNR keeps none: what diffusers' sigmas take too
 
 
 def build(name: str, model_config: Mapping[str, Any], steps: int, device: torch.device) -> SchedulerLike:
@@ -50,7 +51,7 @@ def sigma_at(scheduler: SchedulerLike, name: str, timesteps: Tensor) -> float:
     sigmas = getattr(scheduler, "sigmas", None)
     if sigmas is not None:
         return float(sigmas[len(scheduler.timesteps) - len(timesteps)])
-    kept = float(scheduler.alphas_cumprod[int(timesteps[0])])  # type: ignore[attr-defined]
+    kept = max(float(scheduler.alphas_cumprod[int(timesteps[0])]), PURE)  # type: ignore[attr-defined]
     return float(((1 - kept) / kept) ** 0.5)
 
 

@@ -11,6 +11,7 @@ from invoke_shell.pipeline.types import Size
 from invoke_shell.records import Image, Mask
 from invoke_shell.runtime import pictures, schedulers
 from invoke_shell.runtime.denoise import denoise, first_latents
+from invoke_shell.runtime.encoders import Conditioning
 from invoke_shell.runtime.noise import generator, start_noise
 
 STEPS = 4
@@ -175,7 +176,7 @@ def test_scheduler_draws_the_distribution_its_model_knows(name):
 
     drawn = denoise(
         GaussianModel(scheduler.alphas_cumprod), scheduler, first_latents(scheduler, timesteps, noise, None),
-        timesteps, torch.zeros(1), None, source, lambda done, calls, latents: None,
+        timesteps, Conditioning(states=torch.zeros(1)), None, source, lambda done, calls, latents: None,
     )  # fmt: skip
 
     # A mean of 1.5 and a deviation of 0.5, up to what 50 steps and a schedule that ends short of pure noise allow.

@@ -240,7 +240,7 @@ def small_upscaler(tmp_path_factory):
 
 
 def test_text_encoder_does_not_run_again_for_another_seed(real_engine, ask, small_model):
-    network, calls = real_engine._checkpoint(small_model).encoder.network, []
+    network, calls = real_engine._checkpoint(small_model).reader.networks[0], []
     hook = network.register_forward_hook(lambda *_: calls.append(1))
 
     for seed in (1, 2, 3):

@@ -29,7 +29,7 @@ def rewrite(path, **changes):
 
 
 def break_family(folder):
-    rewrite(folder / "model_index.json", _class_name="StableDiffusionXLPipeline")
+    rewrite(folder / "model_index.json", _class_name="StableDiffusion3Pipeline")
 
 
 def break_channels(folder):
@@ -58,9 +58,9 @@ def break_shapes(folder):
     ("change", "reason"),
     [
         (shutil.rmtree, "copy/model_index.json is missing"),
-        (break_family, "it is a StableDiffusionXLPipeline, and this runs folders of Stable Diffusion 1"),
+        (break_family, "it is a StableDiffusion3Pipeline, and this runs Stable Diffusion 1, 2 and XL"),
         (break_channels, "its U-Net reads 9 channels where its VAE makes 4 (an inpainting model?)"),
-        (break_conditioning, "its U-Net wants more than a prompt and a timestep, so it is not Stable Diffusion 1"),
+        (break_conditioning, "its U-Net wants more than its family's prompts and a timestep"),
         (break_pickle, "vae holds only pickled weights (.bin), which could run any code"),
         (lambda f: shutil.rmtree(f / "text_encoder"), "text_encoder/config.json is missing"),
         (lambda f: (f / "unet" / "config.json").write_text("{"), "unet/config.json cannot be read"),
@@ -102,7 +102,7 @@ def test_loading_opens_no_connection(small_model, monkeypatch):
 def test_parameters_lie_in_aligned_memory_and_are_not_trained(small_model):
     model = load_checkpoint(small_model, CPU)
 
-    for part in (model.unet, model.vae, model.encoder.network):
+    for part in (model.unet, model.vae, *model.reader.networks):
         assert not part.training
         assert all(p.data_ptr() % 64 == 0 and not p.requires_grad for p in part.parameters())
 

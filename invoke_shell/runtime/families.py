@@ -1,0 +1,101 @@
+"""The families this runs: which parts a model of each has, what must fit together, and how its prompts are read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from invoke_shell.runtime._diffusers import PartKind
+from invoke_shell.runtime.encoders import Clip, Encoder, Reader, TwoClips
+from invoke_shell.runtime.sources import Source, refused
+
+__all__ = ["RUNS", "Family", "family_of"]
+
+RUNS = "Stable Diffusion 1, 2 and XL"
+TIME_IDS = 6  # numbers in SDXL's micro-conditioning
+
+MakeReader = Callable[[str, Sequence[Encoder], Mapping[str, Any]], Reader]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Family:
+    """texts: (tokenizer, text encoder, kind) in a model's own names. added: U-Net conditions it may want besides.
+
+    reader: (key, encoders, model_index.json) -> how prompts are read.
+    """
+
+    texts: tuple[tuple[str, str, PartKind], ...]
+    added: tuple[str | None, ...]
+    reader: MakeReader
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """Parts with weights."""
+        return (*(network for _, network, _ in self.texts), "unet", "vae")
+
+
+def _clip(key: str, encoders: Sequence[Encoder], index: Mapping[str, Any]) -> Reader:
+    return Clip(key=key, encoder=encoders[0])
+
+
+def _two_clips(key: str, encoders: Sequence[Encoder], index: Mapping[str, Any]) -> Reader:
+    zeros = bool(index.get("force_zeros_for_empty_prompt", True))
+    return TwoClips(key=key, encoders=(encoders[0], encoders[1]), zeros_for_empty=zeros)
+
+
+# "text" is made of the prompt's own embeddings; every other kind wants values that nobody would give.
+ONE = Family(texts=(("tokenizer", "text_encoder", "text"),), added=(None, "text"), reader=_clip)
+TWO = Family(
+    texts=(("tokenizer", "text_encoder", "text"), ("tokenizer_2", "text_encoder_2", "text_projected")),
+    added=("text_time",),
+    reader=_two_clips,
+)
+
+
+def family_of(source: Source) -> tuple[str, Family]:
+    """`sd1`, `sd2` or `sdxl`, and how it is run. Raises RunError (bad-model): another family, parts that do not fit."""
+    kind = str(source.index().get("_class_name", ""))
+    if not kind.startswith("StableDiffusion") or kind.startswith("StableDiffusion3"):
+        raise refused(source.model, f"it is a {kind or 'folder of no known kind'}, and this runs {RUNS}")
+    family = TWO if kind.startswith("StableDiffusionXL") else ONE
+    for part in family.parts:
+        source.check(part)
+    _check_fit(source, family)
+    if family is TWO:
+        return "sdxl", family
+    return ("sd2" if source.config("unet").get("cross_attention_dim") == 1024 else "sd1"), family
+
+
+def _check_fit(source: Source, family: Family) -> None:
+    unet, vae = source.config("unet"), source.config("vae")
+    seen, made = unet.get("in_channels", 4), vae.get("latent_channels", 4)
+    if seen != made:
+        reason = f"its U-Net reads {seen} channels where its VAE makes {made} (an inpainting model?)"
+        raise refused(source.model, reason)
+    if unet.get("time_cond_proj_dim") or unet.get("addition_embed_type") not in family.added:
+        raise refused(source.model, "its U-Net wants more than its family's prompts and a timestep")
+    _check_text(source, family, unet)
+
+
+def _check_text(source: Source, family: Family, unet: Mapping[str, Any]) -> None:
+    texts = [source.config(network) for _, network, _ in family.texts]
+    made, read = sum(t.get("hidden_size", 512) for t in texts), unet.get("cross_attention_dim", 1280)
+    if made != read:
+        raise refused(source.model, f"its U-Net reads text of width {read} where its text encoders make {made}")
+    if family is not TWO:
+        return
+    wanted = unet.get("projection_class_embeddings_input_dim")
+    given = TIME_IDS * unet.get("addition_time_embed_dim", 256) + texts[-1].get("projection_dim", 512)
+    if wanted != given:
+        raise refused(source.model, f"its U-Net takes {wanted} numbers on sizes and prompt, not {given} (a refiner?)")
+
+
+def encoders_of(source: Source, family: Family, networks: Sequence[Any], device: torch.device) -> list[Encoder]:
+    """The text encoders with their tokenizers."""
+    return [
+        Encoder(tokenizer=source.tokenizer(tokenizer), network=network, device=device, place=place)
+        for place, ((tokenizer, _, _), network) in enumerate(zip(family.texts, networks, strict=True))
+    ]

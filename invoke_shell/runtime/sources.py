@@ -1,0 +1,132 @@
+"""Where the parts of a model come from; a diffusers folder is one such source, a single file another (single_file.py).
+
+A source is looked at before the libraries are: their own errors for a wrong family name tensors, not reasons.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+
+from invoke_shell.errors import RunError
+from invoke_shell.records import ModelRecord
+from invoke_shell.runtime import _diffusers
+from invoke_shell.runtime._diffusers import PartKind, Tokenizer
+
+__all__ = ["Folder", "Source", "refused", "stored_dtype"]
+
+HEADER = 25_000_000  # bytes; a longer header of a safetensors file is not one
+DTYPES = {"F16": "float16", "BF16": "bfloat16", "F32": "float32"}
+
+
+class Source(Protocol):
+    """Parts of a model by the names of a diffusers folder: unet, vae, text_encoder, text_encoder_2, tokenizer ..."""
+
+    model: ModelRecord
+
+    def config(self, name: str) -> Mapping[str, Any]:
+        """A part's config.json. Raises RunError (bad-model)."""
+        ...
+
+    def index(self) -> Mapping[str, Any]:
+        """model_index.json: the pipeline's class and what it says of itself."""
+        ...
+
+    def scheduler(self) -> Mapping[str, Any]:
+        """scheduler_config.json: the noise schedule the model was trained on."""
+        ...
+
+    def check(self, name: str) -> None:
+        """Raise RunError when a part's weights are not there."""
+        ...
+
+    def network(self, kind: PartKind, name: str, dtype: torch.dtype) -> Any:
+        """A part, loaded. Raises whatever the libraries raise."""
+        ...
+
+    def tokenizer(self, name: str) -> Tokenizer: ...
+
+    def stored(self) -> str:
+        """Data type of the U-Net's weights as they lie on disk."""
+        ...
+
+    def beside(self, name: str) -> Path:
+        """A file that a model may bring besides its parts: vocabulary.json, preview.json."""
+        ...
+
+
+class Folder:
+    """A diffusers folder."""
+
+    def __init__(self, model: ModelRecord) -> None:
+        self.model = model
+        self.path = Path(model.path)
+
+    def config(self, name: str) -> dict[str, Any]:
+        return self._json(f"{name}/config.json")
+
+    def index(self) -> dict[str, Any]:
+        return self._json("model_index.json")
+
+    def scheduler(self) -> dict[str, Any]:
+        return self._json("scheduler/scheduler_config.json")
+
+    def check(self, name: str) -> None:
+        folder = self.path / name
+        self.config(name)
+        if any(folder.glob("*.safetensors")):
+            return
+        if any(folder.glob("*.bin")):
+            raise refused(self.model, f"{name} holds only pickled weights (.bin), which could run any code")
+        raise refused(self.model, f"{name} holds no .safetensors file")
+
+    def network(self, kind: PartKind, name: str, dtype: torch.dtype) -> Any:
+        return _diffusers.load_part(kind, str(self.path), name, dtype, self._variant(name))
+
+    def tokenizer(self, name: str) -> Tokenizer:
+        return _diffusers.load_tokenizer(str(self.path), name)
+
+    def stored(self) -> str:
+        return stored_dtype(min((self.path / "unet").glob("*.safetensors")))
+
+    def beside(self, name: str) -> Path:
+        return self.path / name
+
+    def _variant(self, name: str) -> str | None:
+        """`fp16` when a part has only files such as diffusion_pytorch_model.fp16.safetensors."""
+        names = [p.name for p in (self.path / name).glob("*.safetensors")]
+        return None if any(".fp16" not in name for name in names) else "fp16"
+
+    def _json(self, name: str) -> dict[str, Any]:
+        path = self.path / name
+        try:
+            value = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError as error:
+            raise refused(self.model, f"{path.parent.name}/{path.name} is missing") from error
+        except (OSError, ValueError) as error:
+            raise refused(self.model, f"{path.parent.name}/{path.name} cannot be read") from error
+        if not isinstance(value, dict):
+            raise refused(self.model, f"{path.parent.name}/{path.name} is not a JSON object")
+        return value
+
+
+def refused(model: ModelRecord, reason: str) -> RunError:
+    """Why a model cannot be used, with where it lies."""
+    message = f"the model {model.name} cannot be used: {reason}"
+    return RunError(message, hint=f"its {model.format or 'folder'}: {model.path}", code="bad-model")
+
+
+def stored_dtype(path: Path, prefix: str = "") -> str:
+    """Data type of the first tensor of a safetensors file whose name begins so, from its header: `F16` as `float16`."""
+    with path.open("rb") as file:
+        (length,) = struct.unpack("<Q", file.read(8))
+        header = json.loads(file.read(min(length, HEADER)))
+    kinds = [
+        str(entry["dtype"]) for name, entry in header.items() if name != "__metadata__" and name.startswith(prefix)
+    ]
+    return DTYPES.get(kinds[0], kinds[0])
