@@ -3,7 +3,7 @@
 from math import ceil, cos, radians, sin
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from invoke_shell.commands.layers import canvas, check_inside, in_colour, in_mode, layered, mode_over, place_of
+from invoke_shell.commands.layers import canvas, check_inside, in_mode, layered, mode_over, place_of
 from invoke_shell.commands.params import BOX, Background, Place, Radius, Resampler, refuse_huge
 from invoke_shell.errors import RunError
 from invoke_shell.pipeline.node import Arg, node
@@ -138,10 +138,13 @@ def sharpen(frame: Frame, amount: Amount = 1.0, *, radius: Radius = 2.0) -> Imag
 
     Alpha is kept.
     """
-    from PIL import ImageFilter
+    from PIL import Image as Pillow
 
-    kernel: Any = ImageFilter.UnsharpMask(radius, round(100 * amount), threshold=0)
-    return in_colour(frame.image, lambda pil: pil.filter(kernel))
+    pil, soft = frame.image.pil(), blur(frame, radius).pil()
+    sharp = Pillow.blend(soft, pil, 1 + amount)
+    if pil.mode == "RGBA":
+        sharp.putalpha(pil.getchannel("A"))
+    return Image.from_pil(sharp)
 
 
 def _tilted(pil: "PILImage", angle: float) -> "PILImage":

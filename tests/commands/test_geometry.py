@@ -254,3 +254,22 @@ def test_an_even_area_cannot_be_sharpened():
     flat = picture([[(10, 20, 30)] * 5] * 5)
 
     assert colours(sharpen(frame_of(flat), 5.0)) == colours(flat)
+
+
+def test_the_colour_of_what_is_transparent_sharpens_nothing():
+    cut = picture([[(0, 255, 0, 0)] * 6 + [(100, 100, 200, 255)] * 6] * 3)
+
+    sharp = rows(sharpen(frame_of(cut), 2.0))[1]
+
+    assert all(p == pytest.approx((100, 100, 200, 255), abs=3) for p in sharp[6:])  # 8 bits, weighted by alpha
+
+
+def test_sharpening_is_an_unsharp_mask():
+    from PIL import ImageFilter
+
+    ramp = picture([[(v, 255 - v, v // 2) for v in (0, 30, 90, 100, 180, 250)]] * 5)
+    wanted = ramp.pil().filter(ImageFilter.UnsharpMask(1.5, 150, threshold=0))
+
+    made = sharpen(frame_of(ramp), 1.5, radius=1.5)
+
+    assert max(abs(a - b) for a, b in zip(made.pixels, wanted.tobytes(), strict=True)) <= 1

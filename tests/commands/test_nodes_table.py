@@ -56,5 +56,12 @@ def test_every_node_is_in_a_group_that_has_a_title():
     assert {n.group for n in commands.registry().values()} <= set(GROUPS)
 
 
+def test_every_number_of_a_picture_node_has_a_range():
+    nodes = [n for n in commands.registry().values() if n.group in ("change", "combine")]
+    params = [p for n in nodes for p in n.params.values() if p.kind.is_ranged and not p.kind.is_seed]
+
+    assert [p.flag for p in params if p.arg.ge is None or p.arg.le is None] == []
+
+
 if __name__ == "__main__":
     PAGE.write_text(page())
