@@ -1,0 +1,287 @@
+"""AUTOMATIC1111's text and everyone's who imitates it: Forge, SD.Next, civitai, Stability Matrix, Fooocus on request.
+
+    prompt lines
+    Negative prompt: lines
+    Steps: 20, Sampler: Euler a, CFG scale: 7, Seed: 1, Size: 512x512, Model hash: ..., Model: ...
+
+A value with a comma is quoted as JSON; `Hashes` and `Civitai resources` are JSON as they stand. Regular expressions in
+use for it elsewhere take quadratic time on a stranger's text; this walks it once.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from itertools import islice
+from typing import Any
+
+from invoke_shell.metadata.foreign import loose
+from invoke_shell.metadata.foreign.dialect import A1111, Rewritten, rewrite
+from invoke_shell.metadata.foreign.result import Draw, Enlarge, Foreign, Lora, Model, Notes, Source, model_name
+from invoke_shell.metadata.foreign.samplers import Named, sampler
+
+__all__ = ["fields_of", "parts", "read", "read_text"]
+
+NEGATIVE = "Negative prompt:"
+TEMPLATES = ("Template:", "Negative Template:")  # older dynamic prompts write them below
+KEY = re.compile(r"\s*(\w[\w ./()+-]{0,60}):\s*")
+FIRST = re.compile(r"(Steps|Seed|Size|Width|Height|Sampler|CFG scale|Model|App|Pipeline):", re.IGNORECASE)
+SIZE = re.compile(r"\s*(\d{1,6})\s*[xX×*]\s*(\d{1,6})\s*")
+AUTOV1, AUTOV2, SHA256 = 8, 10, 64  # hex digits
+MAX_FIELDS = 512
+# Not upscaler networks: AUTOMATIC1111's own ways of resizing.
+NO_NETWORK = re.compile(r"none|lanczos|nearest|latent.*|bicubic.*|bilinear.*", re.IGNORECASE)
+
+# Fields that change no pixel here, and those that are read together with another.
+SILENT = frozenset((
+    "Steps", "Sampler", "Schedule type", "Scheduler", "CFG scale", "Seed", "Size", "Width", "Height", "Model",
+    "Model hash", "VAE", "VAE hash", "Clip skip", "Denoising strength", "RNG", "Version", "App", "User",
+    "Operations", "Pipeline", "Parser", "Backend", "Time", "Cache", "Created Date", "Batch size", "Batch pos",
+    "Hashes", "Lora hashes", "Lora weights", "TI hashes", "Civitai resources", "Civitai metadata",
+    "aesthetic_score", "Performance", "Raw prompt", "Raw negative prompt", "First pass size", "Init image hash",
+    "Mask blur", "Masked content", "Inpaint area", "Discard penultimate sigma", "Hires upscale", "Hires resize",
+    "Hires steps", "Hires upscaler", "Hires prompt", "Hires negative prompt", "Hires sampler",
+    "Hires schedule type", "Hires CFG Scale", "Hires CFG scale", "Hires checkpoint",
+))  # fmt: skip
+MASKS = ("Mask blur", "Masked content", "Inpaint area")
+
+
+def read(tool: str, texts: Mapping[str, str], size: tuple[int, int]) -> Foreign | None:
+    """The picture of a `parameters` text, a UserComment or a GIF's comment."""
+    text = next((texts[name] for name in ("parameters", "UserComment", "comment", "Description") if name in texts), "")
+    return read_text(tool, text) if text.strip() else None
+
+
+def read_text(tool: str, text: str) -> Foreign | None:
+    """The picture that an infotext tells of; None for a text that has no details."""
+    prompt, negative, details = parts(text)
+    fields = fields_of(details)
+    if not fields:
+        return None
+    return _Reader(tool, fields).picture(prompt, negative)
+
+
+# -- the text --------------------------------------------------------------------------------------------------------
+
+
+def parts(text: str) -> tuple[str, str, str]:
+    """Prompt, negative prompt and the line of details; "" for what is not there."""
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").rstrip("\0").strip().split("\n")
+    at = _details_line(lines)
+    details = [line for line in lines[at:] if not line.startswith(TEMPLATES)]
+    negative = next((n for n, line in enumerate(lines[:at]) if line.startswith(NEGATIVE)), at)
+    below = "\n".join(lines[negative:at]).removeprefix(NEGATIVE)
+    return "\n".join(lines[:negative]).strip(), below.strip(), " ".join(details)
+
+
+def _details_line(lines: list[str]) -> int:
+    """The number of the line of details: the last that begins with a known name; len(lines) when there is none."""
+    for n in range(len(lines) - 1, -1, -1):
+        line = lines[n].lstrip()
+        if line.startswith("Steps: ") or (FIRST.match(line) and len(fields_of(line)) > 2):
+            return n
+    return len(lines)
+
+
+def fields_of(line: str) -> dict[str, Any]:
+    """The fields of a line of details; the first of a name counts. Values are text, or JSON where it stands open."""
+    fields: dict[str, Any] = {}
+    for key, value in islice(_pairs(line), MAX_FIELDS):
+        fields.setdefault(key, value)
+    return fields
+
+
+def _pairs(line: str) -> Iterator[tuple[str, Any]]:
+    at = 0
+    while at < len(line):
+        found = KEY.match(line, at)
+        if found:
+            value, at = _value(line, found.end())
+            yield found[1].strip(), value
+        comma = line.find(",", at)
+        at = comma + 1 if comma >= 0 else len(line)
+
+
+def _value(line: str, at: int) -> tuple[Any, int]:
+    """A value and where it ends: quoted or open JSON, else up to the comma."""
+    if line[at : at + 1] in ('"', "{", "["):
+        value, end = loose.cut_json(line, at)
+        if end > at and line[end : end + 1] in ("", ",", " ", "\n"):
+            return value, end
+    comma = line.find(",", at)
+    end = comma if comma >= 0 else len(line)
+    return line[at:end].strip(), end
+
+
+# -- the picture -----------------------------------------------------------------------------------------------------
+
+
+class _Reader:
+    def __init__(self, tool: str, fields: dict[str, Any]) -> None:
+        self.tool = tool
+        self.fields = fields
+        self.notes = Notes()
+
+    def text(self, *names: str) -> str:
+        """The first field that is there, as text."""
+        found = next((self.fields[name] for name in names if name in self.fields), "")
+        return loose.words(found) if isinstance(found, str) else loose.shown(found)
+
+    def whole(self, *names: str) -> int | None:
+        return self.notes.whole(names[0], self.text(*names))
+
+    def real(self, *names: str) -> float | None:
+        return self.notes.real(names[0], self.text(*names))
+
+    def picture(self, prompt: str, negative: str) -> Foreign:
+        """The whole of it."""
+        positive = rewrite(self.text("Raw prompt") or prompt, A1111, self.notes)
+        negated = rewrite(self.text("Raw negative prompt") or negative, A1111, self.notes, "negative prompt")
+        size, then = self.sizes()
+        strength = self.strength(bool(then))
+        found = Foreign(
+            tool=self.tool,
+            prompt=positive.text,
+            negative=negated.text,
+            seed=self.whole("Seed"),
+            steps=self.whole("Steps"),
+            guidance=self.real("CFG scale"),
+            size=size,
+            strength=strength,
+            source=None if strength is None else self.source(),
+            model=self.model(),
+            loras=self.loras(positive, negated),
+            vae=model_name(self.text("VAE")),
+            clip_skip=self.whole("Clip skip"),
+            noise=self.noise(),
+            then=(*then, *self.postprocessed()),
+            **self.sampling("Sampler", "Schedule type", "Scheduler"),
+        )
+        self.rest()
+        return replace(found, missing=self.notes.missing, guessed=self.notes.guessed)
+
+    def sampling(self, name: str, *schedule: str) -> Named:
+        return sampler(self.text(name), self.text(*schedule), self.notes)
+
+    def noise(self) -> str:
+        """Where it was drawn: on the GPU unless the text says otherwise, or is of a program that draws on the CPU."""
+        of_cpu = self.tool == "invoke_shell" or "comfy" in self.text("Version").lower()
+        return "cpu" if of_cpu or self.text("RNG").upper() == "CPU" else "gpu"
+
+    # -- size and passes ---------------------------------------------------------------------------------------------
+
+    def sizes(self) -> tuple[tuple[int, int] | None, tuple[Draw | Enlarge, ...]]:
+        """The size of the first pass, and the second pass if there was one."""
+        size = _size(self.text("Size")) or self.notes.size(self.text("Width", "Size-1"), self.text("Height", "Size-2"))
+        first = _size(self.text("First pass size"))
+        if "First pass size" in self.fields:  # AUTOMATIC1111 of 2022
+            return (first, self.second(Enlarge(size=size))) if first and all(first) else (size, self.unknown_first())
+        scale, target = self.real("Hires upscale"), _size(self.text("Hires resize"))
+        if scale or target:
+            return size, self.second(Enlarge(size=target) if target else Enlarge(scale=scale))
+        return size, ()
+
+    def unknown_first(self) -> tuple[()]:
+        self.notes.lost("a first pass at a smaller size (highres fix)", self.text("First pass size"))
+        return ()
+
+    def second(self, enlarge: Enlarge) -> tuple[Draw | Enlarge, ...]:
+        """The pass of the hires fix: enlarged, then drawn over."""
+        upscaler = self.text("Hires upscaler")
+        self.notes.guess(f"the hires fix enlarges pixels here; there it used {upscaler[:80] or 'latents'}")
+        network = "" if NO_NETWORK.fullmatch(upscaler) else model_name(upscaler)
+        prompt, negative = (self.text(f"Hires {name}") for name in ("prompt", "negative prompt"))
+        named = self.sampling("Hires sampler", "Hires schedule type") if "Hires sampler" in self.fields else Named()
+        checkpoint = re.sub(r"\s*\[\w+\]$", "", self.text("Hires checkpoint"))
+        drawn = Draw(
+            prompt=rewrite(prompt, A1111, self.notes, "hires prompt").text if prompt else None,
+            negative=rewrite(negative, A1111, self.notes, "hires negative prompt").text if negative else None,
+            seed=self.whole("Seed"),
+            steps=self.whole("Hires steps") or self.whole("Steps"),
+            guidance=self.real("Hires CFG Scale", "Hires CFG scale", "CFG scale"),
+            strength=self.real("Denoising strength"),
+            model=Model(name=model_name(checkpoint)) if checkpoint else None,
+            **(named or self.sampling("Sampler", "Schedule type", "Scheduler")),
+        )
+        return Enlarge(scale=enlarge.scale, size=enlarge.size, upscaler=network), drawn
+
+    def postprocessed(self) -> tuple[Enlarge, ...]:
+        """What the Extras tab did."""
+        scale, upscaler = self.real("Postprocess upscale by"), self.text("Postprocess upscaler")
+        network = "" if NO_NETWORK.fullmatch(upscaler) else model_name(upscaler)
+        return (Enlarge(scale=scale, upscaler=network),) if scale else ()
+
+    def strength(self, hires: bool) -> float | None:
+        """Of img2img: a picture without a second pass that has a denoising strength began from another."""
+        return None if hires or "First pass size" in self.fields else self.real("Denoising strength")
+
+    def source(self) -> Source:
+        for name in MASKS:
+            if name in self.fields:
+                self.notes.lost("a mask", f"{name} {self.text(name)}")
+        self.notes.guess("the source is stretched to the size, as `Just resize` does: the file does not say how")
+        return Source(how="stretch")
+
+    # -- models ------------------------------------------------------------------------------------------------------
+
+    def model(self) -> Model | None:
+        hashes = dict(_hash(self.text("Model hash") or loose.words(self.hashes().get("model"))))
+        name = model_name(self.text("Model")) or _resource(self.fields.get("Civitai resources"))
+        return Model(name=name, hashes=hashes) if name or hashes else None
+
+    def hashes(self) -> dict[str, Any]:
+        return loose.mapping(self.fields.get("Hashes"))
+
+    def loras(self, *prompts: Rewritten) -> tuple[Lora, ...]:
+        """Those the prompts name, with their hashes; what has a hash and no tag is one too."""
+        known = {**_listed(self.text("Lora hashes")), **_prefixed(self.hashes(), "lora:")}
+        weights = {name: loose.real(value) for name, value in _listed(self.text("Lora weights")).items()}
+        found = {lora.name: lora for prompt in prompts for lora in prompt.loras}
+        for name in known:
+            found.setdefault(model_name(name), Lora(name=model_name(name), weight=weights.get(name)))
+        hashed = {model_name(name): value for name, value in known.items()}
+        return tuple(Lora(name=x.name, weight=x.weight, hash=hashed.get(x.name, "")) for x in found.values() if x.name)
+
+    # -- the rest ----------------------------------------------------------------------------------------------------
+
+    def rest(self) -> None:
+        """Every field without an equal, by name and value."""
+        embeddings = {**_listed(self.text("TI hashes")), **_prefixed(self.hashes(), "embed:")}
+        for name in embeddings:
+            self.notes.lost("the embedding", name)
+        for name, value in self.fields.items():
+            if name not in SILENT and not name.startswith(("Size-", "Hires resize-", "Postprocess ")):
+                self.notes.lost(name, value)
+
+
+def _size(text: str) -> tuple[int, int] | None:
+    found = SIZE.fullmatch(text)
+    return (int(found[1]), int(found[2])) if found else None
+
+
+def _hash(text: str) -> Iterator[tuple[str, str]]:
+    """A model's hash by its kind, which its length tells."""
+    digits = text.lower().removeprefix("0x")
+    kind = {AUTOV1: "autov1", AUTOV2: "autov2", SHA256: "sha256"}.get(len(digits))
+    if kind and re.fullmatch("[0-9a-f]+", digits):
+        yield kind, digits
+
+
+def _listed(text: str) -> dict[str, str]:
+    """`name: value, name: value`."""
+    pairs = (part.rpartition(":") for part in text.split(",")[:MAX_FIELDS])
+    return {name.strip(): value.strip() for name, _, value in pairs if name.strip()}
+
+
+def _prefixed(hashes: dict[str, Any], prefix: str) -> dict[str, str]:
+    return {key.removeprefix(prefix): loose.words(value) for key, value in hashes.items() if key.startswith(prefix)}
+
+
+def _resource(value: Any) -> str:
+    """The checkpoint among civitai's resources, by its model's name."""
+    for entry in loose.items(value)[:MAX_FIELDS]:
+        found = loose.mapping(entry)
+        if found.get("type") == "checkpoint":
+            return model_name(loose.words(found.get("modelName")))
+    return ""
