@@ -1,0 +1,119 @@
+"""What a ComfyUI sampler was given: prompts, checkpoint, LoRAs, walked back from its inputs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from invoke_shell.metadata.foreign import loose
+from invoke_shell.metadata.foreign.comfy_graph import FAR, TEXTS, Graph, Node
+from invoke_shell.metadata.foreign.dialect import COMFYUI, rewrite
+from invoke_shell.metadata.foreign.result import Lora, Model, Notes, model_name
+
+__all__ = ["Given"]
+
+MODELS = ("ckpt_name", "unet_name", "model_name", "base_ckpt_name", "ckpt")
+SHAPING = ("ConditioningSet", "ConditioningAverage", "unCLIP", "GLIGEN", "StyleModel", "Reference")
+# Nodes between a sampler and its checkpoint that change nothing of the model.
+QUIET = re.compile(r"(Reroute|Lora|LoRA|CLIP|Checkpoint|UNET|Unet|Efficient Loader|Power Lora).*")
+
+
+class Given:
+    """Collects what flows into the samplers of one picture."""
+
+    def __init__(self, graph: Graph, notes: Notes) -> None:
+        self.graph = graph
+        self.notes = notes
+        self.loras: dict[str, Lora] = {}
+        self.clip_skip: int | None = None
+
+    # -- prompts -----------------------------------------------------------------------------------------------------
+
+    def prompt(self, begin: tuple[Node, int] | None, role: str, label: str) -> str | None:
+        """The text behind a conditioning; several become one, and that is said. role: positive or negative."""
+        if begin is None:
+            return None
+        texts = list(dict.fromkeys(text for text in self.texts(begin, role) if text))
+        if len(texts) > 1:
+            self.notes.say(f"the {label} is {len(texts)} texts with conditions of their own; here they are one text")
+            texts = [text.rstrip(", ") for text in texts]
+        found = rewrite(", ".join(texts), COMFYUI, self.notes, label)
+        self.loras.update({lora.name: lora for lora in found.loras})
+        return found.text
+
+    def texts(self, begin: tuple[Node, int], role: str) -> Iterator[str]:
+        """Every text that flows into a conditioning, in the order of the inputs."""
+        stack, seen = [begin], set[tuple[str, int]]()
+        while stack and len(seen) < FAR:
+            node, output = stack.pop()
+            if (node.id, output) in seen or node.kind == "ConditioningZeroOut":
+                continue
+            seen.add((node.id, output))
+            self.shaped(node)
+            own = loose.words(node.inputs.get(role))  # loaders that take both prompts
+            texts = [own] if own else [self.graph.text(node.inputs.get(name)) for name in TEXTS]
+            yield from texts
+            if not any(texts):
+                stack += reversed(self.behind(node, role, output))
+
+    def behind(self, node: Node, role: str, output: int) -> list[tuple[Node, int]]:
+        """Where a node's conditioning comes from: the side that the output stands for, or all."""
+        sides = ("positive", "negative")
+        if self.graph.follow(node, *sides):
+            side = sides[output] if output in (0, 1) else role
+            names = [side]
+        else:
+            names = [name for name in node.inputs if name.startswith("conditioning")] or list(node.inputs)[:FAR]
+        return [found for name in names if (found := self.graph.follow_output(node, name))]
+
+    def shaped(self, node: Node) -> None:
+        """Clip skip, and what shapes a prompt and has no equal here."""
+        self.skip(node)
+        if node.kind == "FluxGuidance":
+            self.notes.lost("distilled guidance", self.graph.value(node, "guidance"))
+        elif "ControlNet" in node.kind:
+            name = model_name(self.graph.word(self.graph.follow(node, "control_net"), "control_net_name"))
+            self.notes.lost("ControlNet", f"{name or node} at {loose.real(self.graph.value(node, 'strength'))}")
+        elif node.kind.startswith(SHAPING):
+            self.notes.lost("the node", node.kind)
+
+    def skip(self, node: Node) -> None:
+        """The layer of the text encoder, and LoRAs on the way to it."""
+        at: Node | None = node
+        for _ in range(FAR):
+            if at is None:
+                return
+            layer = loose.whole(self.graph.value(at, "stop_at_clip_layer", "clip_skip"))
+            self.clip_skip = abs(layer) if layer and self.clip_skip is None else self.clip_skip
+            self.add_loras(at)
+            at = self.graph.follow(at, "clip")
+
+    # -- models ------------------------------------------------------------------------------------------------------
+
+    def model(self, node: Node | None) -> Model | None:
+        """The checkpoint behind a model's link; LoRAs and what else changes it are noted on the way."""
+        for _ in range(FAR):
+            if node is None:
+                break
+            self.add_loras(node)
+            if name := model_name(self.graph.word(node, *MODELS)):
+                return Model(name=name)
+            if not QUIET.fullmatch(node.kind):
+                self.notes.lost("the node", node.kind)
+            node = self.graph.follow(node, "model", "base_model", "unet")
+        return None
+
+    def add_loras(self, node: Node) -> None:
+        """A LoRA loader's, or the several of a node that takes a stack."""
+        name = self.graph.word(node, "lora_name")
+        weight = loose.real(self.graph.value(node, "strength_model", "lora_model_strength", "strength"))
+        self.add(name, weight)
+        for entry in list(node.inputs.values())[:FAR]:
+            row = loose.mapping(entry)
+            if row.get("on") is True:
+                self.add(loose.words(row.get("lora")), loose.real(row.get("strength")))
+
+    def add(self, text: str, weight: float | None) -> None:
+        name = model_name(text)
+        if name and name.lower() != "none":
+            self.loras.setdefault(name, Lora(name=name, weight=weight))
