@@ -24,10 +24,11 @@ class PlainLines:
         self.session = session
         self.history = LineHistory(session.home.history_file)
         self.readline = _readline(self.history)
+        self._ahead = ""
 
     def ask(self, text: str, cursor: int) -> str:
-        """One line, and more of them while it is unfinished."""
-        lines = [self._input(text)]
+        """One line, and more of them while it is unfinished; of a text with Enter in it, typed ahead, nothing is asked."""
+        lines = [self._input(text or self._ahead)]
         while self.session.read("\n".join(lines)).incomplete:
             lines.append(input(CONTINUED))
         return "\n".join(lines)
@@ -42,6 +43,10 @@ class PlainLines:
         return ""
 
     def _input(self, text: str) -> str:
+        line, entered, self._ahead = text.partition("\r")
+        if entered:
+            print(PROMPT + line)
+            return line
         if self.readline is None:
             return input(PROMPT)
         self.readline.set_startup_hook(partial(self.readline.insert_text, text))

@@ -117,6 +117,7 @@ class Shell:
             except EOFError:
                 return
             except PlainWanted:
+                text, cursor = self._editor.ahead() if self._editor else "", 0
                 continue
             except KeyboardInterrupt:
                 text, cursor = "", 0
@@ -204,6 +205,12 @@ class Editor:
             self.editing.renew()
             self._use_keys()
         return self.prompt.prompt(default=Document(text, cursor))
+
+    def ahead(self) -> str:
+        """Keys that were typed and not yet read, for somebody else to read."""
+        from prompt_toolkit.input.typeahead import get_typeahead
+
+        return "".join(press.data for press in get_typeahead(self.prompt.input))
 
     def ready(self) -> None:
         """The session has no locks: wait for what warms it."""

@@ -638,6 +638,16 @@ def test_plain_lines_go_on_while_they_are_unfinished(session, typed):
     assert prompts == ["invoke> ", "    ..> "]
 
 
+def test_what_was_typed_before_the_plain_prompt_is_not_asked_again(session, typed, capsys):
+    lines, prompts = typed
+    lines.append("help")
+    plain = PlainLines(session)
+
+    assert [plain.ask("txt2img a\rexit\r", 0), plain.ask("", 0), plain.ask("", 0)] == ["txt2img a", "exit", "help"]
+    assert capsys.readouterr().out == "invoke> txt2img a\ninvoke> exit\n"
+    assert prompts == ["invoke> "]
+
+
 def test_plain_lines_are_remembered_for_every_shell(session, typed):
     PlainLines(session).remember("txt2img a")
 
