@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from invoke_shell import __version__
 from invoke_shell.errors import Cancelled, InvokeShellError, OutputError
@@ -24,9 +25,11 @@ from invoke_shell.pipeline.script import resolved_text
 from invoke_shell.records import Frame, ModelRecord, Resource, StepRecord
 from invoke_shell.shell.gather import Gatherer
 from invoke_shell.shell.keeper import Keeper
-from invoke_shell.shell.session import Session
 from invoke_shell.shell.store import Status
 from invoke_shell.shell.view import Result, Where
+
+if TYPE_CHECKING:
+    from invoke_shell.shell.session import Session
 
 __all__ = ["PATIENCE", "Run", "planned", "recalled_here", "recalled_text"]
 
