@@ -27,7 +27,7 @@ Pixels = Annotated[int, Arg(help="How far the white part grows; less than 0 shri
 
 @node(
     version=1,
-    group="change",
+    group="mask",
     examples=[
         "@-1 | mask_from luminance --threshold 200",
         "load_image a.png | mask_from color --key red --tolerance 40 | mask_grow 4",
@@ -60,7 +60,7 @@ def mask_from(
     return _shape(frame.image, what, box or Box(0, 0, *frame.image.size))
 
 
-@node(version=1, group="change", examples=["@-1 | mask_from luminance | mask_grow 8", "@-1 | mask_grow -2"])
+@node(version=1, group="mask", examples=["@-1 | mask_from luminance | mask_grow 8", "@-1 | mask_grow -2"])
 def mask_grow(frame: Frame, pixels: Pixels) -> Image:
     """Make the white part of a mask larger on all sides, or smaller.
 
@@ -74,7 +74,7 @@ def mask_grow(frame: Frame, pixels: Pixels) -> Image:
     return Image.from_pil(ImageChops.invert(_grown(ImageChops.invert(mask), -pixels)))
 
 
-@node(version=1, group="change", examples=["@-1 | mask_from rectangle --box 8:8:32:32 | mask_blur 4"])
+@node(version=1, group="mask", examples=["@-1 | mask_from rectangle --box 8:8:32:32 | mask_blur 4"])
 def mask_blur(frame: Frame, radius: Radius = 4.0) -> Image:
     """Soften the edge of a mask (Gaussian).
 
@@ -86,7 +86,7 @@ def mask_blur(frame: Frame, radius: Radius = 4.0) -> Image:
     return Image.from_pil(as_mask(frame.image).filter(kernel))
 
 
-@node(version=1, group="change", examples=["@-1 | mask_from luminance | mask_invert"])
+@node(version=1, group="mask", examples=["@-1 | mask_from luminance | mask_invert"])
 def mask_invert(frame: Frame) -> Image:
     """Swap what is repainted and what is kept.
 
@@ -97,7 +97,7 @@ def mask_invert(frame: Frame) -> Image:
     return Image.from_pil(ImageChops.invert(as_mask(frame.image)))
 
 
-@node(version=1, group="change", examples=["@-1 | apply_mask mask.png"])
+@node(version=1, group="mask", examples=["@-1 | apply_mask mask.png"])
 def apply_mask(ctx: Context, frame: Frame, mask: Stencil) -> Image:
     """Make the white part of a mask transparent.
 

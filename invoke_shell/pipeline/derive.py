@@ -16,6 +16,7 @@ COLUMNS = 80
 GROUPS = {
     "generate": "Generate",
     "change": "Change a picture",
+    "mask": "Masks",
     "combine": "Combine pictures",
     "files": "Files",
     "view": "Look",

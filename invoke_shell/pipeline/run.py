@@ -366,8 +366,9 @@ def _origin(item: int | InputRef, picture: Frame | Image) -> StepRecord | Resour
 def _hashes(
     node: Node[Any, Any], frames: Sequence[Frame], pictures: Mapping[str, list[Frame | Image]]
 ) -> dict[str, list[str]]:
-    out = {name: [(f.image if isinstance(f, Frame) else f).hash for f in found] for name, found in pictures.items()}
-    return {**out, node.frames: [f.image.hash for f in frames]} if node.frames else out
+    """What went in, for the cache's key: of a frame its whole history, for a node may read that too (a sheet's labels)."""
+    out = {name: [f.step.key if isinstance(f, Frame) else f.hash for f in found] for name, found in pictures.items()}
+    return {**out, node.frames: [f.step.key for f in frames]} if node.frames else out
 
 
 def _made(result: Any) -> Iterator[Made]:
