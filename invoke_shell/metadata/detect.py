@@ -24,15 +24,20 @@ BY_KEYWORD = {
     "smproj": "stability-matrix",
 }
 BY_SOFTWARE = {"NovelAI": "novelai", "Draw Things": "drawthings", "Fooocus": "fooocus"}
-# What stands in `parameters` or a UserComment.
+# What stands in `parameters`, a UserComment or a comment.
 BY_WORDS = {
     "Version: invoke_shell": "invoke_shell",
     "sui_image_params": "swarmui",
     "RuinedFooocus": "fooocus",
+    "mold:parameters": "mold",
+    "dgenerate --file": "dgenerate",
+    '"Software":"NovelAI"': "novelai",
+    '"Software": "NovelAI"': "novelai",
     "App: SD.Next": "sdnext",
     "Version: f": "forge",
     "Version: neo": "forge",
     "Steps: ": "a1111",
+    '"class_type"': "comfyui",
 }
 
 
@@ -50,7 +55,7 @@ def tool_of(texts: Mapping[str, str]) -> str:
 
 
 def _by_words(texts: Mapping[str, str]) -> str:
-    told = " ".join(texts.get(name, "") for name in ("parameters", "UserComment"))
+    told = " ".join(texts.get(name, "") for name in ("parameters", "UserComment", "comment"))
     return next((tool for word, tool in BY_WORDS.items() if word in told), "")
 
 

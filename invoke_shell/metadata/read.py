@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from invoke_shell.errors import BlockedError, MetadataError
 from invoke_shell.metadata.detect import tool_of
@@ -14,15 +15,20 @@ from invoke_shell.metadata.files import opened, shown
 from invoke_shell.metadata.history import from_metadata, loads
 from invoke_shell.metadata.png import SIGNATURE, Png, TextChunk
 from invoke_shell.metadata.record import KEYWORD, SPEC
-from invoke_shell.metadata.stealth import has_stealth
+from invoke_shell.metadata.stealth import has_stealth, hidden_texts
 from invoke_shell.metadata.visible import visible, visible_lines
 from invoke_shell.records import Json, StepRecord
+
+if TYPE_CHECKING:
+    from invoke_shell.metadata.foreign import Foreign
 
 __all__ = ["PictureInfo", "read_picture"]
 
 MAX_OTHER = 32 << 20  # bytes of a file that is no PNG
 SHOWN = 1 << 17  # characters of a foreign text; a large ComfyUI workflow has half of it
 SHOWN_IN_ALL = 1 << 20
+KEPT = 1 << 21  # characters of a text that foreign readers get
+KEPT_IN_ALL = 1 << 22
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,17 +36,37 @@ class PictureInfo:
     """One file's account of itself.
 
     tool: the program that made it, "" when nothing tells. data: our `sd-metadata` as it was read, unknown keys and all.
-    texts: what other programs wrote, by name, safe to show, the first SHOWN characters of each. problem: why our own
-    metadata cannot be used. warnings: sentences.
+    raw: what other programs wrote, by name; never to be shown as it stands. problem: why our own metadata cannot be
+    used. warnings: sentences.
     """
 
     tool: str
     width: int
     height: int
     data: Mapping[str, Json] | None = None
-    texts: Mapping[str, str] = field(default_factory=dict)
+    raw: Mapping[str, str] = field(default_factory=dict, repr=False)
     problem: MetadataError | None = None
     warnings: tuple[str, ...] = ()
+
+    @cached_property
+    def texts(self) -> dict[str, str]:
+        """What other programs wrote, safe to show: the first SHOWN characters of each."""
+        texts: dict[str, str] = {}
+        room = SHOWN_IN_ALL
+        for name, text in self.raw.items():
+            shortened = text[: min(SHOWN, room)]
+            room -= len(shortened)
+            texts.setdefault(visible(name), visible_lines(shortened))
+        return texts
+
+    @cached_property
+    def foreign(self) -> Foreign | None:
+        """What another program's metadata says; None for our own, and where no reader can tell anything."""
+        if self.data is not None or self.problem is not None:
+            return None
+        from invoke_shell.metadata.foreign import read
+
+        return read(self.tool, self.raw, (self.width, self.height))
 
     def step(self) -> StepRecord:
         """The step that made the picture, with its history.
@@ -105,28 +131,32 @@ def _own(png: Png, found: list[TextChunk]) -> tuple[dict[str, Json] | None, Meta
 
 def _foreign(file: BinaryIO, png: Png, problem: MetadataError | None) -> PictureInfo:
     warnings = list(png.warnings)
-    texts = _texts(png, warnings)
-    tool = "invoke_shell" if problem and not texts else tool_of(texts)
+    raw = _texts(png, warnings)
+    tool = "invoke_shell" if problem and not raw else tool_of(raw)
     if not tool and has_stealth(file, png):
-        tool = "a1111"
-        warnings.append("its metadata is hidden in the alpha channel (stealth pnginfo) and is not read")
+        hidden = hidden_texts(file, png)
+        tool, raw = tool_of(hidden) or "a1111", {**raw, **hidden}
+        read = "read from there" if hidden else "not read"
+        warnings.append(f"its metadata is hidden in the alpha channel (stealth pnginfo) and is {read}")
     return PictureInfo(
-        tool=tool, width=png.width, height=png.height, texts=texts, problem=problem, warnings=tuple(warnings)
+        tool=tool, width=png.width, height=png.height, raw=raw, problem=problem, warnings=tuple(warnings)
     )
 
 
 def _texts(png: Png, warnings: list[str]) -> dict[str, str]:
-    """All texts, safe to show; the first of each name, and what cannot be read as a warning."""
+    """All texts; the first of each name. What cannot be read, or not to its end, is a warning."""
     texts: dict[str, str] = {}
-    room = SHOWN_IN_ALL
+    room = KEPT_IN_ALL
     for chunk in png.texts:
         try:
-            shortened = png.text(chunk)[: min(SHOWN, room)]
+            text = png.text(chunk)
         except MetadataError as error:
             warnings.append(error.message)
             continue
-        room -= len(shortened)
-        texts.setdefault(visible(chunk.keyword), visible_lines(shortened))
+        if len(text) > min(KEPT, room):
+            warnings.append(f"{chunk} has {len(text):,} characters; the first {min(KEPT, room):,} are read")
+        texts.setdefault(chunk.keyword, text[: min(KEPT, room)])
+        room -= min(KEPT, room, len(text))
     return texts
 
 
@@ -139,5 +169,5 @@ def _read_other(file: BinaryIO, path: Path) -> PictureInfo:
         width, height, texts = texts_of(file.read(size))
     except Exception as error:  # Pillow's plugins raise a dozen kinds for damaged files
         raise BlockedError(f"{shown(path)} cannot be read as a picture", code="not-a-picture") from error
-    texts = {name: visible_lines(text[:SHOWN]) for name, text in texts.items()}
-    return PictureInfo(tool=tool_of(texts), width=width, height=height, texts=texts)
+    raw = {name: text[:KEPT] for name, text in texts.items()}
+    return PictureInfo(tool=tool_of(raw), width=width, height=height, raw=raw)

@@ -9,9 +9,17 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from invoke_shell.errors import BlockedError, Fault, InvokeShellError, LineError, OutputError, RunError
+from invoke_shell.errors import (
+    BlockedError,
+    Fault,
+    InvokeShellError,
+    LineError,
+    MetadataError,
+    OutputError,
+    RunError,
+)
 from invoke_shell.metadata.history import from_metadata, loads
 from invoke_shell.metadata.png import strip as stripped
 from invoke_shell.metadata.read import PictureInfo, read_picture
@@ -25,10 +33,13 @@ from invoke_shell.pipeline.types import Handle, Seed
 from invoke_shell.records import topological
 from invoke_shell.shell.explain import explain as explained
 from invoke_shell.shell.outputs import write_new
-from invoke_shell.shell.replaying import find_target, options, worst
+from invoke_shell.shell.replaying import find_target, foreign_line, foreign_of, options, worst
 from invoke_shell.shell.replaying import replay as replayed
 from invoke_shell.shell.session import Session, StatusError
 from invoke_shell.shell.view import Where
+
+if TYPE_CHECKING:
+    from invoke_shell.metadata.foreign.line import Line
 
 LONG = 60  # lines of help shown at once
 
@@ -221,7 +232,17 @@ def _line_of(shell: Session, word: str) -> str:
         if row is None:
             raise BlockedError(f"the history has no line {word}", hint="history lists them", code="unknown-handle")
         return row.text
-    return shell.recalled_text(find_target(shell, word).step)
+    line = foreign_of(shell, word)
+    return shell.recalled_text(find_target(shell, word).step) if line is None else _foreign_text(shell, word, line)
+
+
+def _foreign_text(shell: Session, word: str, line: Line) -> str:
+    """The line of another program's picture; what did not carry over is told beside it."""
+    if not line.text:
+        raise MetadataError(f"no command can be made of {visible(word)}: {'; '.join(line.missing)}", code="no-metadata")
+    for sentence in (*line.missing, *line.guessed):
+        shell.view.say(sentence)
+    return line.text
 
 
 def _expanded(words: list[str]) -> Iterator[str]:
@@ -414,6 +435,16 @@ def _about(shell: Session, label: str, found: PictureInfo) -> tuple[str, dict[st
         "event": "info", "image": label, "tool": found.tool, "width": found.width, "height": found.height,
         "command": None, "steps": [], "missing": [], "warnings": list(found.warnings),
     }  # fmt: skip
+    if line := foreign_line(shell, found):
+        _about_foreign(found, line, lines, record)
+    else:
+        _about_ours(shell, found, lines, record)
+    lines += [f"  {w}" for w in found.warnings]
+    return "\n".join(lines), record
+
+
+def _about_ours(shell: Session, found: PictureInfo, lines: list[str], record: dict[str, Any]) -> None:
+    """The history of a picture of ours; the texts of one that cannot be read."""
     try:
         step = found.step()
     except InvokeShellError as error:
@@ -421,15 +452,23 @@ def _about(shell: Session, label: str, found: PictureInfo) -> tuple[str, dict[st
         record["warnings"].append(error.message)
         lines += [f"  {name}: {text.replace(chr(10), chr(10) + '    ')}" for name, text in found.texts.items()]
         record["texts"] = dict(found.texts)
-    else:
-        recalled = shell.recall(step)
-        record["command"] = recalled.text(shell.registry)
-        record["steps"] = (found.data or {}).get("steps", [])
-        record["missing"] = list(recalled.missing)
-        lines += ["  " + line for line in record["command"].splitlines()]
-        lines += [f"  missing: {m}" for m in recalled.missing]
-    lines += [f"  {w}" for w in found.warnings]
-    return "\n".join(lines), record
+        return
+    recalled = shell.recall(step)
+    record["command"] = recalled.text(shell.registry)
+    record["steps"] = (found.data or {}).get("steps", [])
+    record["missing"] = list(recalled.missing)
+    lines += ["  " + line for line in record["command"].splitlines()]
+    lines += [f"  missing: {m}" for m in recalled.missing]
+
+
+def _about_foreign(found: PictureInfo, line: Line, lines: list[str], record: dict[str, Any]) -> None:
+    """The line of another program's picture, what is missing, and what was guessed."""
+    lines += [f"  {line.text}"] if line.text else []
+    lines += [f"  missing: {m}" for m in line.missing] + [f"  guessed: {g}" for g in line.guessed]
+    record |= {
+        "command": line.text or None, "missing": list(line.missing), "guessed": list(line.guessed),
+        "texts": dict(found.texts),
+    }  # fmt: skip
 
 
 @node(builtin=True, group="shell", examples=["strip @1"])

@@ -6,23 +6,30 @@ A replay never reads the step cache, the session's settings, the config or a mod
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from invoke_shell.errors import BlockedError, Fault, LineError, MetadataError
 from invoke_shell.metadata.decode import read_image
 from invoke_shell.metadata.history import from_metadata, loads
-from invoke_shell.metadata.read import read_picture
+from invoke_shell.metadata.read import PictureInfo, read_picture
 from invoke_shell.metadata.replay import overridden
 from invoke_shell.metadata.verdict import is_edited, reasons, verdict
 from invoke_shell.metadata.visible import visible
+from invoke_shell.pipeline.bind import understand
+from invoke_shell.pipeline.plan import Plan, needs, plan
 from invoke_shell.pipeline.text import parse
 from invoke_shell.records import Image, StepRecord, topological
+from invoke_shell.shell.gather import Gatherer
 from invoke_shell.shell.session import Session
 from invoke_shell.shell.view import Where
 
-__all__ = ["Replayed", "Target", "find_target", "options", "replay", "worst"]
+if TYPE_CHECKING:
+    from invoke_shell.metadata.foreign.line import Line
+
+__all__ = ["Replayed", "Target", "find_target", "foreign_line", "foreign_of", "options", "replay", "worst"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,6 +109,31 @@ def find_target(session: Session, word: str) -> Target:
     return Target(label=word, step=step, image=image, warnings=info.warnings)
 
 
+def foreign_of(session: Session, word: str) -> Line | None:
+    """The line of another program's picture; None for our own, and for what cannot be read. Raises as read_picture."""
+    return None if word.startswith("@") else foreign_line(session, read_picture(Path(word).expanduser()))
+
+
+def foreign_line(session: Session, info: PictureInfo) -> Line | None:
+    """The line of a picture that another program made, and of what it names that is not here."""
+    if info.foreign is None:
+        return None
+    from invoke_shell.metadata.foreign.line import to_line
+
+    line = to_line(info.foreign, session.registry)
+    return line._replace(missing=(*line.missing, *_absent(session, line)))
+
+
+def _absent(session: Session, line: Line) -> Iterator[str]:
+    """Models of a line that no folder of this home has."""
+    for kind, names in line.models.items():
+        here = {model.name for model in session.catalogue.all(kind)}
+        yield from (f"there is no {_KINDS[kind]} {visible(name)} here" for name in names if name not in here)
+
+
+_KINDS = {"checkpoint": "model", "upscaler": "upscaler"}
+
+
 def replay(session: Session, words: Sequence[str], changes: Mapping[str, str], where: Where) -> list[Replayed]:
     """Make each picture again and compare. What fails is told and is that picture's verdict; the others go on."""
     outcomes = []
@@ -116,6 +148,8 @@ def replay(session: Session, words: Sequence[str], changes: Mapping[str, str], w
 
 
 def _one(session: Session, word: str, changes: Mapping[str, str], where: Where) -> Replayed:
+    if line := foreign_of(session, word):
+        return _foreign(session, word, line, changes, where)
     target = find_target(session, word)
     for warning in target.warnings:
         session.view.say(warning, warning=True)
@@ -149,6 +183,40 @@ def _threads(step: StepRecord) -> object:
     """The threads of the step that drew last, None when none was drawn."""
     drawn = [s.environment.get("threads") for s in topological(step) if "threads" in s.environment]
     return drawn[-1] if drawn else None
+
+
+def _foreign(session: Session, word: str, line: Line, changes: Mapping[str, str], where: Where) -> Replayed:
+    """Run the line of another program's picture and compare with its pixels; what it cannot carry are the reasons."""
+    if not line.text or line.continues:
+        return Replayed(label=word, verdict="blocked", missing=line.missing)
+    made = _planned(session, line.text)
+    made = overridden(made, session.registry, changes, session.draw) if changes else made
+    old, _ = read_image(Path(word).expanduser())
+    finished = session.run_plan(made, where, cached=False)
+    if not finished:
+        raise BlockedError(f"{visible(word)} gave no picture", code="missing-input")
+    result, frame = finished[-1]
+    if old.mode != frame.image.mode:
+        old = Image.from_pil(old.pil().convert(frame.image.mode))
+    found = verdict(old.hash, frame.image, old)
+    return Replayed(
+        label=word,
+        verdict=found.outcome,
+        path=result.path,
+        max_difference=found.max_difference,
+        psnr=found.psnr,
+        reasons=(*line.missing, *line.guessed),
+        changed=changes,
+    )
+
+
+def _planned(session: Session, text: str) -> Plan:
+    """The plan of a line, without the session's settings."""
+    chain = understand(text, session.registry)[0].chain
+    facts = Gatherer(session.registry, session.keeper, session.catalogue, session.base).facts(
+        chain, needs(chain, session.registry, {})
+    )
+    return plan(chain, session.registry, facts, {}, session.draw)
 
 
 def options(text: str, switches: Sequence[str] = ()) -> tuple[list[str], dict[str, str]]:

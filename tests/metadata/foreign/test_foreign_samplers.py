@@ -87,18 +87,18 @@ def test_a_sampler_without_an_equal_is_told_with_the_nearest(name: str, levels: 
 
 
 @pytest.mark.parametrize(
-    ("name", "levels", "ours", "sentence"),
+    ("name", "levels", "ours", "told"),
     [
-        ("dpmpp_2m", "sgm_uniform", "dpmpp_2m", "the noise levels sgm_uniform are not carried: dpmpp_2m has its own"),
-        ("DPM++ 2M SDE Exponential", "", "dpmpp_2m_sde", "the noise levels Exponential are not carried: dpmpp_2m_sde has its own"),
-        ("ddim", "karras", "ddim", "the noise levels karras are not carried: ddim has its own"),
+        ("dpmpp_2m", "sgm_uniform", "dpmpp_2m", "sgm_uniform"),
+        ("DPM++ 2M SDE Exponential", "", "dpmpp_2m_sde", "Exponential"),
+        ("ddim", "karras", "ddim", "karras"),
     ],
-)  # fmt: skip
-def test_noise_levels_without_an_equal_are_said(name: str, levels: str, ours: str, sentence: str):
+)
+def test_noise_levels_without_an_equal_are_said(name: str, levels: str, ours: str, told: str):
     notes = Notes()
 
     assert sampler(name, levels, notes)["scheduler"] == ours
-    assert notes.missing == (sentence,)
+    assert notes.missing == (f"the noise levels {told} are not carried: {ours} has its own",)
 
 
 def test_what_automatic_stands_for_is_a_guess():
