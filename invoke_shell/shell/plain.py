@@ -27,7 +27,7 @@ class PlainLines:
         self._ahead = ""
 
     def ask(self, text: str, cursor: int) -> str:
-        """One line, and more of them while it is unfinished; of a text with Enter in it, typed ahead, nothing is asked."""
+        """One line, and more while it is unfinished. A text with Enter in it was typed ahead: it is no draft."""
         lines = [self._input(text or self._ahead)]
         while self.session.read("\n".join(lines)).incomplete:
             lines.append(input(CONTINUED))
