@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from invoke_shell.errors import BlockedError, nearest
-from invoke_shell.models.hashing import Digests, file_hash, tree_hash
+from invoke_shell.models.hashing import Digests, tree_hash
 from invoke_shell.records import ModelRecord
 
 __all__ = ["ASSETS", "Catalogue"]
@@ -88,7 +88,8 @@ class Catalogue:
 
     def _known(self, path: Path, kind: str) -> ModelRecord:
         record = _record(path, kind)
-        digest = tree_hash(path, self.digests) if path.is_dir() else self.digests.of(path, file_hash)
+        of_file = "" if path.is_dir() else "blake3:" + self.digests.of(path)["blake3"]
+        digest = of_file or tree_hash(path, self.digests)
         self.digests.save()
         return replace(record, hash=digest)
 

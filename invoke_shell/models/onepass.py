@@ -1,0 +1,131 @@
+"""All hashes of a file in one read."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import struct
+from collections.abc import Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import cycle
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+from invoke_shell.errors import BlockedError
+from invoke_shell.models.files import Tick, quiet, reading, refusal, shown, stamp
+
+__all__ = ["PIECE", "USUAL", "algorithms", "hash_file"]
+
+# autov1 looks at 64 KiB only, and is how pictures made before 2023 name their model.
+USUAL = ("blake3", "sha256", "autov1")
+
+# Measured with benchmarks/hashing.py: blake3 with its own threads over pieces of 4 MiB is as fast as b3sum or faster;
+# 1 MiB starves the threads, 16 MiB falls out of the processor's cache. A memory-mapped file was no faster here, and
+# with several threads is 100 times slower on a spinning disk (InvokeAI's #5952): they fault pages all over it.
+PIECE = 4 << 20
+
+
+class Hasher(Protocol):
+    """What hashlib and blake3 have in common."""
+
+    def update(self, data: memoryview, /) -> object:
+        """Take the next bytes; gives the interpreter away while at it."""
+        ...
+
+
+class _Part:
+    """SHA-256 of the bytes from `start` up to `stop` of a file."""
+
+    def __init__(self, start: int, stop: int | None = None) -> None:
+        self.start, self.stop, self.at = start, stop, 0
+        self.hasher = hashlib.sha256()
+
+    def update(self, data: memoryview, /) -> None:
+        begin = max(0, self.start - self.at)
+        end = len(data) if self.stop is None else max(0, self.stop - self.at)
+        self.hasher.update(data[begin:end])
+        self.at += len(data)
+
+
+def algorithms() -> list[str]:
+    """Every name that `hash_file` takes; a shake wants its length in bytes, as in shake_128:32."""
+    return sorted({"blake3", "autov1", "autov3", *hashlib.algorithms_guaranteed})
+
+
+def hash_file(path: Path, names: Sequence[str] = USUAL, tick: Tick = quiet) -> dict[str, str]:
+    """Hex digests of a file by name, in one read.
+
+    autov1: SHA-256 of 64 KiB from 1 MiB on (its first 8 digits are the old "model hash"). autov3: SHA-256 of what
+    follows the header of a safetensors file. Both are given whole. tick: told the bytes read, may raise to stop.
+    Raises BlockedError for a file that cannot be read or changes meanwhile, and for a name that is no algorithm.
+    """
+    hashers = {name: _hasher(name, path) for name in dict.fromkeys(names)}
+    with reading(path) as file:
+        before = os.fstat(file.fileno())
+        _feed(file, list(hashers.values()), before.st_size, tick)
+        same = stamp(before) == stamp(os.fstat(file.fileno())) == stamp(path.stat())
+    if not same:
+        raise refusal(path, "changed while it was read", "try again when it is written completely")
+    return {name: _hexdigest(name, hasher) for name, hasher in hashers.items()}
+
+
+def _hasher(name: str, path: Path) -> Hasher:
+    if name == "blake3":
+        from blake3 import blake3
+
+        return blake3(max_threads=blake3.AUTO)
+    if name == "autov1":
+        return _Part(0x100000, 0x110000)
+    if name == "autov3":
+        return _Part(_header_end(path))
+    bare, _, length = name.partition(":")
+    if bare in hashlib.algorithms_available and bare.startswith("shake_") == length.isdigit():
+        return hashlib.new(bare, usedforsecurity=False)
+    hint = f"there is: {', '.join(algorithms())}; a shake wants its length in bytes, as in shake_128:32"
+    raise BlockedError(f"there is no hash called {shown(name)}", hint=hint, code="bad-choice")
+
+
+def _header_end(path: Path) -> int:
+    """Where the tensors of a safetensors file begin."""
+    with reading(path) as file:
+        head = file.read(8)
+        size = os.fstat(file.fileno()).st_size
+    end = 8 + struct.unpack("<Q", head)[0] if len(head) == 8 else size + 1
+    if end > size:
+        raise refusal(path, "has no AutoV3: it is no whole safetensors file")
+    return end
+
+
+def _hexdigest(name: str, hasher: Hasher) -> str:
+    if isinstance(hasher, _Part):
+        return hasher.hasher.hexdigest()
+    length = name.partition(":")[2]
+    found: str = hasher.hexdigest(*([int(length)] if length else []))  # type: ignore[attr-defined]
+    return found
+
+
+def _feed(file: BinaryIO, hashers: Sequence[Hasher], size: int, tick: Tick) -> None:
+    """Give every hasher the whole file: each works in a thread of its own, while the next piece is read."""
+    buffers = [memoryview(bytearray(PIECE)) for _ in range(2)]
+    under_way: list[list[Future[object]]] = [[] for _ in buffers]
+    pools = [ThreadPoolExecutor(1) for _ in hashers]
+    done = 0
+    try:
+        for turn in cycle(range(len(buffers))):
+            _settle(under_way[turn])  # the buffer is free again
+            count = file.readinto(buffers[turn])  # type: ignore[attr-defined]  # unbuffered files have it
+            if not count:
+                break
+            piece = buffers[turn][:count]
+            under_way[turn] = [pool.submit(h.update, piece) for pool, h in zip(pools, hashers, strict=True)]
+            done += count
+            tick(done, size)
+        _settle(future for work in under_way for future in work)
+    finally:
+        for pool in pools:
+            pool.shutdown(cancel_futures=True)
+
+
+def _settle(work: Iterable[Future[object]]) -> None:
+    for future in work:
+        future.result()
