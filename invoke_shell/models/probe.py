@@ -1,0 +1,144 @@
+"""What is this file? Kind, family and why, from its header alone. No torch; no weights are read.
+
+Unknown is said with what was seen, never guessed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from invoke_shell.models.addons import find_embedding, find_ip_adapter, find_lora, find_upscaler
+from invoke_shell.models.files import reading, refusal, shown
+from invoke_shell.models.finding import Finding
+from invoke_shell.models.folders import look_folder
+from invoke_shell.models.gguf import MAGIC, read_gguf
+from invoke_shell.models.header import Header, read_header
+from invoke_shell.models.layouts import ARCHITECTURES, DTYPES, GGUF_BASES, advice_for
+from invoke_shell.models.networks import find_controlnet, find_encoder, find_transformer, find_unet, find_vae
+
+__all__ = ["PICKLES", "WEIGHTS", "identify", "look"]
+
+WEIGHTS = (".safetensors", ".sft", ".gguf")
+PICKLES = (".ckpt", ".pt", ".pth", ".bin")
+
+# Beginnings of what is no weights file, whatever its ending says.
+CONTENTS = (
+    ((b"\xff\xd8\xff",), "is a JPEG picture", ""),
+    ((b"\x89PNG", b"GIF8", b"RIFF"), "is a picture", ""),
+    ((b"<", b"\n<"), "is a web page: the site wanted a login, or the link was not to the file", "download it again"),
+    ((b"version https://git-lfs",), "is a pointer of Git LFS, not the weights", "git lfs pull fetches them"),
+    ((b"7z\xbc\xaf", b"Rar!", b"\x1f\x8b"), "is packed", "unpack it first"),
+)
+PICKLED = (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
+
+SHOWN = 3  # names of tensors that an unknown file is described by
+LONG = 60  # characters of one
+LONG_TEXT = 400  # characters of what a file tells of itself
+
+
+def look(path: Path) -> Finding:
+    """What a file or folder is. Raises BlockedError when it is broken, a pickle, or no weights at all."""
+    if path.is_dir():
+        return look_folder(path)
+    kind = _container(path)
+    if path.suffix.lower() not in ((".gguf",) if kind == "gguf" else WEIGHTS[:2]):
+        right = f"{path.stem}.{kind}"
+        raise refusal(path, f"is a {kind} file by its content", f"rename it to {shown(right)}")
+    if kind == "gguf":
+        return _look_gguf(path)
+    return identify(read_header(path), path)
+
+
+def _container(path: Path) -> str:
+    """`safetensors` or `gguf`, by the first bytes. Raises BlockedError for anything else."""
+    with reading(path) as file:
+        head = file.read(64)
+    if head[8:9] == b"{":
+        return "safetensors"
+    if head.startswith(MAGIC):
+        return "gguf"
+    if head.startswith(PICKLED):
+        why = "is a pickle, which could run any program when it is opened"
+        raise refusal(path, why, f"models convert {shown(path)} makes a safetensors file of it")
+    for starts, why, hint in CONTENTS:
+        if head.startswith(starts):
+            raise refusal(path, why, hint)
+    if not head.strip(b"\0"):
+        raise refusal(path, "holds nothing yet: its download was not finished", "download it again")
+    raise refusal(path, "is no file of weights that is known here", f"known are {', '.join(WEIGHTS)}")
+
+
+def identify(header: Header, path: Path) -> Finding:
+    """What the tensors of a header are. path: of the file, for what stands beside it and for one small tensor."""
+    for detect in DETECTORS:
+        if found := detect(header, path):
+            return _completed(found, header)
+    return _completed(Finding(reason=f"unknown: {_seen(header)}"), header)
+
+
+def _completed(found: Finding, header: Header) -> Finding:
+    """With what every file says: type of its weights, size, modelspec; and a family that only its words tell."""
+    told = {
+        k.removeprefix("modelspec."): v[:LONG_TEXT] for k, v in header.metadata.items() if k.startswith("modelspec.")
+    }
+    told.pop("thumbnail", None)
+    dtype = DTYPES.get(header.dtype, header.dtype.lower())
+    found = replace(found, dtype=dtype, bytes=header.bytes, told=told, notes=(*found.notes, *_notes(dtype)))
+    if found.kind and not found.base:
+        found = _by_words(found, header)
+    if found.kind == "checkpoint":
+        advice = advice_for(found.base, found.variant, found.prediction, told.get("resolution", ""))
+        found = replace(found, advice=advice)
+    return found
+
+
+def _by_words(found: Finding, header: Header) -> Finding:
+    for key in ("modelspec.architecture", "ss_base_model_version"):
+        said = header.metadata.get(key, "").lower()
+        for start, base, variant in ARCHITECTURES:
+            if said.startswith(start):
+                reason = f"{found.reason}; {key} says {shown(said[:LONG])}"
+                return replace(found, base=base, variant=found.variant or variant, reason=reason)
+    return found
+
+
+def _notes(dtype: str) -> Iterator[str]:
+    if dtype.startswith("float8"):
+        yield f"its weights are 8-bit numbers ({dtype}): a float16 file of the same model draws finer"
+
+
+def _seen(header: Header) -> str:
+    if not header.tensors:
+        return "there are no tensors in it"
+    names = [shown(name[:LONG]) for name in sorted(header.tensors)[:SHOWN]]
+    return f"{len(header.tensors):,} tensors, such as {', '.join(names)}"
+
+
+# Adapters first: they name the layers that they are for.
+DETECTORS: tuple[Callable[[Header, Path], Finding | None], ...] = (
+    find_lora,
+    find_embedding,
+    find_controlnet,
+    find_ip_adapter,
+    find_unet,
+    find_transformer,
+    find_vae,
+    find_encoder,
+    find_upscaler,
+)
+
+
+# -- GGUF ------------------------------------------------------------------------------------------------------------
+
+
+def _look_gguf(path: Path) -> Finding:
+    """A GGUF file: by its tensors, else by what it says of itself."""
+    header = read_gguf(path)
+    found = identify(header, path)
+    said = header.metadata.get("general.architecture", "")
+    if not found.kind and said in GGUF_BASES:
+        found = replace(found, kind="checkpoint", base=GGUF_BASES[said], parts=("denoiser",))
+        found = replace(found, reason=f"it says its architecture is {said}")
+    return replace(found, format="gguf", reason=f"GGUF: {found.reason}")
