@@ -7,39 +7,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
-from invoke_shell.errors import (
-    BlockedError,
-    Fault,
-    InvokeShellError,
-    LineError,
-    MetadataError,
-    OutputError,
-    RunError,
-)
-from invoke_shell.metadata.history import from_metadata, loads
-from invoke_shell.metadata.png import strip as stripped
-from invoke_shell.metadata.read import PictureInfo, read_picture
+from invoke_shell.errors import Fault, InvokeShellError, LineError, OutputError
 from invoke_shell.metadata.visible import visible
 from invoke_shell.pipeline import derive
-from invoke_shell.pipeline.bind import understand
-from invoke_shell.pipeline.chain import Chain, Source, Stage, Value, to_text
-from invoke_shell.pipeline.node import Arg, Param, node
+from invoke_shell.pipeline.node import Arg, node
 from invoke_shell.pipeline.text import quote
-from invoke_shell.pipeline.types import Handle, Seed
-from invoke_shell.records import topological
-from invoke_shell.shell.explain import explain as explained
 from invoke_shell.shell.outputs import write_new
-from invoke_shell.shell.replaying import find_target, foreign_line, foreign_of, options, worst
-from invoke_shell.shell.replaying import replay as replayed
 from invoke_shell.shell.session import Session, StatusError
 from invoke_shell.shell.view import Where
-
-if TYPE_CHECKING:
-    from invoke_shell.metadata.foreign.line import Line
 
 LONG = 60  # lines of help shown at once
 
@@ -60,7 +38,9 @@ def help_(shell: Session, word: Word = None) -> None:
             "\n".join([*derive.overview(shell.registry), "", "help NAME tells more; explain LINE runs nothing"])
         )
     elif word.startswith("@"):
-        shell.view.text("\n".join(_made_how(shell, word)))
+        from invoke_shell.shell.inside import made_how
+
+        shell.view.text("\n".join(made_how(shell, word)))
     elif word in shell.registry:
         shell.view.text("\n".join(derive.help_node(shell.registry[word])))
     elif word == "schedulers":
@@ -87,19 +67,6 @@ def _search(shell: Session, word: str) -> list[str]:
 
 def _fault(word: str, message: str, hint: str = "", code: str = "unknown-command") -> Fault:
     return Fault(0, len(word), message, hint, code)
-
-
-def _made_how(shell: Session, word: str) -> Iterator[str]:
-    """How a result was made: its line, and what was recorded of each step."""
-    row = shell.keeper.row(word)
-    step = from_metadata(loads(row.metadata))
-    yield shell.recalled_text(step)
-    yield f"  {row.width}x{row.height}  {row.seconds:.1f} s  {visible(str(row.trashed or row.path))}"
-    for at in topological(step):
-        models = ", ".join(m.text for m in at.models.values())
-        run = f"{at.facts['steps_run']} steps run" if "steps_run" in at.facts else ""
-        note = str(at.facts.get("note", ""))
-        yield "  " + "  ".join(p for p in (at.node, models, run, visible(note), at.output_hash[:19]) if p)
 
 
 @node(builtin=True, group="shell", examples=["nodes", "nodes txt2img --schema"])
@@ -207,6 +174,8 @@ def models(shell: Session) -> None:
 @node(builtin=True, rest=True, group="shell", examples=['explain txt2img "a fox" --seed 1..8 | contact_sheet'])
 def explain(shell: Session, line: Rest) -> None:
     """Say what a line would do: values and where they come from, pictures, models. Runs nothing."""
+    from invoke_shell.shell.explain import explain as explained
+
     reading = shell.read(line)
     if reading.faults:
         raise LineError(line, reading.faults)
@@ -218,31 +187,14 @@ def explain(shell: Session, line: Rest) -> None:
 @node(builtin=True, group="shell", examples=["recall @1", "recall a.png"])
 def recall(shell: Session, what: Words) -> None:
     """Put the command of a picture, or a line of the history, into the edit line; printed outside the shell."""
-    texts = [_line_of(shell, word) for word in _expanded(what)]
+    from invoke_shell.shell.inside import line_of
+
+    texts = [line_of(shell, word) for word in _expanded(what)]
     if shell.interactive:
         shell.recalled = texts[0]
         return
     for text in texts:
         shell.view.text(text)
-
-
-def _line_of(shell: Session, word: str) -> str:
-    if word.isdigit():
-        row = shell.keeper.store.line(int(word))
-        if row is None:
-            raise BlockedError(f"the history has no line {word}", hint="history lists them", code="unknown-handle")
-        return row.text
-    line = foreign_of(shell, word)
-    return shell.recalled_text(find_target(shell, word).step) if line is None else _foreign_text(shell, word, line)
-
-
-def _foreign_text(shell: Session, word: str, line: Line) -> str:
-    """The line of another program's picture; what did not carry over is told beside it."""
-    if not line.text:
-        raise MetadataError(f"no command can be made of {visible(word)}: {'; '.join(line.missing)}", code="no-metadata")
-    for sentence in (*line.missing, *line.guessed):
-        shell.view.say(sentence)
-    return line.text
 
 
 def _expanded(words: list[str]) -> Iterator[str]:
@@ -261,6 +213,9 @@ def replay(shell: Session, what: Rest) -> None:
     Takes files and handles; flags change a value (--steps 30, --seed +1). --exact ends with status 1 unless all are
     exact.
     """
+    from invoke_shell.shell.replaying import options, worst
+    from invoke_shell.shell.replaying import replay as replayed
+
     words, flags = options(what, ("exact",))
     exact = flags.pop("exact", "") == "on"
     if not words:
@@ -277,100 +232,12 @@ def again(shell: Session, changes: OptionalRest = "") -> None:
     Without a handle the last line. A flag that two stages have is written --txt2img.steps or --2.steps; --seed +1
     counts on.
     """
+    from invoke_shell.shell.again import chain_again, changed
+    from invoke_shell.shell.replaying import options
+
     words, flags = options(changes)
-    chain = _chain_again(shell, words[0] if words else "@-1")
-    shell.run_chain(_changed(shell, chain, flags), Where())
-
-
-def _chain_again(shell: Session, word: str) -> Chain:
-    """The line of a result as it was typed, its relative handles made absolute."""
-    row = shell.keeper.row(word)
-    line = shell.keeper.store.line(row.line)
-    if line is None:
-        raise BlockedError(f"the line of {word} is gone", code="unknown-handle")
-    reading = shell.read(line.text)
-    chains = [b.chain for b in reading.bound if b.chain.stages and b.builtin is None]
-    if reading.faults or not chains:
-        raise BlockedError(f"{word} was not made by a line", hint=f"replay {word}", code="unknown-handle")
-    plan = json.loads(shell.keeper.store.plan(row.line) or "{}")
-    return _absolute(chains[-1], plan.get("handles", {}))
-
-
-def _absolute(chain: Chain, handles: dict[str, list[str]]) -> Chain:
-    def plain(found: Handle) -> tuple[Handle, ...]:
-        return tuple(Handle(text) for text in handles.get(found.text, [found.text]))
-
-    def value(v: Value) -> Value:
-        if isinstance(v.value, Handle) and len(plain(v.value)) == 1:
-            return replace(v, value=Handle(plain(v.value)[0].text, v.value.field))
-        return v
-
-    stages = [
-        replace(
-            s,
-            handles=tuple(h for old in s.handles for h in plain(old)),
-            values={n: value(v) for n, v in s.values.items()},
-        )
-        for s in chain.stages
-    ]
-    if chain.continues:
-        stages.insert(0, Stage(node="", handles=plain(Handle("|"))))
-    return replace(chain, stages=tuple(stages), continues=False)
-
-
-def _changed(shell: Session, chain: Chain, flags: dict[str, str]) -> Chain:
-    """The chain with flags changed and typed seeds left out, so that fresh ones are drawn."""
-    stages = list(chain.stages)
-    for name, text in flags.items():
-        i = _stage_of(shell, stages, name)
-        p = shell.registry[stages[i].node].flags["--" + name.rpartition(".")[2].replace("_", "-")]
-        old = stages[i].values.get(p.name)
-        if p.kind.is_seed and text.startswith("+") and text[1:].isdigit():
-            before = old.value if old is not None and isinstance(old.value, int) else 0
-            new = Value(Seed(before + int(text[1:])), Source.LINE)
-        else:
-            new = _value(shell, p, stages[i], text)
-        rest = {n: v for n, v in stages[i].values.items() if n not in (p.arg.excludes, p.name)}
-        stages[i] = replace(stages[i], values={**rest, p.name: new})
-    for i, stage in enumerate(stages):
-        node = shell.registry[stage.node] if stage.node else None
-        if node is not None and node.seed and not any(f.rpartition(".")[2] == node.seed.name for f in flags):
-            values = {n: v for n, v in stage.values.items() if n != node.seed.name}
-            stages[i] = replace(stage, values=values)
-    changed = replace(chain, stages=tuple(stages))
-    return understand(to_text(changed, shell.registry), shell.registry, shell.settings.values())[0].chain
-
-
-def _value(shell: Session, p: Param, stage: Stage, text: str) -> Value:
-    """A flag's value as if it had been typed. Raises LineError."""
-    node = shell.registry[stage.node]
-    needed = " ".join(
-        f"{q.flag} {quote('x')}" for q in node.params.values() if q.required and q.arg.text and q is not p
-    )
-    front = "@1 | " if node.takes != "none" else ""
-    word = "" if p.kind.is_switch else quote(text) if p.kind.is_text else text
-    flag = p.flag if not p.kind.is_switch or text != "off" else "--no-" + p.flag[2:]
-    line = f"{front}{node.name} {needed} {flag} {word}".strip()
-    return understand(line, shell.registry, shell.settings.values())[0].chain.stages[-1].values[p.name]
-
-
-def _stage_of(shell: Session, stages: list[Stage], name: str) -> int:
-    """The stage a flag means. Raises LineError naming the spellings when several have it."""
-    where, _, flag = name.rpartition(".")
-    flag = "--" + flag.replace("_", "-")
-    having = [i for i, s in enumerate(stages) if s.node and flag in shell.registry[s.node].flags]
-    if where.isdigit():
-        having = [i for i in having if i == int(where) - 1]
-    elif where:
-        having = [i for i in having if stages[i].node == where]
-    if len(having) == 1:
-        return having[0]
-    if not having:
-        raise LineError(name, [_fault(name, f"no stage of the line has {flag}", "", "unknown-flag")])
-    twice = len({stages[i].node for i in having}) < len(having)
-    spellings = [f"--{i + 1 if twice else stages[i].node}.{flag[2:]}" for i in having]
-    message = f"{flag} could be of {' or '.join(stages[i].node for i in having)}"
-    raise LineError(name, [_fault(name, message, "write " + " or ".join(spellings), "unknown-flag")])
+    chain = chain_again(shell, words[0] if words else "@-1")
+    shell.run_chain(changed(shell, chain, flags), Where())
 
 
 @node(builtin=True, group="shell", examples=["history", "history fox"])
@@ -413,6 +280,9 @@ def source(
 @node(builtin=True, group="shell", examples=["info @1", "info a.png"])
 def info(shell: Session, what: Words) -> None:
     """Say what is inside pictures: program, command, steps. Runs nothing."""
+    from invoke_shell.metadata.read import read_picture
+    from invoke_shell.shell.inside import about
+
     status = 0
     for word in _expanded(what):
         try:
@@ -422,53 +292,10 @@ def info(shell: Session, what: Words) -> None:
             shell.view.error(error, Where())
             status = status or error.exit_status
             continue
-        text, record = _about(shell, word, found)
+        text, record = about(shell, word, found)
         shell.view.text(text, record)
     if status:
         raise StatusError(status)
-
-
-def _about(shell: Session, label: str, found: PictureInfo) -> tuple[str, dict[str, Any]]:
-    """What `info` says of a picture, for people and for programs."""
-    lines = [f"{visible(label)}: {found.tool or 'no program known'}, {found.width}x{found.height}"]
-    record: dict[str, Any] = {
-        "event": "info", "image": label, "tool": found.tool, "width": found.width, "height": found.height,
-        "command": None, "steps": [], "missing": [], "warnings": list(found.warnings),
-    }  # fmt: skip
-    if line := foreign_line(shell, found):
-        _about_foreign(found, line, lines, record)
-    else:
-        _about_ours(shell, found, lines, record)
-    lines += [f"  {w}" for w in found.warnings]
-    return "\n".join(lines), record
-
-
-def _about_ours(shell: Session, found: PictureInfo, lines: list[str], record: dict[str, Any]) -> None:
-    """The history of a picture of ours; the texts of one that cannot be read."""
-    try:
-        step = found.step()
-    except InvokeShellError as error:
-        lines.append(f"  {error.message}")
-        record["warnings"].append(error.message)
-        lines += [f"  {name}: {text.replace(chr(10), chr(10) + '    ')}" for name, text in found.texts.items()]
-        record["texts"] = dict(found.texts)
-        return
-    recalled = shell.recall(step)
-    record["command"] = recalled.text(shell.registry)
-    record["steps"] = (found.data or {}).get("steps", [])
-    record["missing"] = list(recalled.missing)
-    lines += ["  " + line for line in record["command"].splitlines()]
-    lines += [f"  missing: {m}" for m in recalled.missing]
-
-
-def _about_foreign(found: PictureInfo, line: Line, lines: list[str], record: dict[str, Any]) -> None:
-    """The line of another program's picture, what is missing, and what was guessed."""
-    lines += [f"  {line.text}"] if line.text else []
-    lines += [f"  missing: {m}" for m in line.missing] + [f"  guessed: {g}" for g in line.guessed]
-    record |= {
-        "command": line.text or None, "missing": list(line.missing), "guessed": list(line.guessed),
-        "texts": dict(found.texts),
-    }  # fmt: skip
 
 
 @node(builtin=True, group="shell", examples=["strip @1"])
@@ -479,33 +306,17 @@ def strip(
     output: Annotated[Path | None, Arg(help="File or folder for the copies.", short="o")] = None,
 ) -> None:
     """Write copies of pictures without what is inside them; the pictures stay as they are."""
+    from invoke_shell.shell.inside import png_without_texts, stripped_name
+
     words = list(_expanded(what))
     for word in words:
         path = shell.keeper.row(word).path if word.startswith("@") else Path(word).expanduser()
-        data = _png_bytes(path)
-        target = _stripped_name(path, output, several=len(words) > 1)
+        data = png_without_texts(path)
+        target = stripped_name(path, output, several=len(words) > 1)
         written = write_new(
             data, target, tag=f"strip-{path.stem[:24]}", exactly=output is not None and not output.is_dir()
         )
         shell.view.text(visible(str(written)))
-
-
-def _png_bytes(path: Path) -> bytes:
-    try:
-        return stripped(path.read_bytes())
-    except OSError as error:
-        why = "is not there" if isinstance(error, FileNotFoundError) else f"cannot be read: {error.strerror}"
-        raise BlockedError(f"{visible(str(path))} {why}", code="missing-file") from error
-
-
-def _stripped_name(path: Path, output: Path | None, *, several: bool) -> Path:
-    if output is None:
-        return path.with_name(f"{path.stem}-stripped.png")
-    if output.is_dir() or (several and not output.suffix):
-        return output / f"{path.stem}.png"
-    if several:
-        raise RunError(f"{output} is one file for several pictures", hint="give a folder", code="bad-usage")
-    return output
 
 
 @node(builtin=True, group="shell", examples=["doctor"])

@@ -1,0 +1,114 @@
+"""What is inside pictures, said: how a result was made, the line of a file, `info`, and copies without it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from invoke_shell.errors import BlockedError, InvokeShellError, MetadataError, RunError
+from invoke_shell.metadata.history import from_metadata, loads
+from invoke_shell.metadata.png import strip
+from invoke_shell.metadata.read import PictureInfo
+from invoke_shell.metadata.visible import visible
+from invoke_shell.records import topological
+from invoke_shell.shell.replaying import find_target, foreign_line, foreign_of
+from invoke_shell.shell.session import Session
+
+if TYPE_CHECKING:
+    from invoke_shell.metadata.foreign.line import Line
+
+__all__ = ["about", "line_of", "made_how", "png_without_texts", "stripped_name"]
+
+
+def made_how(shell: Session, word: str) -> Iterator[str]:
+    """How a result was made: its line, and what was recorded of each step."""
+    row = shell.keeper.row(word)
+    step = from_metadata(loads(row.metadata))
+    yield shell.recalled_text(step)
+    yield f"  {row.width}x{row.height}  {row.seconds:.1f} s  {visible(str(row.trashed or row.path))}"
+    for at in topological(step):
+        models = ", ".join(m.text for m in at.models.values())
+        run = f"{at.facts['steps_run']} steps run" if "steps_run" in at.facts else ""
+        note = str(at.facts.get("note", ""))
+        yield "  " + "  ".join(p for p in (at.node, models, run, visible(note), at.output_hash[:19]) if p)
+
+
+def line_of(shell: Session, word: str) -> str:
+    if word.isdigit():
+        row = shell.keeper.store.line(int(word))
+        if row is None:
+            raise BlockedError(f"the history has no line {word}", hint="history lists them", code="unknown-handle")
+        return row.text
+    line = foreign_of(shell, word)
+    return shell.recalled_text(find_target(shell, word).step) if line is None else _foreign_text(shell, word, line)
+
+
+def _foreign_text(shell: Session, word: str, line: Line) -> str:
+    """The line of another program's picture; what did not carry over is told beside it."""
+    if not line.text:
+        raise MetadataError(f"no command can be made of {visible(word)}: {'; '.join(line.missing)}", code="no-metadata")
+    for sentence in (*line.missing, *line.guessed):
+        shell.view.say(sentence)
+    return line.text
+
+
+def about(shell: Session, label: str, found: PictureInfo) -> tuple[str, dict[str, Any]]:
+    """What `info` says of a picture, for people and for programs."""
+    lines = [f"{visible(label)}: {found.tool or 'no program known'}, {found.width}x{found.height}"]
+    record: dict[str, Any] = {
+        "event": "info", "image": label, "tool": found.tool, "width": found.width, "height": found.height,
+        "command": None, "steps": [], "missing": [], "warnings": list(found.warnings),
+    }  # fmt: skip
+    if line := foreign_line(shell, found):
+        _about_foreign(found, line, lines, record)
+    else:
+        _about_ours(shell, found, lines, record)
+    lines += [f"  {w}" for w in found.warnings]
+    return "\n".join(lines), record
+
+
+def _about_ours(shell: Session, found: PictureInfo, lines: list[str], record: dict[str, Any]) -> None:
+    """The history of a picture of ours; the texts of one that cannot be read."""
+    try:
+        step = found.step()
+    except InvokeShellError as error:
+        lines.append(f"  {error.message}")
+        record["warnings"].append(error.message)
+        lines += [f"  {name}: {text.replace(chr(10), chr(10) + '    ')}" for name, text in found.texts.items()]
+        record["texts"] = dict(found.texts)
+        return
+    recalled = shell.recall(step)
+    record["command"] = recalled.text(shell.registry)
+    record["steps"] = (found.data or {}).get("steps", [])
+    record["missing"] = list(recalled.missing)
+    lines += ["  " + line for line in record["command"].splitlines()]
+    lines += [f"  missing: {m}" for m in recalled.missing]
+
+
+def _about_foreign(found: PictureInfo, line: Line, lines: list[str], record: dict[str, Any]) -> None:
+    """The line of another program's picture, what is missing, and what was guessed."""
+    lines += [f"  {line.text}"] if line.text else []
+    lines += [f"  missing: {m}" for m in line.missing] + [f"  guessed: {g}" for g in line.guessed]
+    record |= {
+        "command": line.text or None, "missing": list(line.missing), "guessed": list(line.guessed),
+        "texts": dict(found.texts),
+    }  # fmt: skip
+
+
+def png_without_texts(path: Path) -> bytes:
+    try:
+        return strip(path.read_bytes())
+    except OSError as error:
+        why = "is not there" if isinstance(error, FileNotFoundError) else f"cannot be read: {error.strerror}"
+        raise BlockedError(f"{visible(str(path))} {why}", code="missing-file") from error
+
+
+def stripped_name(path: Path, output: Path | None, *, several: bool) -> Path:
+    if output is None:
+        return path.with_name(f"{path.stem}-stripped.png")
+    if output.is_dir() or (several and not output.suffix):
+        return output / f"{path.stem}.png"
+    if several:
+        raise RunError(f"{output} is one file for several pictures", hint="give a folder", code="bad-usage")
+    return output
