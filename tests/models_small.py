@@ -162,3 +162,28 @@ def _vae(folder: Path, **changes: object) -> None:
 def _write(path: Path, value: object) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(value), encoding="utf-8")
+
+
+def small_lora(path: Path, folder: Path, rank: int = 4, alpha: float = 2.0, seed: int = 5) -> Path:
+    """A LoRA file in kohya's layout for the attention layers of the model in `folder`, text encoders included."""
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    texts = sorted(folder.glob("text_encoder*"))
+    prefixes = {
+        "unet": "lora_unet",
+        **{t.name: f"lora_te{n if len(texts) > 1 else ''}" for n, t in enumerate(texts, 1)},
+    }
+    weights = {}
+    with _seeded(seed):
+        for part, prefix in prefixes.items():
+            for name, tensor in load_file(next((folder / part).glob("*.safetensors"))).items():
+                layer = name.removesuffix(".weight")
+                if layer.endswith(("to_q", "to_k", "to_v", "to_out.0", "q_proj", "out_proj")):
+                    layer = layer if part == "unet" or layer.startswith("text_model.") else f"text_model.{layer}"
+                    key = f"{prefix}_{layer.replace('.', '_')}"
+                    weights[f"{key}.lora_down.weight"] = torch.randn(rank, tensor.shape[1])
+                    weights[f"{key}.lora_up.weight"] = torch.randn(tensor.shape[0], rank) * 0.3
+                    weights[f"{key}.alpha"] = torch.tensor(alpha)
+    save_file(weights, path)
+    return path

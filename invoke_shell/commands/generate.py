@@ -7,6 +7,7 @@ from invoke_shell.commands.params import (
     DRAWN,
     POCKET,
     Checkpoint,
+    Extras,
     Negative,
     NoiseSeed,
     PictureSize,
@@ -45,6 +46,7 @@ def txt2img(
     sampling: Sampling = Sampling(),
     seed: NoiseSeed = DRAWN,
     model: Checkpoint = POCKET,
+    extras: Extras = Extras(),
 ) -> Iterator[Made]:
     """Draw pictures from a text prompt.
 
@@ -60,6 +62,7 @@ def txt2img(
             scheduler=sampling.scheduler,
             seed=seed,
             model=model,
+            **extras.asked(),
         )
     )
 
@@ -115,6 +118,7 @@ def img2img(
     sampling: Sampling = Sampling(),
     seed: NoiseSeed = DRAWN,
     model: Checkpoint = POCKET,
+    extras: Extras = Extras(),
 ) -> Iterator[Made]:
     """Draw a picture anew from a prompt and the picture that comes in.
 
@@ -139,6 +143,7 @@ def img2img(
             start_step=begin,
             pure_noise=pure_noise,
             strength=strength if start_step is None else None,
+            **extras.asked(),
         )
     )
 

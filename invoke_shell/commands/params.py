@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from invoke_shell.errors import RunError
 from invoke_shell.pipeline.node import Arg
 from invoke_shell.pipeline.schedulers import DEFAULT, SCHEDULERS, canonical
-from invoke_shell.pipeline.types import Color, ModelName, Ratio, Seed, Size
+from invoke_shell.pipeline.types import Color, ModelName, Ratio, Seed, Size, Weighted
 from invoke_shell.records import MAX_PIXELS, Image, Mask, ModelRecord
 
 __all__ = [
@@ -16,13 +16,18 @@ __all__ = [
     "POCKET",
     "Background",
     "Checkpoint",
+    "ClipSkip",
+    "Embeddings",
+    "Extras",
     "FontSize",
     "Gap",
     "Guidance",
+    "Loras",
     "Negative",
     "NoiseSeed",
     "Opacity",
     "Other",
+    "OtherVae",
     "Picture",
     "PictureSize",
     "Place",
@@ -80,6 +85,23 @@ Scheduler = Annotated[
         group="sampling",
     ),
 ]
+Loras = Annotated[
+    list[Weighted[ModelRecord]],
+    Arg(help="A LoRA with its strength, as name:0.8; may be repeated.", model="lora", ge=-10, le=10, group="model"),
+]
+Embeddings = Annotated[
+    list[ModelRecord],
+    Arg(
+        help="A textual inversion; its name in the prompt is its word. May be repeated.",
+        model="embedding",
+        group="model",
+    ),
+]
+OtherVae = Annotated[ModelRecord | None, Arg(help="A VAE in the place of the model's own.", model="vae", group="model")]
+ClipSkip = Annotated[
+    int,
+    Arg(help="Layers left out at the text encoder's end; other programs' 2 is 1 here.", ge=0, le=24, group="model"),
+]
 Strength = Annotated[
     float,
     Arg(
@@ -119,6 +141,25 @@ class Sampling:
     steps: Steps = 24
     guidance: Guidance = 7.5
     scheduler: Scheduler = DEFAULT
+
+
+@dataclass(frozen=True, kw_only=True)
+class Extras:
+    """What is put on a diffusion model; flattened into flags of the same names."""
+
+    lora: Loras = ()  # type: ignore[assignment]  # none
+    embedding: Embeddings = ()  # type: ignore[assignment]
+    vae: OtherVae = None
+    clip_skip: ClipSkip = 0
+
+    def asked(self) -> dict[str, Any]:
+        """As the fields of a Generation."""
+        return {
+            "loras": tuple(self.lora),
+            "embeddings": tuple(self.embedding),
+            "vae": self.vae,
+            "clip_skip": self.clip_skip,
+        }
 
 
 def refuse_huge(name: str, width: int, height: int) -> None:

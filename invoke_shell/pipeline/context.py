@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from invoke_shell.pipeline.types import Size
+from invoke_shell.pipeline.types import Size, Weighted
 from invoke_shell.records import Frame, Image, Made, Mask, ModelRecord
 
 __all__ = ["Ask", "Context", "Engine", "Enlargement", "Generation"]
@@ -22,6 +22,8 @@ class Generation:
     init_noise_sigma), at a later step the noise of that step's level.
     mask: 255 is repainted. seed: of the one generator this picture has.
     strength: what was asked for, for the record only.
+    loras: beside the model's weights, each at its strength. embeddings: words of the prompt with vectors of their own
+    (textual inversions). vae: in the place of the model's own. clip_skip: layers left out at the text encoder's end.
     """
 
     prompt: str
@@ -37,6 +39,10 @@ class Generation:
     mask: Mask | None = None
     pure_noise: bool = False
     strength: float | None = None
+    loras: tuple[Weighted[ModelRecord], ...] = ()
+    embeddings: tuple[ModelRecord, ...] = ()
+    vae: ModelRecord | None = None
+    clip_skip: int = 0
     options: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -112,7 +112,9 @@ class Resolver:
     def say_other_model(self, node: Node[Any, Any], model: ModelRecord, group: tuple[Call, ...]) -> None:
         for call in group:
             before = call.given.model if call.given else None
-            if before is not None and before.hash != model.hash and "model" in node.gives:
+            if before is None or before.kind != model.kind:
+                continue  # a VAE beside the model is no other model
+            if before.hash != model.hash and "model" in node.gives:
                 made = f"{call.given.handle if call.given else 'it'} was made with {before.text}"
                 self.notes.append(f"{made}; {node.name} runs {model.text}")
 

@@ -1,4 +1,4 @@
-"""The one place that faces diffusers' and transformers' untyped calls; the rest of the package sees these protocols.
+"""Faces diffusers' and transformers' untyped calls, as _lora.py does for LoRAs; the others see these protocols.
 
 Importing this module imports neither library; the first call of a loader does, and takes about four seconds of CPU.
 """
@@ -18,13 +18,16 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Autoencoder",
+    "Component",
     "Denoiser",
+    "PartKind",
     "SchedulerLike",
     "TextEncoder",
     "Tokenizer",
     "encode_latents",
     "import_libraries",
     "load_part",
+    "load_single_part",
     "load_tokenizer",
     "make_scheduler",
     "replaced_tokens",
@@ -155,6 +158,15 @@ def load_part(kind: PartKind, folder: str, name: str, dtype: torch.dtype, varian
     return made_by.from_pretrained(
         folder, subfolder=name, dtype=dtype, variant=variant, use_safetensors=True, local_files_only=True
     )
+
+
+def load_single_part(kind: PartKind, file: str, configs: str, name: str, dtype: torch.dtype) -> Any:
+    """A network from a single file, in whichever layout; configs: a folder with the part's config.json under `name`.
+
+    Without such a folder the library asks the network for one, even when told not to.
+    """
+    made_by = getattr(import_libraries(), kind)
+    return made_by.from_single_file(file, config=configs, subfolder=name, torch_dtype=dtype, local_files_only=True)
 
 
 def load_tokenizer(folder: str, name: str) -> Tokenizer:

@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self, TypeVar
 
 import torch
@@ -22,11 +22,13 @@ from invoke_shell.runtime import device, noise, pictures, request, schedulers
 from invoke_shell.runtime._diffusers import SchedulerLike, encode_latents, import_libraries
 from invoke_shell.runtime.conditioning import Embeddings, unknown_words
 from invoke_shell.runtime.denoise import Region, denoise, first_latents
-from invoke_shell.runtime.encoders import Conditioning
-from invoke_shell.runtime.loading import Checkpoint, load_checkpoint, model_key
+from invoke_shell.runtime.encoders import Conditioning, Reading
+from invoke_shell.runtime.inversions import load_inversion, unused
+from invoke_shell.runtime.loading import Checkpoint, load_checkpoint, load_vae
 from invoke_shell.runtime.policy import SILENT, Once, Policy, Watcher
 from invoke_shell.runtime.preview import Previewer
 from invoke_shell.runtime.residency import Residency
+from invoke_shell.runtime.sources import model_key
 from invoke_shell.runtime.upscalers import Upscaler, load_upscaler
 
 __all__ = ["DiffusersEngine"]
@@ -108,6 +110,16 @@ class DiffusersEngine:
     def _checkpoint(self, model: ModelRecord) -> Checkpoint:
         return self._models.get(model_key(model), lambda: load_checkpoint(model, self.place), model.bytes)
 
+    def _dressed(self, asked: Generation) -> Checkpoint:
+        """The model with the LoRAs and the VAE of a request, and with no others."""
+        model = self._checkpoint(asked.model)
+        model.adapters.wear(asked.loras)
+        if asked.vae is None:
+            return model
+        key, wanted = f"{model_key(asked.vae)} with {model_key(asked.model)}", asked.vae
+        vae = self._models.get(key, lambda: load_vae(wanted, asked.model, self.place), wanted.bytes)
+        return replace(model, vae=vae.network, scaling=vae.scaling)
+
     def _upscaler(self, model: ModelRecord) -> Upscaler:
         return self._models.get(model_key(model), lambda: load_upscaler(model, self.place.device), model.bytes)
 
@@ -117,7 +129,7 @@ class DiffusersEngine:
     def _draw(self, asked: Generation, tiled: bool) -> Made:
         if (untouched := request.passed_through(asked)) is not None:
             return untouched
-        model = self._checkpoint(asked.model)
+        model = self._dressed(asked)
         asked = request.prepare(asked, self._watcher.say, max(8, model.factor))
         told = self._condition(model, asked)
         run = self._started(model, asked, tiled)
@@ -132,8 +144,15 @@ class DiffusersEngine:
         if model.words is not None and (unknown := unknown_words(f"{asked.prompt} {asked.negative}", model.words)):
             say(f"{model.name} does not know: {', '.join(unknown)}")
         negative = asked.negative if request.guided(asked) else None
-        coded = self._embeddings.pair(model.reader, asked.prompt, negative, say)
+        reading = self._reading(model, asked)
+        coded = self._embeddings.pair(model.reader, asked.prompt, negative, say, reading)
         return model.reader.conditioning(coded, asked.size)
+
+    def _reading(self, model: Checkpoint, asked: Generation) -> Reading:
+        inversions = tuple(load_inversion(e, model.reader.networks) for e in asked.embeddings)
+        for word in unused(inversions, asked.prompt, asked.negative):
+            self._watcher.say(f"the embedding {word} is not used: its word is not in the prompt")
+        return Reading(skip=asked.clip_skip, inversions=inversions, adapters=model.adapters.in_texts)
 
     def _started(self, model: Checkpoint, asked: Generation, tiled: bool) -> _Run:
         place = self.place
@@ -209,7 +228,9 @@ class DiffusersEngine:
             "first_sigma": schedulers.sigma_at(run.scheduler, asked.scheduler, run.timesteps),
             "family": run.model.family,
         }
-        return request.facts(asked, **own, **({"vae": "tiled: memory ran out"} if tiled else {}))
+        return request.facts(
+            asked, **own, **_worn(asked, run.model), **({"vae": "tiled: memory ran out"} if tiled else {})
+        )
 
     def _precision(self, model: Checkpoint) -> dict[str, str]:
         vae = next(model.vae.parameters()).dtype
@@ -234,6 +255,13 @@ class DiffusersEngine:
 
 def _short(dtype: torch.dtype) -> str:
     return str(dtype).removeprefix("torch.")
+
+
+def _worn(asked: Generation, model: Checkpoint) -> dict[str, Any]:
+    """LoRAs with their strengths and the layers they reach; nothing for a picture without."""
+    rows = zip(asked.loras, model.adapters.layers(), strict=True)
+    worn = [{"name": lora.value.name, "weight": lora.weight, "layers": layers} for lora, layers in rows]
+    return {"loras": worn} if worn else {}
 
 
 def _set_tiling(model: Checkpoint, tiled: bool) -> None:

@@ -162,6 +162,10 @@ def _relevant(asked: Generation) -> dict[str, Any]:
         "seed": asked.seed,
         "source": asked.source.hash if asked.source and request.reads_source(asked) else None,
         "mask": asked.mask.hash if asked.mask and asked.source else None,
+        "loras": [(lora.value.text, lora.weight) for lora in asked.loras],
+        "embeddings": [model.text for model in asked.embeddings],
+        "vae": asked.vae and asked.vae.text,
+        "clip_skip": asked.clip_skip,
         "options": dict(asked.options),
     }
 

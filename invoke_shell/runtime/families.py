@@ -12,9 +12,16 @@ from invoke_shell.runtime._diffusers import PartKind
 from invoke_shell.runtime.encoders import Clip, Encoder, Reader, TwoClips
 from invoke_shell.runtime.sources import Source, refused
 
-__all__ = ["RUNS", "Family", "family_of"]
+__all__ = ["RUNS", "Family", "encoders_of", "family_of", "titled"]
 
 RUNS = "Stable Diffusion 1, 2 and XL"
+TITLES = {
+    "sd1": "Stable Diffusion 1",
+    "sd2": "Stable Diffusion 2",
+    "sdxl": "SDXL",
+    "sd3": "Stable Diffusion 3",
+    "flux": "Flux",
+}
 TIME_IDS = 6  # numbers in SDXL's micro-conditioning
 
 MakeReader = Callable[[str, Sequence[Encoder], Mapping[str, Any]], Reader]
@@ -91,6 +98,11 @@ def _check_text(source: Source, family: Family, unet: Mapping[str, Any]) -> None
     given = TIME_IDS * unet.get("addition_time_embed_dim", 256) + texts[-1].get("projection_dim", 512)
     if wanted != given:
         raise refused(source.model, f"its U-Net takes {wanted} numbers on sizes and prompt, not {given} (a refiner?)")
+
+
+def titled(base: str) -> str:
+    """A family's name for people."""
+    return TITLES.get(base, base)
 
 
 def encoders_of(source: Source, family: Family, networks: Sequence[Any], device: torch.device) -> list[Encoder]:

@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from torch import Tensor
 
 from invoke_shell.records import ModelRecord
+from invoke_shell.runtime import _diffusers
 from invoke_shell.runtime._diffusers import Autoencoder, Component, Denoiser
+from invoke_shell.runtime.adapters import Adapters
 from invoke_shell.runtime.device import Place, ran_out
 from invoke_shell.runtime.encoders import Reader
 from invoke_shell.runtime.families import Family, encoders_of, family_of
 from invoke_shell.runtime.preview import LatentMap
-from invoke_shell.runtime.sources import Folder, Source, refused
+from invoke_shell.runtime.sources import Folder, Source, aligned, model_key, refused, tensors
 
-__all__ = ["Checkpoint", "load_checkpoint", "model_key"]
-
-ALIGNED = 64  # bytes; what torch's own CPU allocator gives
+__all__ = ["Checkpoint", "Vae", "load_checkpoint", "load_vae"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,19 +45,68 @@ class Checkpoint:
     latent_map: LatentMap | None
     stored: str
     bytes: int
+    adapters: Adapters
 
 
-def model_key(model: ModelRecord) -> str:
-    """What tells models apart here: the hash, or the path while the hash is not known."""
-    return model.hash or model.path
+@dataclass(frozen=True, kw_only=True)
+class Vae:
+    """A VAE that takes the place of a model's own."""
+
+    network: Autoencoder
+    scaling: float
+    bytes: int
 
 
 def load_checkpoint(model: ModelRecord, place: Place) -> Checkpoint:
     """A model, ready to run. Raises RunError (bad-model) with the reason."""
     source = Folder(model)
     name, family = family_of(source)
-    try:
+    with _one_sentence(model):
         return _loaded(source, name, family, place)
+
+
+def load_vae(model: ModelRecord, checkpoint: ModelRecord, place: Place) -> Vae:
+    """A VAE file or folder, to be used with a checkpoint. Raises RunError (bad-model).
+
+    A file does not say how its latents are scaled: as the checkpoint's own.
+    """
+    config = _vae_config(model, checkpoint)
+    dtype = torch.float32 if config.get("force_upcast") else place.dtype
+    with _one_sentence(model):
+        network = _ready(_vae_network(model, checkpoint, dtype), place.device)
+    return Vae(network=network, scaling=network.config.scaling_factor, bytes=_bytes(network))
+
+
+def _vae_folder(model: ModelRecord) -> Path:
+    """A folder of nothing but a VAE, or the one in a diffusers folder."""
+    inner = Path(model.path) / "vae"
+    return inner if inner.is_dir() else Path(model.path)
+
+
+def _vae_config(model: ModelRecord, checkpoint: ModelRecord) -> Mapping[str, Any]:
+    own = Folder(checkpoint).config("vae")
+    if Path(model.path).is_file():
+        return own
+    folder = _vae_folder(model)
+    config = Folder(replace(model, path=str(folder.parent))).config(folder.name)
+    made, read = config.get("latent_channels", 4), own.get("latent_channels", 4)
+    if made != read:
+        raise refused(model, f"it makes latents of {made} channels and {checkpoint.name} reads {read}")
+    return config
+
+
+def _vae_network(model: ModelRecord, checkpoint: ModelRecord, dtype: torch.dtype) -> Any:
+    if Path(model.path).is_file():
+        return _diffusers.load_single_part("vae", model.path, checkpoint.path, "vae", dtype)
+    folder = _vae_folder(model)
+    return Folder(replace(model, path=str(folder.parent))).network("vae", folder.name, dtype)
+
+
+@contextmanager
+def _one_sentence(model: ModelRecord) -> Iterator[None]:
+    """What the libraries raise about a model's weights, as RunError; memory that runs out is not the model's fault."""
+    try:
+        yield
     except (OSError, ValueError, KeyError, RuntimeError, TypeError, SafetensorError) as error:
         if ran_out(error):
             raise
@@ -86,30 +135,20 @@ def _loaded(source: Source, name: str, family: Family, place: Place) -> Checkpoi
         words=_words(source.beside("vocabulary.json")),
         latent_map=LatentMap.read(source.beside("preview.json")),
         stored=source.stored(),
-        bytes=_bytes([*texts, unet, vae]),
+        bytes=_bytes(*texts, unet, vae),
+        adapters=Adapters(name, unet, texts),
     )
 
 
 def _ready(part: Any, device: torch.device) -> Any:
-    """For use: not in training mode (some loaders leave it), on its device, in memory of known alignment.
-
-    The same weights at other offsets of a memory-mapped file give other last bits (4e-7), hence the copies.
-    """
+    """For use: not in training mode (some loaders leave it), on its device, in memory of known alignment."""
     part = part.eval().to(device)
-    for tensor in _tensors(part):
-        tensor.requires_grad_(False)
-        if tensor.data_ptr() % ALIGNED:
-            tensor.data = tensor.data.clone()
+    aligned(part)
     return part
 
 
-def _bytes(parts: Sequence[Component]) -> int:
-    return sum(tensor.nbytes for part in parts for tensor in _tensors(part))
-
-
-def _tensors(part: Component) -> Iterator[Tensor]:
-    yield from part.parameters()
-    yield from part.buffers()
+def _bytes(*parts: Component) -> int:
+    return sum(tensor.nbytes for part in parts for tensor in tensors(part))
 
 
 def _words(path: Path) -> frozenset[str] | None:

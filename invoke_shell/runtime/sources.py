@@ -7,19 +7,21 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
 import torch
+from torch import Tensor
 
 from invoke_shell.errors import RunError
 from invoke_shell.records import ModelRecord
 from invoke_shell.runtime import _diffusers
-from invoke_shell.runtime._diffusers import PartKind, Tokenizer
+from invoke_shell.runtime._diffusers import Component, PartKind, Tokenizer
 
-__all__ = ["Folder", "Source", "refused", "stored_dtype"]
+__all__ = ["Folder", "Source", "aligned", "model_key", "refused", "stored_dtype", "tensors"]
 
+ALIGNED = 64  # bytes; what torch's own CPU allocator gives
 HEADER = 25_000_000  # bytes; a longer header of a safetensors file is not one
 DTYPES = {"F16": "float16", "BF16": "bfloat16", "F32": "float32"}
 
@@ -113,6 +115,28 @@ class Folder:
         if not isinstance(value, dict):
             raise refused(self.model, f"{path.parent.name}/{path.name} is not a JSON object")
         return value
+
+
+def model_key(model: ModelRecord) -> str:
+    """What tells models apart here: the hash, or the path while the hash is not known."""
+    return model.hash or model.path
+
+
+def aligned(part: Component) -> None:
+    """Bring a part's tensors into memory of known alignment, not to be trained.
+
+    The same weights at other offsets of a memory-mapped file give other last bits (4e-7), hence the copies.
+    """
+    for tensor in tensors(part):
+        tensor.requires_grad_(False)
+        if tensor.data_ptr() % ALIGNED:
+            tensor.data = tensor.data.clone()
+
+
+def tensors(part: Component) -> Iterator[Tensor]:
+    """Parameters and buffers."""
+    yield from part.parameters()
+    yield from part.buffers()
 
 
 def refused(model: ModelRecord, reason: str) -> RunError:

@@ -6,10 +6,10 @@ from pipeline_kit import REGISTRY, model_of, plain_image
 
 from invoke_shell.commands.enlarge import upscale
 from invoke_shell.commands.generate import img2img, steps_run, txt2img
-from invoke_shell.commands.params import Sampling
+from invoke_shell.commands.params import Extras, Sampling
 from invoke_shell.errors import RunError
 from invoke_shell.pipeline.context import Enlargement
-from invoke_shell.pipeline.types import Seed, Size
+from invoke_shell.pipeline.types import Seed, Size, Weighted
 from invoke_shell.records import Made
 
 MODEL = model_of("pocket")
@@ -196,3 +196,16 @@ def test_a_network_is_asked_of_the_engine():
 def test_more_pixels_than_can_be_read_back_are_refused(upscaler):
     with pytest.raises(RunError, match="upscale would make a picture of 16000x16000"):
         list(upscale(FakeContext(), frame_of(plain_image(1000, 1000, (0,))), scale=16.0, upscaler=upscaler))
+
+
+@pytest.mark.parametrize("node", ["txt2img", "img2img"])
+def test_what_is_put_on_the_model_is_asked_for(node):
+    ctx, lora, word, vae = FakeContext(), model_of("style"), model_of("word"), model_of("soft")
+    extras = Extras(lora=[Weighted(lora, 0.8)], embedding=[word], vae=vae, clip_skip=1)
+    run = (txt2img.func, ()) if node == "txt2img" else (img2img.func, (frame_of(plain_image(64, 64)),))
+
+    made = list(run[0](ctx, *run[1], "a cat", seed=Seed(7), model=MODEL, extras=extras))
+
+    request = asked(made, ctx)
+    assert (request.loras, request.embeddings) == ((Weighted(lora, 0.8),), (word,))
+    assert (request.vae, request.clip_skip) == (vae, 1)

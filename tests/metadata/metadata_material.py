@@ -46,6 +46,9 @@ def txt2img(picture: Image | None = None, **params: object) -> StepRecord:
         "guidance": 7.5,
         "scheduler": "euler_a",
         "seed": 42,
+        "lora": [],
+        "embedding": [],
+        "clip_skip": 0,
         **params,
     }
     return StepRecord(

@@ -33,7 +33,7 @@ class Everything:
     """A finder in whose world all that was recorded is there."""
 
     def model(self, record: ModelRecord) -> ModelRecord:
-        return record
+        return replace(record, path=f"/models/{record.name}")
 
     def picture(self, resource: Resource) -> InputRef:
         return InputRef(hash=resource.hash, width=resource.width, height=resource.height, mode=resource.mode)
@@ -78,7 +78,8 @@ def test_a_parameter_comes_back(node: Any, p: Any, tmp_path: Path):
     step = read_back(plan, tmp_path).step()
 
     assert list(step.params) == [q.name for q in node.recorded]
-    assert step.params[p.name] == p.kind.plain(call.params[p.name])
+    value = call.params[p.name]
+    assert step.params[p.name] == ([p.kind.plain(v) for v in value] if p.kind.many else p.kind.plain(value))
     recalled = recall(step, REGISTRY, Everything())
     assert (recalled.missing, recalled.notes) == ((), ())
     again = recalled.plan.calls[-1].params
@@ -91,11 +92,13 @@ MODELS = [(node, p) for node in NODES for p in node.params.values() if p.kind.mo
 @pytest.mark.parametrize(("node", "p"), MODELS, ids=[f"{node.name}-{p.name}" for node, p in MODELS])
 def test_a_model_comes_back(node: Any, p: Any, tmp_path: Path):
     plan = plan_of(f"{FRONT[node.takes]}{node.name}{NEEDED.get(node.name, '')} {p.flag} chosen", REGISTRY)
-    used = plan.calls[-1].params[p.name]
+    value = plan.calls[-1].params[p.name]
+    used = value[0] if p.kind.many else value
 
     step = read_back(plan, tmp_path).step()
 
-    assert step.models[p.name] == replace(used, path="", advice={})
+    found = step.models[f"{p.name}.0" if p.kind.many else p.name]
+    assert found == replace(used.value if p.kind.is_weighted else used, path="", advice={})
 
 
 PICTURES = [(node, p) for node in NODES for p in node.params.values() if p.kind.picture]

@@ -113,6 +113,12 @@ def test_prompts_follow_from_a_handle_and_the_model_does_not():
     assert made.notes == (f"@12 was made with {other}; img2img runs {own}",)
 
 
+def test_vae_beside_the_model_is_no_other_model():
+    made = plan_of("@12 | img2img --vae soft", handles={"@12": (result_of("@12", model=model_of("pocket")),)})
+
+    assert made.notes == ()
+
+
 def test_nothing_follows_from_a_file():
     message = "img2img needs a prompt: none was typed and none comes down the pipe"
 
