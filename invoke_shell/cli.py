@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from invoke_shell.pipeline.registry import Registry
+    from invoke_shell.shell.home import Home
+    from invoke_shell.shell.keeper import Keeper
     from invoke_shell.shell.session import Runtime, Session
     from invoke_shell.shell.settings import Settings
     from invoke_shell.shell.view import View
@@ -104,8 +106,8 @@ def _draws(session: Session, lines: Sequence[str]) -> bool:
     """Whether a model will be needed: then the worker may start before anything else is done."""
     if session.dry:
         return False
-    for line in lines:
-        for bound in session.read(line).bound:
+    for reading in map(session.read, lines):
+        for bound in [] if reading.faults else reading.bound:
             nodes = [session.registry[s.node] for s in bound.chain.stages if s.node]
             if any(p.kind.model and p.default is not None for n in nodes for p in n.params.values()):
                 return True
@@ -182,7 +184,6 @@ def compose(options: argparse.Namespace, *, interactive: bool) -> Session:
     from invoke_shell.models.catalogue import Catalogue
     from invoke_shell.models.hashing import Digests
     from invoke_shell.shell.home import Home
-    from invoke_shell.shell.keeper import Keeper
     from invoke_shell.shell.session import Session
     from invoke_shell.shell.settings import Settings, read_config
 
@@ -192,8 +193,6 @@ def compose(options: argparse.Namespace, *, interactive: bool) -> Session:
     complaints = read_config(home.config_file, home.cache, settings)
     view = _view(options, settings, interactive=interactive)
     _log(home.log_file, verbose=options.verbose)
-    keeper = _keeper(options, home, registry, settings, view, Keeper)
-    _take_up(keeper, settings)
     for name in ("model", "device"):
         if getattr(options, name):
             settings.set(name, getattr(options, name))
@@ -202,7 +201,7 @@ def compose(options: argparse.Namespace, *, interactive: bool) -> Session:
         home=home,
         registry=registry,
         settings=settings,
-        keeper=keeper,
+        keep=lambda: _keeper(options, home, registry, settings, view),
         catalogue=catalogue,
         view=view,
         start=_starter(home, registry, inline=options.inline),
@@ -211,8 +210,10 @@ def compose(options: argparse.Namespace, *, interactive: bool) -> Session:
     )
     session.dry = options.dry_run
     session.events = _events(options.events)
-    for text in (*complaints, *registry.warnings, *keeper.store.notices()):
+    for text in (*complaints, *registry.warnings):
         view.say(text, warning=True)
+    if options.go_on or options.session:
+        _take_up(session.keeper, settings)
     return session
 
 
@@ -229,11 +230,11 @@ def everything() -> Registry:
     return replace(nodes, nodes={**nodes.nodes, **shell.nodes})
 
 
-def _keeper(
-    options: argparse.Namespace, home: Any, registry: Registry, settings: Settings, view: View, kind: Any
-) -> Any:
+def _keeper(options: argparse.Namespace, home: Home, registry: Registry, settings: Settings, view: View) -> Keeper:
+    """The store, opened; what a killed run left is put in order. Says what is amiss."""
     from datetime import date
 
+    from invoke_shell.shell.keeper import Keeper
     from invoke_shell.shell.outputs import output_folder
     from invoke_shell.shell.results import Results
     from invoke_shell.shell.store import Store
@@ -255,14 +256,17 @@ def _keeper(
         session = store.take_up(options.session)
     else:
         session = store.continue_last() if options.go_on else store.new_session()
-    return kind(home, registry, store, session, results, view.say)
+    for notice in store.notices():
+        view.say(notice, warning=True)
+    return Keeper(home, registry, store, session, results, view.say)
 
 
-def _take_up(keeper: Any, settings: Settings) -> None:
-    """A session that goes on has its settings again."""
+def _take_up(keeper: Keeper, settings: Settings) -> None:
+    """A session that goes on has its settings again; what was typed outside (--model) stays."""
     for name, text in keeper.store.settings(keeper.session.id).items():
         try:
-            settings.set(name, text)
+            if name not in settings.session:
+                settings.set(name, text)
         except SettingError as error:
             keeper.say(f"a setting of the session is left out: {error.message}")
 

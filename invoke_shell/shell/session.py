@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import secrets
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -71,7 +72,7 @@ class Runtime(Protocol):
 
 
 class Session:
-    """One person's session. `start` makes the runtime, when the first line needs it."""
+    """One person's session. `start` makes the runtime and `keep` opens the store, when something first needs them."""
 
     def __init__(
         self,
@@ -79,7 +80,7 @@ class Session:
         home: Home,
         registry: Registry,
         settings: Settings,
-        keeper: Keeper,
+        keep: Callable[[], Keeper],
         catalogue: Catalogue,
         view: View,
         start: Callable[[Settings], Runtime],
@@ -91,7 +92,9 @@ class Session:
         self.home = home
         self.registry = registry
         self.settings = settings
-        self.keeper = keeper
+        self._keep = keep
+        self._keeper: Keeper | None = None
+        self._opening = threading.Lock()
         self.catalogue = catalogue
         self.view = view
         self.start = start
@@ -106,6 +109,14 @@ class Session:
         self.events: Callable[[Event], None] = lambda event: None
         self._runtime: Runtime | None = None
         self.lines = 0
+
+    @property
+    def keeper(self) -> Keeper:
+        """What is kept in this home; opened when first asked for, by whichever thread."""
+        with self._opening:
+            if self._keeper is None:
+                self._keeper = self._keep()
+            return self._keeper
 
     # -- the runtime -------------------------------------------------------------------------------------------------
 
@@ -152,7 +163,8 @@ class Session:
     def close(self) -> None:
         """End the worker and the store."""
         self.restart()
-        self.keeper.close()
+        if self._keeper is not None:
+            self._keeper.close()
 
     # -- lines -------------------------------------------------------------------------------------------------------
 
@@ -199,7 +211,7 @@ class Session:
             self.view.error(self.unexpected(error), where)
             return 1
         finally:
-            for notice in self.keeper.store.notices():
+            for notice in self._keeper.store.notices() if self._keeper is not None else ():
                 self.view.say(notice, warning=True)
             self.view.line_done()
         return 0
