@@ -1,9 +1,10 @@
-"""What metadata costs: reading it out of many pictures, and writing one picture.
+"""What metadata costs: reading it out of many pictures, ours and other programs', and writing one picture.
 
     python -m benchmarks.metadata [--files 2000] [--rounds 5]
 
 The files are our own (a chain of four steps in each), warm in the page cache. Every round runs all readers one after
-the other; the table gives the median of the rounds. sd-parsers is measured when it is installed.
+the other; the table gives the median of the rounds. sd-parsers is measured when it is installed, genuine files of other
+programs when INVOKE_SHELL_SAMPLES names a folder of them.
 """
 
 from __future__ import annotations
@@ -52,6 +53,9 @@ def main() -> None:
         paths = written(Path(folder), options.files)
         print(f"\nreading {len(paths)} PNGs of {paths[0].stat().st_size:,} bytes, median of {options.rounds} rounds")
         report(timed(readers(paths), options.rounds), per=len(paths), unit="us a file")
+    for label, found in foreign_files().items():
+        print(f"\nreading {len(found)} {label}, median of {options.rounds} rounds")
+        report(timed(foreign_readers(found), options.rounds), per=len(found), unit="us a file")
     for name, picture in pictures().items():
         print(f"\nwriting one {name} of 512x512, median of {options.rounds * 3} rounds")
         report(timed(writers(picture), options.rounds * 3), per=1, unit="ms", sizes=sizes(picture))
@@ -115,6 +119,41 @@ def readers(paths: list[Path]) -> dict[str, Callable[[], object]]:
 
         found[f"sd-parsers {sd_parsers}"] = ParserManager().parse
     return {name: lambda read=read: deque(map(read, paths), maxlen=0) for name, read in found.items()}
+
+
+# -- other programs' -------------------------------------------------------------------------------------------------
+
+
+def foreign_files() -> dict[str, list[Path]]:
+    """Genuine pictures of the folder that INVOKE_SHELL_SAMPLES names, often enough that a round is long."""
+    folder = os.environ.get("INVOKE_SHELL_SAMPLES", "")
+    if not folder:
+        return {}
+    found = [path for path in sorted(Path(folder).rglob("*")) if path.suffix in (".png", ".jpg", ".webp")]
+    groups = {"genuine files of other programs": found, "of them PNGs": [p for p in found if p.suffix == ".png"]}
+    return {label: paths * 20 for label, paths in groups.items()}
+
+
+def foreign_readers(paths: list[Path]) -> dict[str, Callable[[], object]]:
+    from invoke_shell.commands import registry
+    from invoke_shell.metadata.foreign.line import to_line
+
+    nodes = registry()
+
+    def line(path: Path) -> object:
+        found = read_picture(path).foreign
+        return found and to_line(found, nodes)
+
+    contenders: dict[str, Callable[[Path], object]] = {
+        "read_picture, texts alone": read_picture,
+        "read_picture and its values": lambda path: read_picture(path).foreign,
+        "read_picture and its line": line,
+    }
+    if (sd_parsers := installed("sd-parsers")) != "absent":
+        from sd_parsers import ParserManager
+
+        contenders[f"sd-parsers {sd_parsers}"] = ParserManager().parse
+    return {name: lambda read=read: deque(map(read, paths), maxlen=0) for name, read in contenders.items()}
 
 
 # -- writing ---------------------------------------------------------------------------------------------------------

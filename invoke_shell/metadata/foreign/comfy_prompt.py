@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from invoke_shell.metadata.foreign import loose
 from invoke_shell.metadata.foreign.comfy_graph import FAR, TEXTS, Graph, Node
 from invoke_shell.metadata.foreign.dialect import COMFYUI, rewrite
-from invoke_shell.metadata.foreign.result import Lora, Model, Notes, model_name
+from invoke_shell.metadata.foreign.result import Lora, Model, Notes, layers, model_name
 
 __all__ = ["Given"]
 
@@ -25,6 +25,7 @@ class Given:
         self.graph = graph
         self.notes = notes
         self.loras: dict[str, Lora] = {}
+        self.embeddings: dict[str, None] = {}
         self.clip_skip: int | None = None
 
     # -- prompts -----------------------------------------------------------------------------------------------------
@@ -39,6 +40,7 @@ class Given:
             texts = [text.rstrip(", ") for text in texts]
         found = rewrite(", ".join(texts), COMFYUI, self.notes, label)
         self.loras.update({lora.name: lora for lora in found.loras})
+        self.embeddings.update(dict.fromkeys(found.embeddings))
         return found.text
 
     def texts(self, begin: tuple[Node, int], role: str) -> Iterator[str]:
@@ -84,7 +86,7 @@ class Given:
             if at is None:
                 return
             layer = loose.whole(self.graph.value(at, "stop_at_clip_layer", "clip_skip"))
-            self.clip_skip = abs(layer) if layer and self.clip_skip is None else self.clip_skip
+            self.clip_skip = layers(layer) if layer and self.clip_skip is None else self.clip_skip
             self.add_loras(at)
             at = self.graph.follow(at, "clip")
 

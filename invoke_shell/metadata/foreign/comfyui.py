@@ -98,6 +98,7 @@ class _Walker:
             source=trail.source,
             before=before,
             loras=tuple(self.given.loras.values()),
+            embeddings=tuple(self.given.embeddings),
             vae=self.vae,
             clip_skip=self.given.clip_skip,
             noise="cpu",

@@ -22,7 +22,7 @@ __all__ = ["A1111", "COMFYUI", "NOVELAI", "Dialect", "Rewritten", "rewrite"]
 class Dialect:
     """How a program weighs text. brackets: opening -> (closing, factor). absolute: `(x:1.2)` inside another bracket
     weighs 1.2, else it is multiplied. edits: `[a:b:0.5]`, AND and BREAK mean something. escapes: `\\(` is a bracket as
-    text. colons: `1.3::text::` is a weight.
+    text. colons: `1.3::text::` is a weight. embeddings: `embedding:name` is a textual inversion.
     """
 
     brackets: dict[str, tuple[str, float]]
@@ -30,14 +30,16 @@ class Dialect:
     edits: bool = False
     escapes: bool = True
     colons: bool = False
+    embeddings: bool = False
 
 
 A1111 = Dialect(brackets={"(": (")", 1.1), "[": ("]", 1 / 1.1)}, edits=True)
-COMFYUI = Dialect(brackets={"(": (")", 1.1)}, absolute=True)
+COMFYUI = Dialect(brackets={"(": (")", 1.1)}, absolute=True, embeddings=True)
 NOVELAI = Dialect(brackets={"{": ("}", 1.05), "[": ("]", 1 / 1.05)}, escapes=False, colons=True)
 
 TAG = re.compile(r"<(\w{1,40}):([^<>:]{1,200})((?::[^<>]{0,200})?)>")
 MOST = 1000  # a weight beyond is a slip
+EMBEDDING = re.compile(r"\bembedding:([\w./\\-]{1,100})")
 LORA_TAGS = ("lora", "lyco", "loha", "locon")
 EDIT = re.compile(r"\[([^\[\]()\\]{0,500}[:|][^\[\]()\\]{0,500})\]")
 JOINS = re.compile(r"\b(BREAK|AND)\b")
@@ -47,10 +49,11 @@ COLONS = re.compile(r"(-?\d{1,4}(?:\.\d{0,6})?)::|::")  # NovelAI 4: `1.3::text:
 
 @dataclass(frozen=True, kw_only=True)
 class Rewritten:
-    """A prompt in our words, and the LoRAs it named."""
+    """A prompt in our words, and the LoRAs and textual inversions it named."""
 
     text: str
     loras: tuple[Lora, ...] = ()
+    embeddings: tuple[str, ...] = ()
 
 
 def rewrite(text: str, dialect: Dialect, notes: Notes, label: str = "prompt") -> Rewritten:
@@ -59,18 +62,30 @@ def rewrite(text: str, dialect: Dialect, notes: Notes, label: str = "prompt") ->
     label: what the text is called in a note.
     """
     loras: list[Lora] = []
-    text = TAG.sub(lambda m: _tag(m, loras, notes), loose.words(text))
+    embeddings: list[str] = []
+    text = TAG.sub(lambda m: _tag(m, loras, embeddings, notes), loose.words(text))
+    text = EMBEDDING.sub(lambda m: _embedding(m[1], embeddings), text) if dialect.embeddings else text
     if dialect.edits:
         text = _joined(EDIT.sub(lambda m: _edited(m[0], notes), text), label, notes)
     pieces = [piece for part, base in _sections(text, dialect) for piece in _weighed(part, dialect, base)]
     if any(weight != "1" for _, weight in pieces):
         notes.say(f"the weights in the {label} are not applied yet: they are read as text")
-    return Rewritten(text="".join(_piece(*piece) for piece in pieces).strip(), loras=tuple(loras))
+    return Rewritten(
+        text="".join(_piece(*piece) for piece in pieces).strip(), loras=tuple(loras), embeddings=tuple(embeddings)
+    )
 
 
-def _tag(found: re.Match[str], loras: list[Lora], notes: Notes) -> str:
+def _embedding(name: str, embeddings: list[str]) -> str:
+    """ComfyUI's `embedding:name.pt`; here its name is its word."""
+    embeddings.append(model_name(name))
+    return model_name(name)
+
+
+def _tag(found: re.Match[str], loras: list[Lora], embeddings: list[str], notes: Notes) -> str:
     """`<lora:name:0.8>` and its kind, out of the text. A weight may be `te=0.5:unet=1`: the first number counts."""
     kind, name, rest = found[1].lower(), found[2], found[3]
+    if kind in ("embed", "embedding"):
+        return _embedding(name, embeddings)
     if kind not in LORA_TAGS:
         notes.lost(found[0])
         return ""

@@ -8,7 +8,7 @@ from typing import Any
 
 from invoke_shell.metadata.foreign import infotext, loose
 from invoke_shell.metadata.foreign.dialect import COMFYUI, rewrite
-from invoke_shell.metadata.foreign.result import Foreign, Lora, Model, Notes, Source, model_name
+from invoke_shell.metadata.foreign.result import Foreign, Lora, Model, Notes, Source, layers, model_name
 from invoke_shell.metadata.foreign.samplers import sampler
 
 __all__ = ["read"]
@@ -66,8 +66,9 @@ def _picture(tool: str, data: Mapping[str, Any]) -> Foreign:
         source=Source() if strength is not None and strength < 1 else None,
         model=_model(data),
         loras=tuple(loras.values()),
+        embeddings=(*prompt.embeddings, *negative.embeddings),
         vae="" if vae.startswith("Default") else vae,
-        clip_skip=notes.whole("clip_skip", data.get("clipskip")),
+        clip_skip=layers(notes.whole("clip_skip", data.get("clipskip"))),
         noise="cpu",
         missing=notes.missing,
         guessed=notes.guessed,

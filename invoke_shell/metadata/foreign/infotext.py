@@ -18,7 +18,7 @@ from typing import Any
 
 from invoke_shell.metadata.foreign import loose
 from invoke_shell.metadata.foreign.dialect import A1111, Rewritten, rewrite
-from invoke_shell.metadata.foreign.result import Draw, Enlarge, Foreign, Lora, Model, Notes, Source, model_name
+from invoke_shell.metadata.foreign.result import Draw, Enlarge, Foreign, Lora, Model, Notes, Source, layers, model_name
 from invoke_shell.metadata.foreign.samplers import Named, sampler
 
 __all__ = ["fields_of", "parts", "read", "read_text"]
@@ -152,8 +152,9 @@ class _Reader:
             source=None if strength is None else self.source(),
             model=self.model(),
             loras=self.loras(positive, negated),
+            embeddings=self.embeddings(positive, negated),
             vae=model_name(self.text("VAE")),
-            clip_skip=self.whole("Clip skip"),
+            clip_skip=layers(self.whole("Clip skip")),
             noise=self.noise(),
             then=(*then, *self.postprocessed()),
             **self.sampling("Sampler", "Schedule type", "Scheduler"),
@@ -243,13 +244,16 @@ class _Reader:
         hashed = {model_name(name): value for name, value in known.items()}
         return tuple(Lora(name=x.name, weight=x.weight, hash=hashed.get(x.name, "")) for x in found.values() if x.name)
 
+    def embeddings(self, *prompts: Rewritten) -> tuple[str, ...]:
+        """Those the details list by hash, and those the prompts name."""
+        named = [name for prompt in prompts for name in prompt.embeddings]
+        names = (*named, *_listed(self.text("TI hashes")), *_prefixed(self.hashes(), "embed:"))
+        return tuple(dict.fromkeys(model_name(name) for name in names))
+
     # -- the rest ----------------------------------------------------------------------------------------------------
 
     def rest(self) -> None:
         """Every field without an equal, by name and value."""
-        embeddings = {**_listed(self.text("TI hashes")), **_prefixed(self.hashes(), "embed:")}
-        for name in embeddings:
-            self.notes.lost("the embedding", name)
         for name, value in self.fields.items():
             if name not in SILENT and not name.startswith(("Size-", "Hires resize-", "Postprocess ")):
                 self.notes.lost(name, value)

@@ -21,6 +21,7 @@ NEGATIVE = re.compile(r"(?<!\\)\[([^\[\]]{0,4000})\]")
 BLEND = re.compile(r"([^:]{1,500}):(-?\d{1,4}(?:\.\d{1,6})?)(?=[\s,]|\Z)[\s,]*")
 WITH_LORA = re.compile(r"withLora\(\s{0,9}([^,()]{1,200})(?:,\s{0,9}([\d.]{1,9}))?\s{0,9}\)")
 WEIGHTS = re.compile(r"\w[+-]+(?=[\s,.)]|$)|\)[\d.+-]|\)\.(blend|and|swap)\(")
+TRIGGER = re.compile(r"<([\w][\w .-]{0,80})>")
 # Of `image`: what was on, by its name. Zero, false and empty are off.
 EFFECTS = ("threshold", "perlin", "hires_fix", "seamless", "h_symmetry_time_pct", "v_symmetry_time_pct")
 AFTER = ("upscale", "facetool", "facetool_strength")
@@ -101,7 +102,7 @@ class _Reader:
         self.model = model
 
     def picture(self) -> Foreign:
-        prompt, negative, loras = self.prompts()
+        prompt, negative, embeddings, loras = self.prompts()
         source = self.source()
         scheduler = sampler(self.word("sampler") or self.word("sampler_name"), "", self.notes)
         then = tuple(self.after())
@@ -118,6 +119,7 @@ class _Reader:
             source=source,
             model=self.model,
             loras=loras,
+            embeddings=embeddings,
             noise="gpu",
             then=then,
             missing=self.notes.missing,
@@ -130,11 +132,11 @@ class _Reader:
 
     # -- prompts -----------------------------------------------------------------------------------------------------
 
-    def prompts(self) -> tuple[str | None, str | None, tuple[Lora, ...]]:
+    def prompts(self) -> tuple[str | None, str | None, tuple[str, ...], tuple[Lora, ...]]:
         """Prompt and negative prompt; None for a picture that was only changed."""
         parts = list(self.weighted())
         if not parts and "prompt" not in self.image:
-            return None, None, ()
+            return None, None, (), ()
         text = " ".join(text for text, _ in parts)
         blended = parts if len(parts) > 1 else _blended(text)
         if len(blended) > 1:
@@ -221,15 +223,18 @@ class _Reader:
             self.notes.lost("inpaint_replace", self.image["inpaint_replace"])
 
 
-def compel(prompt: str, negative: str, notes: Notes) -> tuple[str, str]:
-    """InvokeAI's prompts, whose weights are written as ours: `(x)1.2`, `x+`, `("a", "b").blend(1, 2)`."""
+def compel(prompt: str, negative: str, notes: Notes) -> tuple[str, str, tuple[str, ...]]:
+    """InvokeAI's prompts, whose weights are written as ours: `(x)1.2`, `x+`, `("a", "b").blend(1, 2)`.
+
+    The third: textual inversions, `<name>` there and their names here.
+    """
+    names = TRIGGER.findall(prompt) + TRIGGER.findall(negative)
+    prompt, negative = TRIGGER.sub(r"\1", prompt), TRIGGER.sub(r"\1", negative)
     for text, label in ((prompt, "prompt"), (negative, "negative prompt")):
         if WEIGHTS.search(text):
             notes.say(f"the weights in the {label} are not applied yet: they are read as text")
-        for found in re.findall(r"<[\w .-]{1,80}>", text):
-            notes.lost("the embedding", found)
     positive, negated = (loose.words(re.sub(r"\\([()\[\]\"])", r"\1", text)) for text in (prompt, negative))
-    return positive, negated
+    return positive, negated, tuple(dict.fromkeys(names))
 
 
 def _blended(text: str) -> list[tuple[str, float]]:

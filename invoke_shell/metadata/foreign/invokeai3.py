@@ -30,7 +30,7 @@ ACCUMULATORS = ("core_metadata", "metadata_accumulator")
 def picture(tool: str, data: Mapping[str, Any]) -> Foreign:
     """The picture of an `invokeai_metadata`."""
     notes = Notes()
-    prompt, negative = compel(_word(data, "positive_prompt"), _word(data, "negative_prompt"), notes)
+    prompt, negative, embeddings = compel(_word(data, "positive_prompt"), _word(data, "negative_prompt"), notes)
     model = _model(data.get("model"))
     strength = notes.real("strength", data.get("strength"))
     found: dict[str, Any] = {
@@ -38,7 +38,7 @@ def picture(tool: str, data: Mapping[str, Any]) -> Foreign:
         "steps": notes.whole("steps", data.get("steps")),
         "guidance": _guidance(data.get("cfg_scale"), notes),
         "size": notes.size(data.get("width"), data.get("height")),
-        "clip_skip": notes.whole("clip_skip", data.get("clip_skip")) or None,
+        "clip_skip": notes.whole("clip_skip", data.get("clip_skip")),
         **sampler(_word(data, "scheduler"), "", notes),
     }
     source = _source(data)
@@ -52,6 +52,7 @@ def picture(tool: str, data: Mapping[str, Any]) -> Foreign:
         source=source,
         model=model,
         loras=tuple(_loras(data)),
+        embeddings=embeddings,
         vae=vae.name if vae else "",
         noise="gpu" if _word(data, "rand_device") == "cuda" else "cpu",
         missing=notes.missing,

@@ -17,7 +17,7 @@ from invoke_shell.metadata.visible import visible
 from invoke_shell.pipeline.chain import Chain, Stage, Value, to_text
 from invoke_shell.pipeline.node import Node
 from invoke_shell.pipeline.registry import Registry
-from invoke_shell.pipeline.types import ModelName, Seed, Size, number
+from invoke_shell.pipeline.types import ModelName, Seed, Size, Weighted, number
 
 __all__ = ["Line", "to_line"]
 
@@ -56,19 +56,20 @@ class _Writer:
 
     def stages(self, found: Foreign) -> list[Stage]:
         stages: list[Stage] = []
+        self.extras = _extras(found)
         if found.drawn and found.source is None and found.strength is None:
-            stages.append(self.stage("txt2img", self.drawn(found, first=True), size=_size(found.size)))
+            stages.append(self.draw("txt2img", found, first=True, size=_size(found.size)))
         elif found.drawn:
             stages += [stage for step in found.before for stage in self.later(step)]
-            if found.source and found.source.how and (size := _size(found.size)):
-                stages.append(self.stage("resize", {}, size=size, how=found.source.how))
-            stages.append(self.stage("img2img", self.drawn(found, first=True), strength=found.strength))
+            if found.source and found.source.how:
+                stages += self.sized("resize", "size", size=_size(found.size), how=found.source.how)
+            stages.append(self.draw("img2img", found, first=True, strength=found.strength))
         return stages + [stage for step in found.then for stage in self.later(step)]
 
     def later(self, step: Draw | Enlarge) -> list[Stage]:
         """A step after the first."""
         if isinstance(step, Draw):
-            return [self.stage("img2img", self.drawn(step, first=False), strength=step.strength)]
+            return [self.draw("img2img", step, first=False, strength=step.strength)]
         if step.size:
             if step.upscaler:
                 self.notes.lost("upscaler", step.upscaler)
@@ -78,36 +79,62 @@ class _Writer:
 
     def sized(self, name: str, needed: str, **values: Any) -> list[Stage]:
         """A stage that is left out when its one needed value is out of range."""
-        stage = self.stage(name, values)
+        stage = self.stage(name, **values)
         return [stage] if needed in stage.values else []
 
-    def drawn(self, step: Draw, *, first: bool) -> dict[str, Any]:
-        """The values of one run of a sampler; later ones take prompts and model from the line."""
-        name = step.model.name if step.model else ""
-        return {
-            "prompt": step.prompt or "" if first else step.prompt,
-            "negative": step.negative or None,
-            "steps": step.steps,
-            "guidance": step.guidance,
-            "scheduler": step.scheduler or step.near or None,
-            "seed": None if step.seed is None else Seed(step.seed),
-            "model": ModelName(name) if name else None,
-        }
-
-    def stage(self, name: str, *given: dict[str, Any], **more: Any) -> Stage:
-        """A stage with the values that are known and in range."""
-        node = self.registry[name]
-        values = {key: value for values in (*given, more) for key, value in values.items() if value is not None}
-        return Stage(
-            node=name, values={key: Value(value) for key, value in values.items() if self.fits(node, key, value)}
+    def draw(self, name: str, step: Draw, *, first: bool, **more: Any) -> Stage:
+        """One run of a sampler; later ones take prompts and model from the line."""
+        model = step.model.name if step.model else ""
+        return self.stage(
+            name,
+            prompt=step.prompt or "" if first else step.prompt,
+            negative=step.negative or None,
+            steps=step.steps,
+            guidance=step.guidance,
+            scheduler=step.scheduler or step.near or None,
+            seed=None if step.seed is None else Seed(step.seed),
+            model=ModelName(model) if model else None,
+            **more,
+            **self.extras,
         )
 
+    def stage(self, name: str, **values: Any) -> Stage:
+        """A stage with the values that are known, have a flag and are in range."""
+        node = self.registry[name]
+        fitting = {key: value for key, value in values.items() if value is not None and self.fits(node, key, value)}
+        return Stage(node=name, values={key: Value(value) for key, value in fitting.items()})
+
     def fits(self, node: Node[Any, Any], key: str, value: Any) -> bool:
-        """Whether a flag takes a value; what it does not take is said."""
-        wrong = node.params[key].check(value)
+        """Whether there is a flag that takes a value; what none takes is said."""
+        if key not in node.params:
+            self.notes.lost(key.replace("_", " "), _shown(value))
+            return False
+        wrong = next((w for one in _several(value) if (w := node.params[key].check(one))), "")
         if wrong:
             self.notes.say(f"left out: {wrong}")
         return not wrong
+
+
+def _extras(found: Foreign) -> dict[str, Any]:
+    """What is put on the model, by the names of our flags; None for what is not."""
+    loras = tuple(Weighted(ModelName(x.name), 1.0 if x.weight is None else x.weight) for x in found.loras if x.name)
+    return {
+        "lora": loras or None,
+        "embedding": tuple(ModelName(name) for name in found.embeddings if name) or None,
+        "vae": ModelName(found.vae) if found.vae else None,
+        "clip_skip": found.clip_skip or None,
+    }
+
+
+def _several(value: Any) -> tuple[Any, ...]:
+    return value if isinstance(value, tuple) else (value,)
+
+
+def _shown(value: Any) -> str:
+    """A value for a sentence: `detail at 0.8, style`."""
+    return ", ".join(
+        f"{one.value} at {number(one.weight)}" if isinstance(one, Weighted) else str(one) for one in _several(value)
+    )
 
 
 def _models(stages: list[Stage], registry: Registry) -> dict[str, tuple[str, ...]]:
@@ -115,8 +142,10 @@ def _models(stages: list[Stage], registry: Registry) -> dict[str, tuple[str, ...
     named: dict[str, dict[str, None]] = {}
     for stage in stages:
         for key, value in stage.values.items():
-            if isinstance(value.value, ModelName):
-                named.setdefault(registry[stage.node].params[key].kind.model, {})[value.value] = None
+            for one in _several(value.value):
+                name = one.value if isinstance(one, Weighted) else one
+                if isinstance(name, ModelName):
+                    named.setdefault(registry[stage.node].params[key].kind.model, {})[name] = None
     return {kind: tuple(names) for kind, names in named.items()}
 
 
@@ -144,12 +173,6 @@ def _unsaid(found: Foreign, notes: Notes) -> None:
 
 def _facts(found: Foreign, notes: Notes) -> None:
     """What a reader found and no flag takes."""
-    for lora in found.loras:
-        notes.lost("LoRA", lora.name + ("" if lora.weight is None else f" at {number(lora.weight)}"))
-    if found.vae:
-        notes.lost("VAE", found.vae)
-    if found.clip_skip is not None and found.clip_skip > 1:
-        notes.lost("clip skip", str(found.clip_skip))
     if found.drawn and found.noise == "gpu":
         notes.say("the noise was drawn on a GPU there and is drawn on the CPU here: the seed gives another picture")
     if found.model and not found.model.name:

@@ -10,7 +10,7 @@ from typing import Any
 from invoke_shell.metadata.foreign import loose
 from invoke_shell.metadata.visible import visible
 
-__all__ = ["Draw", "Enlarge", "Foreign", "Lora", "Model", "Notes", "Source", "model_name"]
+__all__ = ["Draw", "Enlarge", "Foreign", "Lora", "Model", "Notes", "Source", "layers", "model_name"]
 
 SHOWN = 160  # characters of a value in a sentence
 MAX_NOTES = 64
@@ -81,7 +81,8 @@ class Foreign(Draw):
     """One picture of another program: its first run of a sampler, and all else.
 
     tool: as detect names it. source: the picture it began from. before: what was done to that one first. then: what was
-    done afterwards, in order. noise: cpu or gpu, where it was drawn; "" when the program leaves that open.
+    done afterwards, in order. embeddings: textual inversions by name. clip_skip: layers of the text encoder that are
+    left out at its end. noise: cpu or gpu, where it was drawn; "" when the program leaves that open.
     missing: what has no equal here, a sentence each; guessed: what the file left open.
     """
 
@@ -89,6 +90,7 @@ class Foreign(Draw):
     source: Source | None = None
     before: tuple[Enlarge, ...] = ()
     loras: tuple[Lora, ...] = ()
+    embeddings: tuple[str, ...] = ()
     vae: str = ""
     clip_skip: int | None = None
     noise: str = ""
@@ -158,6 +160,11 @@ def _add(to: dict[str, None], sentence: str) -> None:
 def _short(value: Any) -> str:
     text = value if isinstance(value, str) else loose.shown(value)
     return visible(text if len(text) <= SHOWN else text[:SHOWN] + "…")
+
+
+def layers(theirs: int | None) -> int | None:
+    """Layers left out, of what most programs write: 1 or -1 is the last layer, so none is left out."""
+    return None if theirs is None else max(0, abs(theirs) - 1)
 
 
 def model_name(text: str) -> str:

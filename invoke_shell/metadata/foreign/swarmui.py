@@ -8,7 +8,7 @@ from typing import Any
 
 from invoke_shell.metadata.foreign import loose
 from invoke_shell.metadata.foreign.dialect import COMFYUI, rewrite
-from invoke_shell.metadata.foreign.result import Draw, Enlarge, Foreign, Lora, Model, Notes, Source, model_name
+from invoke_shell.metadata.foreign.result import Draw, Enlarge, Foreign, Lora, Model, Notes, Source, layers, model_name
 from invoke_shell.metadata.foreign.samplers import sampler
 
 __all__ = ["read"]
@@ -69,8 +69,9 @@ class _Reader:
             source=source,
             model=self.model("model", "model"),
             loras=tuple(loras.values()),
+            embeddings=(*prompt.embeddings, *negative.embeddings),
             vae=self.vae(),
-            clip_skip=abs(layer) if layer else None,
+            clip_skip=layers(layer),
             noise="cpu",
             then=then,
             missing=self.notes.missing,

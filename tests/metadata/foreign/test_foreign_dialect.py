@@ -107,6 +107,16 @@ def test_weights_of_novelai(theirs: str, ours: str):
     assert rewrite(theirs, NOVELAI, Notes()).text == ours
 
 
+def test_textual_inversions_are_named_by_their_word():
+    said = rewrite("a embedding:sub/easy.pt, <embed:bad>", COMFYUI, Notes())
+
+    assert (said.text, said.embeddings) == ("a easy, bad", ("bad", "easy"))
+
+
+def test_a_weight_beyond_all_reason_is_none():
+    assert rewrite("(a:99999)" + "(" * 9000 + "b" + ")" * 9000, A1111, Notes()).text == "ab"
+
+
 def test_weights_are_said_once_for_each_prompt():
     notes = Notes()
     rewrite("(a) (b:1.2)", A1111, notes)

@@ -129,6 +129,44 @@ def test_readers_are_imported_when_a_foreign_picture_is_met(tmp_path: Path):
     assert (ended.stdout, ended.stderr) == ("[] []\n", "")
 
 
+HOSTILE = {
+    "objects": {"prompt": '{"1":[' + ",".join('{"k":1}' for _ in range(170_000)) + "]}"},
+    "keys": {"prompt": '{"1":[' + ",".join(f'{{"k{n}":{n}}}' for n in range(115_000)) + "]}"},
+    "deep": {"prompt": '{"1":' + "[" * 2_000_000},
+    "images": {"sd-metadata": '{"image":{"prompt":[' + ",".join('{"prompt":"a"}' for _ in range(100_000)) + "]}}"},
+    "wide": {"parameters": "😀" * 1_000_000 + "\nSteps: 1, Seed: 2, Size: 64x64"},
+    "fields": {"parameters": "x\nSteps: 1, " + ", ".join(f"k{n}: v" for n in range(150_000))},
+    "command": {"DgenerateConfig": "x " + "--a 'b' " * 200_000},
+}
+CHILD = """
+import sys, time
+from pathlib import Path
+from invoke_shell.commands import registry
+from invoke_shell.metadata.foreign.line import to_line
+from invoke_shell.metadata.read import read_picture
+begun = time.process_time()
+found = read_picture(Path(sys.argv[1])).foreign
+found and to_line(found, registry())
+seconds = time.process_time() - begun
+peak = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
+print(seconds, int(peak.split()[1]) / 1024)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_text_costs_little(name: str, tmp_path: Path):
+    (tmp_path / "a.png").write_bytes(png(64, 64, **HOSTILE[name]))
+
+    ended = subprocess.run(
+        [sys.executable, "-c", CHILD, str(tmp_path / "a.png")], capture_output=True, text=True, timeout=60
+    )
+
+    seconds, mebibytes = map(float, ended.stdout.split())
+    assert seconds < 2
+    assert mebibytes < 95
+
+
 def test_reading_touches_no_file_and_no_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     import socket
 

@@ -114,14 +114,14 @@ def test_any_command_is_read_and_its_line_binds(text: str):
 
 
 @pytest.mark.parametrize("unit", ['"', "-s ", '" -', "-s5 ", " ", "[a", "a:1,", "withLora(", "<a"])
-def test_a_long_command_takes_no_second(unit: str):
+def test_a_long_command_takes_no_two_seconds(unit: str):
     text = unit * (2_000_000 // len(unit))
     begun = time.process_time()
 
     told("invokeai", Dream=f"x{text}")
     told("invokeai", Dream=f'"{text}')
 
-    assert time.process_time() - begun < 1
+    assert time.process_time() - begun < 2
 
 
 # -- sd-metadata -----------------------------------------------------------------------------------------------------
@@ -199,12 +199,9 @@ def test_blends_are_written_as_later_versions_write_them(prompt: Any, ours: str)
 def test_weights_triggers_and_loras_inside_the_prompt():
     picture = said({"prompt": "a fox++ <style> withLora(detail, 0.8), \\(x\\)"})
 
-    assert picture.prompt == "a fox++ <style> , (x)"
-    assert picture.loras == (Lora(name="detail", weight=0.8),)
-    assert picture.missing == (
-        "the weights in the prompt are not applied yet: they are read as text",
-        "not carried: the embedding <style>",
-    )
+    assert picture.prompt == "a fox++ style , (x)"
+    assert (picture.loras, picture.embeddings) == ((Lora(name="detail", weight=0.8),), ("style",))
+    assert picture.missing == ("the weights in the prompt are not applied yet: they are read as text",)
 
 
 def test_what_the_web_page_did_afterwards():
@@ -260,6 +257,14 @@ def test_img2img(image: dict[str, Any], source: Source | None, strength: float |
     picture = said(image, dream='"x" -f 0.75')
 
     assert (picture.source, picture.strength) == (source, strength)
+
+
+@pytest.mark.parametrize("kind", ["inpainting", "unifiedCanvas"])
+def test_its_canvas_has_a_mask(kind: str):
+    picture = said({"type": kind, "strength": 0.8, "inpaint_replace": 0.3})
+
+    assert (picture.source, picture.strength) == (Source(), 0.8)
+    assert picture.missing == (f"not carried: a mask {kind}", "not carried: inpaint_replace 0.3")
 
 
 def test_a_malformed_object_of_fix_has_its_values_on_top():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,9 +10,11 @@ from foreign_material import REGISTRY
 from hypothesis import given
 from hypothesis import strategies as st
 
+from invoke_shell.commands.generate import txt2img
 from invoke_shell.metadata.foreign.line import to_line
 from invoke_shell.metadata.foreign.result import Draw, Enlarge, Foreign, Lora, Model, Notes, Source, model_name
 from invoke_shell.pipeline.bind import understand
+from invoke_shell.pipeline.registry import Registry
 from invoke_shell.pipeline.schedulers import SCHEDULERS
 
 
@@ -36,19 +39,39 @@ def test_a_whole_one():
     )
 
 
-def test_what_no_flag_takes_is_said():
-    said = line(**WHOLE, loras=(Lora(name="a", weight=0.8), Lora(name="b")), vae="v", clip_skip=2)
+EXTRAS = {
+    "loras": (Lora(name="a", weight=0.8), Lora(name="b")), "embeddings": ("easy",), "vae": "mse", "clip_skip": 1,
+}  # fmt: skip
 
-    assert said.missing == (
-        "not carried: LoRA a at 0.8",
-        "not carried: LoRA b",
-        "not carried: VAE v",
-        "not carried: clip skip 2",
+
+def test_what_is_put_on_the_model():
+    said = line(**WHOLE, **EXTRAS)
+
+    assert said.missing == ()
+    assert said.text.endswith(" --lora a:0.8 --lora b:1 --embedding easy --vae mse --clip-skip 1")
+    assert said.models == {"checkpoint": ("v1-5",), "lora": ("a", "b"), "embedding": ("easy",), "vae": ("mse",)}
+
+
+def test_what_no_flag_takes_is_said():
+    """A program that has fewer flags: the names of what is lost, once for all stages."""
+    bare = {p: txt2img.params[p] for p in txt2img.params if p not in ("lora", "embedding", "vae", "clip_skip", "steps")}
+    fewer = Registry({**REGISTRY.nodes, "txt2img": replace(txt2img, params=bare)})
+
+    assert to_line(Foreign(tool="x", **WHOLE, **EXTRAS), fewer).missing == (
+        "not carried: steps 20",
+        "not carried: lora a at 0.8, b at 1",
+        "not carried: embedding easy",
+        "not carried: vae mse",
+        "not carried: clip skip 1",
     )
 
 
-def test_clip_skip_1_is_none():
-    assert line(**WHOLE, clip_skip=1).missing == ()
+def test_a_lora_out_of_range_is_left_out_and_clip_skip_0_is_none():
+    said = line(**WHOLE, loras=(Lora(name="a", weight=99.0),), clip_skip=0)
+
+    assert "--lora" not in said.text
+    assert "--clip-skip" not in said.text
+    assert said.missing == ("left out: --lora is -10 to 10, not a:99",)
 
 
 def test_what_the_file_does_not_say_is_said():
@@ -145,16 +168,27 @@ def test_notes_are_safe_short_and_said_once():
     assert notes.missing == ("not carried: x\\u{7} \\u{202E}" + "y" * 159 + "…", "not carried: z")
 
 
+def test_a_value_nested_too_deeply_to_be_shown():
+    deep: list[Any] = []
+    for _ in range(100_000):
+        deep = [deep]
+    notes = Notes()
+    notes.lost("x", deep)
+
+    assert notes.missing == ("not carried: x …",)
+
+
 texts = st.text(max_size=12) | st.none()
 whole = st.integers() | st.none()
 real = st.floats(allow_nan=False, allow_infinity=False) | st.none()
 sizes = st.tuples(st.integers(0, 9999), st.integers(0, 9999)) | st.none()
-models = st.builds(Model, name=st.text(max_size=12).map(model_name)) | st.none()
+names = st.text(max_size=12).map(model_name)
+models = st.builds(Model, name=names) | st.none()
 drawn = {
     "prompt": texts, "negative": texts, "seed": whole, "steps": whole, "guidance": real, "strength": real,
     "size": sizes, "scheduler": st.sampled_from(sorted(SCHEDULERS)) | st.none(), "model": models,
 }  # fmt: skip
-enlarged = st.builds(Enlarge, scale=real, size=sizes, upscaler=st.text(max_size=12).map(model_name))
+enlarged = st.builds(Enlarge, scale=real, size=sizes, upscaler=names)
 
 
 @given(
@@ -164,6 +198,10 @@ enlarged = st.builds(Enlarge, scale=real, size=sizes, upscaler=st.text(max_size=
         source=st.none() | st.builds(Source, name=st.text(max_size=9), how=st.sampled_from(["", "fit", "stretch"])),
         then=st.lists(st.builds(Draw, **drawn) | enlarged, max_size=3).map(tuple),
         before=st.lists(enlarged, max_size=1).map(tuple),
+        loras=st.lists(st.builds(Lora, name=names, weight=real), max_size=2).map(tuple),
+        embeddings=st.lists(names, max_size=2).map(tuple),
+        vae=names,
+        clip_skip=whole,
         **drawn,
     )
 )

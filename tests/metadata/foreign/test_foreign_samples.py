@@ -50,7 +50,7 @@ TABLE: dict[str, tuple[Any, ...]] = {
     "invokeai2/000019.1592514025.png": ("fire", "", 1592514025, 10, 7.5, "euler", (384, 384), SD14),
     "invokeai2/000022.47.png": ('("dog", "cat").blend(0.3333, 0.6667)', "", 47, 50, 7.5, "~euler", SQUARE, ""),
     "invokeai2/000035.1592514025.png": ("fire", "", 1592514025, 50, 7.5, "ddim", (384, 384), SD14),
-    "invokeai2/image3.png": ("Japanese gardener <hoi4-leaders>", "", 2218943012, 30, 7.5, "euler_a", SQUARE, ""),
+    "invokeai2/image3.png": ("Japanese gardener hoi4-leaders", "", 2218943012, 30, 7.5, "euler_a", SQUARE, ""),
     "invokeai2/step1.png": ("A fantastical translucent poney", "", 1654590180, 20, 7.5, "euler_a", (512, 768), SD14),
     "invokeai2/still-life-inpainted.png": ("baseball", "", 752632541, 50, 7.5, "~euler", SQUARE, SD14),
     "invokeai2_written/000009.777.png": ("a cat", "", 777, 10, None, None, (64, 64), None),

@@ -17,7 +17,7 @@ from invoke_shell import cli
 
 TEXT = (
     "a red boat\nNegative prompt: blurry\n"
-    "Steps: 4, Sampler: Euler a, CFG scale: 7.5, Seed: 42, Size: 64x64, Model: {}, RNG: CPU, Clip skip: 2"
+    "Steps: 4, Sampler: Euler a, CFG scale: 7.5, Seed: 42, Size: 64x64, Model: {}, RNG: CPU, ENSD: 31337"
 )
 LINE = (
     'txt2img "a red boat" --negative "blurry" --size 64x64 --steps 4 --guidance 7.5 --scheduler euler_a --seed 42'
@@ -67,7 +67,7 @@ def test_info_says_line_missing_and_guessed(invoke: Invoke):
 
     assert ran == (
         0,
-        f"a.png: a1111, 64x64\n  {LINE.format('nowhere')}\n  missing: not carried: clip skip 2\n"
+        f"a.png: a1111, 64x64\n  {LINE.format('nowhere')}\n  missing: not carried: ENSD 31337\n"
         "  missing: there is no model nowhere here\n",
         "",
     )
@@ -96,10 +96,21 @@ def test_info_as_a_record(invoke: Invoke):
     }
 
 
+def test_the_page_shows_what_info_says(invoke: Invoke):
+    details = (
+        "Steps: 20, Sampler: DPM++ 2M, Schedule type: Karras, CFG scale: 7, Seed: 5, Size: 512x512, Model: v1-5, "
+        "ENSD: 31337, Denoising strength: 0.4, Hires upscale: 2, Hires steps: 10, Hires upscaler: Latent"
+    )
+    Path("friend.png").write_bytes(png(1024, 1024, parameters=f"a red boat\nNegative prompt: blurry\n{details}"))
+    page = (Path(__file__).parents[3] / "docs" / "foreign.md").read_text()
+
+    assert invoke("info", "friend.png").out == page.split("```")[1].partition("friend.png\n")[2]
+
+
 def test_recall_prints_the_line_and_says_beside_it_what_is_missing(invoke: Invoke):
     write("a.png", parameters=TEXT.format("pocket"))
 
-    assert invoke("recall", "a.png") == (0, f"{LINE.format('pocket')}\n", "not carried: clip skip 2\n")
+    assert invoke("recall", "a.png") == (0, f"{LINE.format('pocket')}\n", "not carried: ENSD 31337\n")
 
 
 def test_recall_of_what_is_no_command(invoke: Invoke):
@@ -124,7 +135,7 @@ def test_replay_compares_with_the_files_own_pixels(invoke: Invoke):
 
     assert (ran.status, ran.record["verdict"]) == (0, "different")
     assert ran.record["max_difference"] > 0
-    assert ran.record["reasons"] == ["not carried: clip skip 2"]
+    assert ran.record["reasons"] == ["not carried: ENSD 31337"]
 
 
 def test_replay_of_the_same_pixels_is_exact(invoke: Invoke):
