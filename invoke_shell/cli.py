@@ -88,16 +88,20 @@ def _run(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
         words = words[1:]
     if options.lines and words:
         parser.error("-c LINE and a FILE or COMMAND exclude each other")
-    interactive = not options.lines and not words
-    session = compose(options, interactive=interactive)
+    if not options.lines and not words and sys.stdin.isatty():
+        from functools import partial
+
+        from invoke_shell.shell.prompt import interact
+
+        # The prompt is drawn first; the session is made while it is on the screen.
+        return interact(partial(compose, options, interactive=True))
+    session = compose(options, interactive=False)
     try:
         if _draws(session, options.lines or [" ".join(words)]):
             session.warm()
         if options.lines:
             return _lines(session, options.lines, keep_going=options.keep_going)
-        if words:
-            return _words(session, words, options)
-        return _interact(session)
+        return _words(session, words, options) if words else _standard_input(session)
     finally:
         session.close()
 
@@ -165,15 +169,12 @@ def _as_line(registry: Registry, name: str, arguments: Sequence[str]) -> str:
     return " ".join(out)
 
 
-def _interact(session: Session) -> int:
-    if not sys.stdin.isatty():
-        from invoke_shell.shell.scripts import run_file
+def _standard_input(session: Session) -> int:
+    """Lines that come through a pipe are a command file, and nobody's to trust."""
+    from invoke_shell.shell.scripts import run_file
 
-        session.trusted = False
-        return run_file(session, Path("-"))
-    from invoke_shell.shell.prompt import interact
-
-    return interact(session)
+    session.trusted = False
+    return run_file(session, Path("-"))
 
 
 # -- composition -----------------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from invoke_shell.metadata.png import strip
 from invoke_shell.metadata.read import PictureInfo
 from invoke_shell.metadata.visible import visible
 from invoke_shell.records import topological
-from invoke_shell.shell.replaying import find_target, foreign_line, foreign_of
+from invoke_shell.shell.finding import find_target, foreign_line, foreign_of
 from invoke_shell.shell.session import Session
 
 if TYPE_CHECKING:

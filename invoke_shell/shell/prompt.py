@@ -39,15 +39,12 @@ LEAVING = "Ctrl-D or exit leaves"
 NOTHING_RAN = (2, 3)  # exit statuses of a line that was not understood, or lacks something
 
 
-def interact(opening: Callable[[], Session] | Session) -> int:
+def interact(opening: Callable[[], Session]) -> int:
     """Talk with the person until they leave; the exit status of the program.
 
     opening: makes the session, which is closed at the end; called when the prompt is on the screen, and what it raises
-    is raised here. A session that is there already stays its owner's to close.
+    is raised here.
     """
-    if not callable(opening):
-        Shell(lambda: opening).run()
-        return 0
     shell = Shell(opening)
     try:
         shell.run()

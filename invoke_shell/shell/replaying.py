@@ -6,15 +6,13 @@ A replay never reads the step cache, the session's settings, the config or a mod
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from invoke_shell.errors import BlockedError, Fault, LineError, MetadataError
 from invoke_shell.metadata.decode import read_image
-from invoke_shell.metadata.history import from_metadata, loads
-from invoke_shell.metadata.read import PictureInfo, read_picture
 from invoke_shell.metadata.replay import overridden
 from invoke_shell.metadata.verdict import is_edited, reasons, verdict
 from invoke_shell.metadata.visible import visible
@@ -22,6 +20,7 @@ from invoke_shell.pipeline.bind import understand
 from invoke_shell.pipeline.plan import Plan, needs, plan
 from invoke_shell.pipeline.text import parse
 from invoke_shell.records import Image, StepRecord, topological
+from invoke_shell.shell.finding import find_target, foreign_of
 from invoke_shell.shell.gather import Gatherer
 from invoke_shell.shell.session import Session
 from invoke_shell.shell.view import Where
@@ -29,17 +28,7 @@ from invoke_shell.shell.view import Where
 if TYPE_CHECKING:
     from invoke_shell.metadata.foreign.line import Line
 
-__all__ = ["Replayed", "Target", "find_target", "foreign_line", "foreign_of", "options", "replay", "worst"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Target:
-    """A picture to be made again: its history, and its pixels when its file is there."""
-
-    label: str
-    step: StepRecord
-    image: Image | None = None
-    warnings: tuple[str, ...] = ()
+__all__ = ["Replayed", "options", "replay", "worst"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,46 +81,6 @@ class Replayed:
             "missing": list(self.missing),
             "edited": self.edited,
         }
-
-
-def find_target(session: Session, word: str) -> Target:
-    """The picture a word names: a file, or a handle, whose record outlives its file. Raises InvokeShellError."""
-    if word.startswith("@"):
-        row = session.keeper.row(word)
-        if not row.path.exists():
-            return Target(label=word, step=from_metadata(loads(row.metadata)), warnings=(f"{word}'s file is gone",))
-        path = row.path
-    else:
-        path = Path(word).expanduser()
-    info = read_picture(path)
-    step = info.step()
-    image, _ = read_image(path)
-    return Target(label=word, step=step, image=image, warnings=info.warnings)
-
-
-def foreign_of(session: Session, word: str) -> Line | None:
-    """The line of another program's picture; None for our own, and for what cannot be read. Raises as read_picture."""
-    return None if word.startswith("@") else foreign_line(session, read_picture(Path(word).expanduser()))
-
-
-def foreign_line(session: Session, info: PictureInfo) -> Line | None:
-    """The line of a picture that another program made, and of what it names that is not here."""
-    if info.foreign is None:
-        return None
-    from invoke_shell.metadata.foreign.line import to_line
-
-    line = to_line(info.foreign, session.registry)
-    return line._replace(missing=(*line.missing, *_absent(session, line)))
-
-
-def _absent(session: Session, line: Line) -> Iterator[str]:
-    """Models of a line that no folder of this home has."""
-    for kind, names in line.models.items():
-        here = {model.name for model in session.catalogue.all(kind)}
-        yield from (f"there is no {_KINDS[kind]} {visible(name)} here" for name in names if name not in here)
-
-
-_KINDS = {"checkpoint": "model", "upscaler": "upscaler"}
 
 
 def replay(session: Session, words: Sequence[str], changes: Mapping[str, str], where: Where) -> list[Replayed]:

@@ -9,29 +9,25 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from invoke_shell import __version__
 from invoke_shell.errors import Cancelled, InvokeShellError, OutputError
 from invoke_shell.metadata.embed import embed
-from invoke_shell.metadata.replay import Recalled, recall
-from invoke_shell.models.catalogue import Catalogue
 from invoke_shell.pipeline.chain import Chain, Source
 from invoke_shell.pipeline.events import AskShell, Event, Failed, FrameDone
 from invoke_shell.pipeline.plan import Call, Given, InputRef, Plan, needs, plan
-from invoke_shell.pipeline.registry import Registry
 from invoke_shell.pipeline.script import resolved_text
-from invoke_shell.records import Frame, ModelRecord, Resource, StepRecord
+from invoke_shell.records import Frame
+from invoke_shell.shell.finding import recalled_text
 from invoke_shell.shell.gather import Gatherer
-from invoke_shell.shell.keeper import Keeper
 from invoke_shell.shell.store import Status
 from invoke_shell.shell.view import Result, Where
 
 if TYPE_CHECKING:
     from invoke_shell.shell.session import Session
 
-__all__ = ["PATIENCE", "Run", "planned", "recalled_here", "recalled_text"]
+__all__ = ["PATIENCE", "Run", "planned"]
 
 PATIENCE = 10.0  # seconds a worker has to answer a stop before it is ended
 
@@ -43,16 +39,6 @@ def planned(session: Session, chain: Chain) -> Plan:
     facts = gatherer.facts(chain, needs(chain, session.registry, values))
     keep_all = session.settings["keep"] == "all"
     return plan(chain, session.registry, facts, values, session.draw, keep_all=keep_all)
-
-
-def recalled_text(registry: Registry, step: StepRecord) -> str:
-    """The lines that make a picture, from its record alone."""
-    return recall(step, registry, _AsRecorded()).text(registry)
-
-
-def recalled_here(session: Session, step: StepRecord) -> Recalled:
-    """The plan that makes a recorded picture again, models and sources looked up in this home."""
-    return recall(step, session.registry, _Here(session.catalogue, session.keeper))
 
 
 class Run:
@@ -193,43 +179,6 @@ class _Stopper:
     def done(self) -> None:
         if self.timer is not None:
             self.timer.cancel()
-
-
-# -- finding ---------------------------------------------------------------------------------------------------------
-
-
-class _AsRecorded:
-    """A Finder that believes the record: for text, where nothing runs."""
-
-    def model(self, record: ModelRecord) -> ModelRecord:
-        return record
-
-    def picture(self, resource: Resource) -> InputRef:
-        return InputRef(hash=resource.hash, width=resource.width, height=resource.height, mode=resource.mode)
-
-
-class _Here:
-    """A Finder over this home: models by hash, then by name; pictures by hash."""
-
-    def __init__(self, catalogue: Catalogue, keeper: Keeper) -> None:
-        self.catalogue = catalogue
-        self.keeper = keeper
-
-    def model(self, record: ModelRecord) -> ModelRecord | None:
-        found = self.catalogue.by_hash(record.hash, record.kind) if record.hash else None
-        if found is not None:
-            return found
-        return next((m for m in self.named(record)), None)
-
-    def named(self, record: ModelRecord) -> Iterator[ModelRecord]:
-        for candidate in self.catalogue.all(record.kind):
-            if candidate.name == record.name:
-                yield self.catalogue.find(candidate.path, record.kind)
-
-    def picture(self, resource: Resource) -> InputRef | None:
-        found = self.keeper.pixels(resource.hash)
-        # What is recorded again must be what was recorded: the base name and how the file was read.
-        return found and replace(found, name=resource.name, file_hash=resource.file_hash, facts=resource.facts)
 
 
 def _status(failure: InvokeShellError | None) -> Status:

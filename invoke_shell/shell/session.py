@@ -267,12 +267,12 @@ class Session:
 
     def recalled_text(self, step: StepRecord) -> str:
         """The lines that make a picture, from its record alone."""
-        from invoke_shell.shell.running import recalled_text
+        from invoke_shell.shell.finding import recalled_text
 
         return recalled_text(self.registry, step)
 
     def recall(self, step: StepRecord) -> Recalled:
         """The plan that makes a recorded picture again, models and sources looked up here."""
-        from invoke_shell.shell.running import recalled_here
+        from invoke_shell.shell.finding import recalled_here
 
         return recalled_here(self, step)

@@ -1,0 +1,119 @@
+"""Finding what a recorded picture needs: its record, its models by hash, its sources by their pixels. Runs nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from invoke_shell.metadata.history import from_metadata, loads
+from invoke_shell.metadata.read import PictureInfo, read_picture
+from invoke_shell.metadata.replay import Recalled, recall
+from invoke_shell.metadata.visible import visible
+from invoke_shell.pipeline.facts import InputRef
+from invoke_shell.pipeline.registry import Registry
+from invoke_shell.records import Image, ModelRecord, Resource, StepRecord
+
+if TYPE_CHECKING:
+    from invoke_shell.metadata.foreign.line import Line
+    from invoke_shell.models.catalogue import Catalogue
+    from invoke_shell.shell.keeper import Keeper
+    from invoke_shell.shell.session import Session
+
+__all__ = ["Target", "find_target", "foreign_line", "foreign_of", "recalled_here", "recalled_text"]
+
+_KINDS = {"checkpoint": "model", "upscaler": "upscaler"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """A picture to be made again: its history, and its pixels when its file is there."""
+
+    label: str
+    step: StepRecord
+    image: Image | None = None
+    warnings: tuple[str, ...] = ()
+
+
+def recalled_text(registry: Registry, step: StepRecord) -> str:
+    """The lines that make a picture, from its record alone."""
+    return recall(step, registry, AsRecorded()).text(registry)
+
+
+def recalled_here(session: Session, step: StepRecord) -> Recalled:
+    """The plan that makes a recorded picture again, models and sources looked up in this home."""
+    return recall(step, session.registry, Here(session.catalogue, session.keeper))
+
+
+def find_target(session: Session, word: str) -> Target:
+    """The picture a word names: a file, or a handle, whose record outlives its file. Raises InvokeShellError."""
+    if word.startswith("@"):
+        row = session.keeper.row(word)
+        if not row.path.exists():
+            return Target(label=word, step=from_metadata(loads(row.metadata)), warnings=(f"{word}'s file is gone",))
+        path = row.path
+    else:
+        path = Path(word).expanduser()
+    from invoke_shell.metadata.decode import read_image
+
+    info = read_picture(path)
+    step = info.step()
+    image, _ = read_image(path)
+    return Target(label=word, step=step, image=image, warnings=info.warnings)
+
+
+def foreign_of(session: Session, word: str) -> Line | None:
+    """The line of another program's picture; None for our own, and for what cannot be read. Raises as read_picture."""
+    return None if word.startswith("@") else foreign_line(session, read_picture(Path(word).expanduser()))
+
+
+def foreign_line(session: Session, info: PictureInfo) -> Line | None:
+    """The line of a picture that another program made, and of what it names that is not here."""
+    if info.foreign is None:
+        return None
+    from invoke_shell.metadata.foreign.line import to_line
+
+    line = to_line(info.foreign, session.registry)
+    return line._replace(missing=(*line.missing, *_absent(session, line)))
+
+
+def _absent(session: Session, line: Line) -> Iterator[str]:
+    """Models of a line that no folder of this home has."""
+    for kind, names in line.models.items():
+        here = {model.name for model in session.catalogue.all(kind)}
+        yield from (f"there is no {_KINDS[kind]} {visible(name)} here" for name in names if name not in here)
+
+
+class AsRecorded:
+    """A Finder that believes the record: for text, where nothing runs."""
+
+    def model(self, record: ModelRecord) -> ModelRecord:
+        return record
+
+    def picture(self, resource: Resource) -> InputRef:
+        return InputRef(hash=resource.hash, width=resource.width, height=resource.height, mode=resource.mode)
+
+
+class Here:
+    """A Finder over this home: models by hash, then by name; pictures by hash."""
+
+    def __init__(self, catalogue: Catalogue, keeper: Keeper) -> None:
+        self.catalogue = catalogue
+        self.keeper = keeper
+
+    def model(self, record: ModelRecord) -> ModelRecord | None:
+        found = self.catalogue.by_hash(record.hash, record.kind) if record.hash else None
+        if found is not None:
+            return found
+        return next((m for m in self.named(record)), None)
+
+    def named(self, record: ModelRecord) -> Iterator[ModelRecord]:
+        for candidate in self.catalogue.all(record.kind):
+            if candidate.name == record.name:
+                yield self.catalogue.find(candidate.path, record.kind)
+
+    def picture(self, resource: Resource) -> InputRef | None:
+        found = self.keeper.pixels(resource.hash)
+        # What is recorded again must be what was recorded: the base name and how the file was read.
+        return found and replace(found, name=resource.name, file_hash=resource.file_hash, facts=resource.facts)
