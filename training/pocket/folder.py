@@ -45,7 +45,7 @@ def swap_in(path: Path, place: Path) -> None:
 
 
 # What the model is drawn with unless the user says otherwise.
-ADVICE = {"size": "128x128", "steps": 20, "guidance": 5}
+ADVICE = {"size": "128x128", "steps": 20, "guidance": 2}
 
 INDEX = {
     "_class_name": "StableDiffusionPipeline",
