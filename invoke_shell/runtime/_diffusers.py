@@ -28,8 +28,11 @@ __all__ = [
     "import_libraries",
     "load_part",
     "load_single_part",
+    "load_single_text",
     "load_tokenizer",
     "make_scheduler",
+    "make_tokenizer",
+    "read_weights",
     "replaced_tokens",
     "step_arguments",
     "text_states",
@@ -160,13 +163,53 @@ def load_part(kind: PartKind, folder: str, name: str, dtype: torch.dtype, varian
     )
 
 
-def load_single_part(kind: PartKind, file: str, configs: str, name: str, dtype: torch.dtype) -> Any:
-    """A network from a single file, in whichever layout; configs: a folder with the part's config.json under `name`.
+def read_weights(file: str) -> dict[str, Tensor]:
+    """Tensors of a safetensors file, mapped and not read."""
+    from diffusers.loaders.single_file_utils import load_single_file_checkpoint
 
-    Without such a folder the library asks the network for one, even when told not to.
+    weights: dict[str, Tensor] = load_single_file_checkpoint(file, local_files_only=True)
+    return weights
+
+
+def load_single_part(
+    kind: PartKind, weights: str | dict[str, Tensor], configs: str, name: str, dtype: torch.dtype
+) -> Any:
+    """A U-Net or a VAE from a single file or its tensors, in whichever layout.
+
+    configs: a folder with the part's config.json under `name`; without one the library would ask the network.
     """
     made_by = getattr(import_libraries(), kind)
-    return made_by.from_single_file(file, config=configs, subfolder=name, torch_dtype=dtype, local_files_only=True)
+    given = weights if isinstance(weights, str) else dict(weights)
+    with _all_there(name):
+        return made_by.from_single_file(given, config=configs, subfolder=name, dtype=dtype, local_files_only=True)
+
+
+def load_single_text(kind: PartKind, weights: dict[str, Tensor], configs: str, name: str, dtype: torch.dtype) -> Any:
+    """A text encoder from the tensors of a single file; of several the one as wide as its config says."""
+    from diffusers.loaders.single_file_utils import create_diffusers_clip_model_from_ldm
+
+    made_by = getattr(import_libraries(), kind)
+    with _all_there(name):
+        part = create_diffusers_clip_model_from_ldm(
+            made_by, dict(weights), subfolder=name, config=configs, torch_dtype=dtype, local_files_only=True
+        )
+        return part.to("cpu")  # fails for tensors that are not there, as from_single_file does by itself
+
+
+@contextmanager
+def _all_there(name: str) -> Iterator[None]:
+    """Raise ValueError for tensors that a file lacks: the library makes them without memory and speaks of that."""
+    try:
+        yield
+    except NotImplementedError as error:
+        raise ValueError(f"tensors of its {name} are missing") from error
+
+
+def make_tokenizer(words: Mapping[str, int], merges: Sequence[tuple[str, str]], pad: str) -> Tokenizer:
+    """A CLIP tokenizer of a vocabulary."""
+    made_by = import_libraries().tokenizer
+    tokenizer: Tokenizer = made_by(vocab=dict(words), merges=list(merges), pad_token=pad, model_max_length=77)
+    return tokenizer
 
 
 def load_tokenizer(folder: str, name: str) -> Tokenizer:

@@ -66,7 +66,7 @@ def family_of(source: Source) -> tuple[str, Family]:
     """`sd1`, `sd2` or `sdxl`, and how it is run. Raises RunError (bad-model): another family, parts that do not fit."""
     kind = str(source.index().get("_class_name", ""))
     if not kind.startswith("StableDiffusion") or kind.startswith("StableDiffusion3"):
-        raise refused(source.model, f"it is a {kind or 'folder of no known kind'}, and this runs {RUNS}")
+        raise refused(source.model, f"it is {_kind(kind)}, and this runs {RUNS}")
     family = TWO if kind.startswith("StableDiffusionXL") else ONE
     for part in family.parts:
         source.check(part)
@@ -74,6 +74,13 @@ def family_of(source: Source) -> tuple[str, Family]:
     if family is TWO:
         return "sdxl", family
     return ("sd2" if source.config("unet").get("cross_attention_dim") == 1024 else "sd1"), family
+
+
+def _kind(pipeline: str) -> str:
+    """A family by its pipeline's class, for people."""
+    bases = {"StableDiffusion3": "sd3", "Flux": "flux"}
+    base = next((base for start, base in bases.items() if pipeline.startswith(start)), "")
+    return titled(base) or (f"a {pipeline}" if pipeline else "a folder of no known kind")
 
 
 def _check_fit(source: Source, family: Family) -> None:

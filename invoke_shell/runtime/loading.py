@@ -20,6 +20,7 @@ from invoke_shell.runtime.device import Place, ran_out
 from invoke_shell.runtime.encoders import Reader
 from invoke_shell.runtime.families import Family, encoders_of, family_of
 from invoke_shell.runtime.preview import LatentMap
+from invoke_shell.runtime.single_file import SingleFile
 from invoke_shell.runtime.sources import Folder, Source, aligned, model_key, refused, tensors
 
 __all__ = ["Checkpoint", "Vae", "load_checkpoint", "load_vae"]
@@ -59,7 +60,7 @@ class Vae:
 
 def load_checkpoint(model: ModelRecord, place: Place) -> Checkpoint:
     """A model, ready to run. Raises RunError (bad-model) with the reason."""
-    source = Folder(model)
+    source = _opened(model)
     name, family = family_of(source)
     with _one_sentence(model):
         return _loaded(source, name, family, place)
@@ -77,6 +78,10 @@ def load_vae(model: ModelRecord, checkpoint: ModelRecord, place: Place) -> Vae:
     return Vae(network=network, scaling=network.config.scaling_factor, bytes=_bytes(network))
 
 
+def _opened(model: ModelRecord) -> Source:
+    return SingleFile(model) if Path(model.path).is_file() else Folder(model)
+
+
 def _vae_folder(model: ModelRecord) -> Path:
     """A folder of nothing but a VAE, or the one in a diffusers folder."""
     inner = Path(model.path) / "vae"
@@ -84,7 +89,7 @@ def _vae_folder(model: ModelRecord) -> Path:
 
 
 def _vae_config(model: ModelRecord, checkpoint: ModelRecord) -> Mapping[str, Any]:
-    own = Folder(checkpoint).config("vae")
+    own = _opened(checkpoint).config("vae")
     if Path(model.path).is_file():
         return own
     folder = _vae_folder(model)
@@ -97,7 +102,7 @@ def _vae_config(model: ModelRecord, checkpoint: ModelRecord) -> Mapping[str, Any
 
 def _vae_network(model: ModelRecord, checkpoint: ModelRecord, dtype: torch.dtype) -> Any:
     if Path(model.path).is_file():
-        return _diffusers.load_single_part("vae", model.path, checkpoint.path, "vae", dtype)
+        return _diffusers.load_single_part("vae", model.path, str(_opened(checkpoint).configs), "vae", dtype)
     folder = _vae_folder(model)
     return Folder(replace(model, path=str(folder.parent))).network("vae", folder.name, dtype)
 

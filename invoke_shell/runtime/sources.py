@@ -19,7 +19,7 @@ from invoke_shell.records import ModelRecord
 from invoke_shell.runtime import _diffusers
 from invoke_shell.runtime._diffusers import Component, PartKind, Tokenizer
 
-__all__ = ["Folder", "Source", "aligned", "model_key", "refused", "stored_dtype", "tensors"]
+__all__ = ["DTYPES", "Folder", "Source", "aligned", "model_key", "read_json", "refused", "stored_dtype", "tensors"]
 
 ALIGNED = 64  # bytes; what torch's own CPU allocator gives
 HEADER = 25_000_000  # bytes; a longer header of a safetensors file is not one
@@ -30,6 +30,11 @@ class Source(Protocol):
     """Parts of a model by the names of a diffusers folder: unet, vae, text_encoder, text_encoder_2, tokenizer ..."""
 
     model: ModelRecord
+
+    @property
+    def configs(self) -> Path:
+        """A folder with a config.json for each part, in a folder of its name."""
+        ...
 
     def config(self, name: str) -> Mapping[str, Any]:
         """A part's config.json. Raises RunError (bad-model)."""
@@ -69,14 +74,18 @@ class Folder:
         self.model = model
         self.path = Path(model.path)
 
+    @property
+    def configs(self) -> Path:
+        return self.path
+
     def config(self, name: str) -> dict[str, Any]:
-        return self._json(f"{name}/config.json")
+        return read_json(self.model, self.path, f"{name}/config.json")
 
     def index(self) -> dict[str, Any]:
-        return self._json("model_index.json")
+        return read_json(self.model, self.path, "model_index.json")
 
     def scheduler(self) -> dict[str, Any]:
-        return self._json("scheduler/scheduler_config.json")
+        return read_json(self.model, self.path, "scheduler/scheduler_config.json")
 
     def check(self, name: str) -> None:
         folder = self.path / name
@@ -104,17 +113,20 @@ class Folder:
         names = [p.name for p in (self.path / name).glob("*.safetensors")]
         return None if any(".fp16" not in name for name in names) else "fp16"
 
-    def _json(self, name: str) -> dict[str, Any]:
-        path = self.path / name
-        try:
-            value = json.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError as error:
-            raise refused(self.model, f"{path.parent.name}/{path.name} is missing") from error
-        except (OSError, ValueError) as error:
-            raise refused(self.model, f"{path.parent.name}/{path.name} cannot be read") from error
-        if not isinstance(value, dict):
-            raise refused(self.model, f"{path.parent.name}/{path.name} is not a JSON object")
-        return value
+
+def read_json(model: ModelRecord, folder: Path, name: str) -> dict[str, Any]:
+    """A JSON object of a model, `unet/config.json`. Raises RunError (bad-model)."""
+    path = folder / name
+    said = f"{path.parent.name}/{path.name}"
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise refused(model, f"{said} is missing") from error
+    except (OSError, ValueError) as error:
+        raise refused(model, f"{said} cannot be read") from error
+    if not isinstance(value, dict):
+        raise refused(model, f"{said} is not a JSON object")
+    return value
 
 
 def model_key(model: ModelRecord) -> str:

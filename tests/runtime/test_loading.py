@@ -58,7 +58,7 @@ def break_shapes(folder):
     ("change", "reason"),
     [
         (shutil.rmtree, "copy/model_index.json is missing"),
-        (break_family, "it is a StableDiffusion3Pipeline, and this runs Stable Diffusion 1, 2 and XL"),
+        (break_family, "it is Stable Diffusion 3, and this runs Stable Diffusion 1, 2 and XL"),
         (break_channels, "its U-Net reads 9 channels where its VAE makes 4 (an inpainting model?)"),
         (break_conditioning, "its U-Net wants more than its family's prompts and a timestep"),
         (break_pickle, "vae holds only pickled weights (.bin), which could run any code"),
