@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pipeline_kit import frames, plan_of, run_of
+from pipeline_kit import filler, frames, plan_of, run_of
 
 from invoke_shell import commands
 from invoke_shell.metadata.embed import embed
@@ -18,13 +18,13 @@ from invoke_shell.records import ModelRecord, Resource
 
 REGISTRY = commands.registry()
 NODES = [node for node in REGISTRY.nodes.values() if not node.stage_only and not node.builtin]
-FRONT = {"none": "", "each": "load_image a.png | ", "all": "load_image a.png b.png | "}
-NEEDED = {
-    "txt2img": ' "a boat"',
-    "img2img": ' "a boat"',
-    "resize": " 64x48",
-    "crop": " 1:2:8:8",
-    "load_image": " a.png",
+FRONT = {"none": "", "each": "load_image a.png | ", "all": "load_image a.png b.png | resize 16x16 | "}
+ALONE = {"place": " --to 8x8"}  # a parameter that means nothing without another
+CHOSEN = {
+    ("crop", "to"): "8x8",
+    ("paste_image", "x"): "3",
+    ("paste_image", "y"): "3",
+    ("contact_sheet", "label"): "how",
 }
 VALUES = ("other words", "77", "3", "0.25", "72x136", "1:2:8:9", "#12345678", "on")
 
@@ -39,9 +39,16 @@ class Everything:
         return InputRef(hash=resource.hash, width=resource.width, height=resource.height, mode=resource.mode)
 
 
-def other_value(p: Any) -> str:
+def needed(node: Any, p: Any) -> str:
+    """The other words a line must have for the node to run with this parameter."""
+    others = [q for q in node.params.values() if q.required and q is not p and p.arg.excludes != q.name]
+    words = " ".join(f"{'' if q.positional else q.flag + ' '}{filler(q)}" for q in others)
+    return f" {words}" + (ALONE.get(p.name, "") if node.name == "crop" else "")
+
+
+def other_value(node: Any, p: Any) -> str:
     """Text of a value that is not the default: of a choice another choice, else the first of VALUES that fits."""
-    for text in (*p.kind.choices, *VALUES):
+    for text in (*p.kind.choices, *([CHOSEN[node.name, p.name]] if (node.name, p.name) in CHOSEN else []), *VALUES):
         try:
             value = p.kind.parse(text)
         except ValueError:
@@ -52,12 +59,10 @@ def other_value(p: Any) -> str:
 
 
 def line_with(node: Any, p: Any) -> str:
+    front = f"{FRONT[node.takes]}{node.name}"
     if p.kind.is_switch:
-        return f"{FRONT[node.takes]}{node.name}{NEEDED.get(node.name, '')} {'--no-' if p.default else '--'}{p.flag[2:]}"
-    typed = f' "{other_value(p)}"'
-    return f"{FRONT[node.takes]}{node.name}" + (
-        typed if p.positional else f"{NEEDED.get(node.name, '')} {p.flag}{typed}"
-    )
+        return f"{front}{needed(node, p)} {'--no-' if p.default else '--'}{p.flag[2:]}"
+    return f'{front}{needed(node, p)} {p.flag} "{other_value(node, p)}"'
 
 
 def read_back(plan: Plan, folder: Path) -> PictureInfo:
@@ -91,7 +96,7 @@ MODELS = [(node, p) for node in NODES for p in node.params.values() if p.kind.mo
 
 @pytest.mark.parametrize(("node", "p"), MODELS, ids=[f"{node.name}-{p.name}" for node, p in MODELS])
 def test_a_model_comes_back(node: Any, p: Any, tmp_path: Path):
-    plan = plan_of(f"{FRONT[node.takes]}{node.name}{NEEDED.get(node.name, '')} {p.flag} chosen", REGISTRY)
+    plan = plan_of(f"{FRONT[node.takes]}{node.name}{needed(node, p)} {p.flag} chosen", REGISTRY)
     value = plan.calls[-1].params[p.name]
     used = value[0] if p.kind.many else value
 
