@@ -1,4 +1,4 @@
-"""A stranger's node, installed beside the program: help, flags, sweeps, metadata, replay and schema come by themselves."""
+"""A stranger's node, installed beside the program: help, flags, sweeps, metadata, replay, schema come by themselves."""
 
 from __future__ import annotations
 
