@@ -29,18 +29,21 @@ def find_lora(header: Header, path: Path) -> Finding | None:
     )  # fmt: skip
 
 
+MOST_VECTORS = 256  # of a textual inversion
 EMBEDDINGS = {768: "sd1", 1024: "sd2"}  # width of a token -> base
 
 
 def find_embedding(header: Header, path: Path) -> Finding | None:
+    if len(header.tensors) > 3:
+        return None
     shapes = {name: t[1] for name, t in header.tensors.items()}
-    if {"clip_l", "clip_g"} <= shapes.keys() and len(shapes) <= 3:
+    if {"clip_l", "clip_g"} <= shapes.keys():
         return Finding(kind="embedding", base="sdxl", reason="vectors for two text encoders")
     if len(shapes) != 1:
         return None
     ((name, shape),) = shapes.items()
     vectors = shape[0] if len(shape) == 2 else 1
-    if len(shape) not in (1, 2) or shape[-1] not in EMBEDDINGS or vectors > 256:
+    if len(shape) not in (1, 2) or shape[-1] not in EMBEDDINGS or vectors > MOST_VECTORS:
         return None
     word = () if name == "emb_params" else (name,)
     reason = f"{vectors} vector{'s' if vectors > 1 else ''} of width {shape[-1]} and nothing else"
@@ -60,18 +63,14 @@ def find_ip_adapter(header: Header, path: Path) -> Finding | None:
 
 
 def find_upscaler(header: Header, path: Path) -> Finding | None:
-    if "body.0.rdb1.conv1.weight" in header.tensors and (first := header.shape("conv_first.weight")):
-        scale = {3: 4, 12: 2, 48: 1}.get(first[1])
+    if "body.0.rdb1.conv1.weight" in header.tensors and "conv_first.weight" in header.tensors:
+        scale = {3: 4, 12: 2, 48: 1}.get(header.side("conv_first.weight", 1))
         variant = f"esrgan x{scale}" if scale else "esrgan"
         return Finding(kind="upscaler", variant=variant, reason="dense blocks named as ESRGAN does")
-    if any(re.match(r"model\.1\.sub\.0\.RDB1\.conv1\.0\.weight", name) for name in header.tensors):
+    if "model.1.sub.0.RDB1.conv1.0.weight" in header.tensors:
         return Finding(kind="upscaler", variant="esrgan", reason="dense blocks named as the first ESRGAN did")
-    if len(header.shape("body.0.weight")) == 4 and header.shape("body.0.weight")[1] == 3 and _slopes(header):
+    if len(header.shape("body.0.weight")) == 4 and len(header.shape("body.1.weight")) == 1:
         last = max((n for n in header.tensors if re.fullmatch(r"body\.\d+\.weight", n)), key=lambda n: int(n[5:-7]))
-        scale = math.isqrt(header.shape(last)[0] // 3)
+        scale = math.isqrt(header.side(last, 0) // 3)
         return Finding(kind="upscaler", variant=f"compact x{scale}", reason="convolutions and slopes in a row")
     return None
-
-
-def _slopes(header: Header) -> bool:
-    return len(header.shape("body.1.weight")) == 1

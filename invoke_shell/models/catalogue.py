@@ -1,148 +1,315 @@
-"""Which models there are and how they are named: the ones in the box, the folders of the person's, and any path.
+"""Which models there are and how they are found: the one in the box, the home's folder, and what was added or scanned.
 
-Nothing is loaded here. A model is found by name, by path, or by its hash; the hash decides, the name is for people.
+Nothing is loaded here. A model is found by name, key, path or hash; the hash decides, the name is for people.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Iterator, Sequence
+import os
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Literal
 
-from invoke_shell.errors import BlockedError, nearest
-from invoke_shell.models.hashing import Digests, tree_hash
+from invoke_shell.errors import BlockedError
+from invoke_shell.models.files import Tick, quiet, refusal, shown, stamp_of
+from invoke_shell.models.hashing import Digests, loaded_files, tree_hash
 from invoke_shell.records import ModelRecord
 
-__all__ = ["ASSETS", "Catalogue"]
+if TYPE_CHECKING:
+    from invoke_shell.models.entry import Entry
+    from invoke_shell.models.rows import Rows
+    from invoke_shell.models.scan import Scanned
+
+__all__ = ["ASSETS", "Catalogue", "Verdict"]
 
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
-PIPELINES = {
-    "StableDiffusionPipeline": "sd1",
-    "StableDiffusionXLPipeline": "sdxl",
-    "StableDiffusion3Pipeline": "sd3",
-    "FluxPipeline": "flux",
-}
+AT_ONCE = 1_000_000_000  # bytes that are hashed, unasked, to find a model by its hash
+DIGITS = "0123456789abcdef"
+ENOUGH = 6  # hex digits that a hash may be shortened to
+
+Verdict = Literal["unchanged", "hashed", "changed", "damaged", "gone"]
 
 
 class Catalogue:
-    """The models of one home. folders: where the person keeps models; each may hold `upscalers/` too."""
+    """The models of one home. folders: the home's own, always looked into. path: catalogue.db; None is memory alone.
 
-    def __init__(self, folders: Sequence[Path] = (), digests: Digests | None = None) -> None:
-        self.folders = [ASSETS, *folders]
+    Threads may share it. All methods raise BlockedError for what cannot be found or used, and OutputError when
+    another program holds the file.
+    """
+
+    def __init__(
+        self, folders: Sequence[Path] = (), digests: Digests | None = None, *, path: Path | None = None
+    ) -> None:
+        self.folders = list(folders)
         self.digests = digests or Digests()
+        self.path = path
+        self._lock = threading.RLock()
+        self._seen: dict[str, int] | None = None
 
-    def find(self, text: str, kind: str = "checkpoint") -> ModelRecord:
-        """The model a word names: name, `name@9f21c0`, path, or 6 and more hash digits. Raises BlockedError."""
-        name, at, digits = text.partition("@")
-        if (path := self._path(text, kind)) is not None:
-            return self._known(path, kind)
-        if at and (found := self.by_hash(digits, kind)) is not None:
-            return found
-        for path in self._paths(kind):
-            if _name(path) == name:
-                return self._known(path, kind)
-        if (found := self.by_hash(text, kind)) is not None:
-            return found
-        raise self._unknown(text, kind)
+    @cached_property
+    def _rows(self) -> Rows:
+        from invoke_shell.models.rows import Rows
+
+        return Rows(self.path)
+
+    @cached_property
+    def _box(self) -> list[Entry]:
+        """What comes with the program; never in the file, because two installations may share a home."""
+        from invoke_shell.models.examine import examined  # not before a model is asked for
+
+        folders = sorted(p for p in ASSETS.iterdir() if (p / "model_index.json").is_file())
+        return [examined(p, "box") for p in folders]
+
+    def notices(self) -> list[str]:
+        """Sentences about the file that were not said yet."""
+        return self._rows.notices() if "_rows" in self.__dict__ else []
+
+    # -- what lines, replays and menus ask ---------------------------------------------------------------------------
+
+    def find(self, text: str, kind: str = "checkpoint", *, hashed: bool = True) -> ModelRecord:
+        """The model a word names: name, `name@9f21c0`, path, key, or 6 and more hash digits.
+
+        hashed: its content is read where its hash is not known; else the hash may be "".
+        """
+        found = self._named(text, kind)
+        return (self.hash(found) if hashed else self._fresh(found)).record
 
     def by_hash(self, text: str, kind: str = "checkpoint") -> ModelRecord | None:
         """The model with this hash, or whose hash digits begin so (6 or more); None when there is none."""
-        _, _, digits = text.rpartition(":")
-        if len(digits) < 6 or not all(c in "0123456789abcdef" for c in digits):
-            return None
-        for path in self._paths(kind):
-            record = self._known(path, kind)
-            if record.hash.rpartition(":")[2].startswith(digits):
-                return record
-        return None
+        found = self._by_hash(text, kind)
+        return found.record if found is not None else None
 
     def all(self, kind: str = "checkpoint") -> Iterator[ModelRecord]:
-        """Every model of a kind, without hashes."""
-        for path in self._paths(kind):
-            yield _record(path, kind)
+        """Every model of a kind; hashes where they are known."""
+        return (entry.record for entry in self.entries(kind))
 
-    def _paths(self, kind: str) -> Iterator[Path]:
-        for folder in self.folders:
-            if kind == "upscaler":
-                yield from _listed(folder / "upscalers", lambda p: p.suffix == ".safetensors")
-            else:
-                yield from _listed(folder, lambda p: (p / "model_index.json").is_file())
+    def entries(self, kind: str = "") -> list[Entry]:
+        """Every model, or those of a kind, by name; the box first."""
+        self._refresh()
+        return [e for e in self._box if not kind or e.kind == kind] + self._rows.all(kind)
 
-    def _path(self, text: str, kind: str) -> Path | None:
-        """A word that is a path: with a separator in it, and something there."""
-        path = Path(text).expanduser()
-        looks = "/" in text or "\\" in text or text.startswith((".", "~"))
-        if not looks:
-            return None
-        if not path.exists():
-            raise BlockedError(f"there is no model at {text}", code="unknown-model")
-        fits = path.suffix == ".safetensors" if kind == "upscaler" else (path / "model_index.json").is_file()
-        if not fits:
-            wanted = (
-                "a .safetensors file" if kind == "upscaler" else "a diffusers folder: model_index.json is not in it"
-            )
-            raise BlockedError(f"{text} is not {wanted}", code="bad-model")
-        return path.resolve()
+    def entry(self, text: str, kind: str = "") -> Entry:
+        """The model of any kind that a person means by a word."""
+        if kind or _is_path(text):
+            return self._named(text, kind)
+        found = {e.kind: e for e in self.entries() if text in (e.name, e.key) or e.name == text.partition("@")[0]}
+        if len(found) > 1:
+            hint = f"say which with --kind {' or --kind '.join(found)}"
+            raise BlockedError(f"{len(found)} models are called {shown(text)}", hint=hint, code="unknown-model")
+        return next(iter(found.values()), None) or self._named(text, "")
 
-    def _known(self, path: Path, kind: str) -> ModelRecord:
-        record = _record(path, kind)
-        of_file = "" if path.is_dir() else "blake3:" + self.digests.of(path)["blake3"]
-        digest = of_file or tree_hash(path, self.digests)
+    # -- what the command does ---------------------------------------------------------------------------------------
+
+    def add(
+        self, path: Path, *, name: str = "", kind: str = "", source: str = "", original: Mapping[str, str] | None = None
+    ) -> Entry:
+        """Put a file or folder into the catalogue; it stays where it is. kind: for a file that nobody can tell."""
+        from invoke_shell.models.examine import examined
+
+        path = path.expanduser().absolute()
+        entry = replace(examined(path, "added", name=name, source=source), original=original or {})
+        if kind:
+            entry = replace(entry, finding=replace(entry.finding, kind=kind))
+        if not entry.kind:
+            hint = f"if you know what it is: models add {shown(path)} --kind upscaler, for one"
+            raise refusal(path, f"is {entry.finding.reason}", hint)
+        (kept,) = self._rows.put([entry], self._taken)
+        return self.rename(kept, name) if name and kept.name != entry.name else kept
+
+    def remove(self, entry: Entry) -> None:
+        """Take a model out of the catalogue; its file stays. What is in the home's folder would come back at once."""
+        if entry.origin in ("box", "home"):
+            where = "comes with the program" if entry.origin == "box" else f"lies in {shown(entry.path.parent)}"
+            hint = "" if entry.origin == "box" else "move its file to be rid of it"
+            raise BlockedError(f"{entry.name} {where} and is always there", hint=hint, code="bad-model")
+        self._rows.drop([str(entry.path)])
+        why = f"{shown(entry.path)} was removed: models add {shown(entry.path)} brings it back"
+        self._rows.look({str(entry.path): (entry.stamp, why)})
+
+    def rename(self, entry: Entry, name: str) -> Entry:
+        """Give a model another name, which no other of its kind may have."""
+        from invoke_shell.models.entry import clean_name
+        from invoke_shell.models.words import taken
+
+        if clean_name(name) != name:
+            hint = f"as in: {clean_name(name)}"
+            raise BlockedError(f"{shown(name)} cannot be the name of a model", hint=hint, code="bad-value")
+        if entry.origin == "box":
+            raise BlockedError(f"{entry.name} comes with the program and keeps its name", code="bad-model")
+        there = next((e for e in self.entries(entry.kind) if e.name == name and e.key != entry.key), None)
+        if there is not None:
+            raise taken(there)
+        return self._rows.change(entry, name=name)
+
+    def scan(self, folders: Sequence[Path], tick: Tick = quiet) -> Scanned:
+        """Take in what is in other programs' folders; again, only what is new since. tick: files looked at."""
+        from invoke_shell.models.scan import scan  # only a scan pays for it
+
+        return scan(self._rows, [f.expanduser() for f in folders], "scanned", self._taken, tick)
+
+    def hash(self, entry: Entry, tick: Tick = quiet) -> Entry:
+        """The model with its hashes, read where they are not known. tick: bytes; may raise to stop."""
+        entry = self._fresh(entry)
+        if not entry.hash:
+            entry = self._kept(entry, **self._hashes(entry, tick))
+            self.digests.save()
+        return entry
+
+    def verify(self, entry: Entry, tick: Tick = quiet) -> tuple[Verdict, Entry]:
+        """Read a model anew and compare. damaged: its content is another although nothing wrote to it."""
+        if not entry.path.exists():
+            return "gone", entry
+        before, was = entry.hash, entry.stamp
+        for file in _files(entry.path):
+            self.digests.forget(stamp_of(file))
+        entry = self._fresh(entry)
+        entry = self._kept(entry, **self._hashes(entry, tick), verified=time.time())
         self.digests.save()
-        return replace(record, hash=digest)
+        if not before:
+            return "hashed", entry
+        if entry.hash == before:
+            return "unchanged", entry
+        return ("damaged" if entry.stamp == was else "changed"), entry
 
-    def _unknown(self, text: str, kind: str) -> BlockedError:
-        names = [_name(p) for p in self._paths(kind)]
-        near = nearest(text, names)
-        word = "model" if kind == "checkpoint" else kind
-        hint = f"did you mean {near}?" if near else f"there is: {', '.join(sorted(names))}" if names else ""
-        return BlockedError(f"there is no {word} {text}", hint=hint, code="unknown-model")
+    def set_weights(self, entry: Entry, weights: Mapping[str, str]) -> Entry:
+        """Keep the identity of a model's weights, by part."""
+        return self._kept(entry, weights=weights)
+
+    def fact(self, name: str, value: str | None = None) -> str:
+        """A text that is kept by name in this home; `value` replaces it. What it was."""
+        before = self._rows.fact(name)
+        if value is not None and value != before:
+            self._rows.keep_fact(name, value)
+        return before
+
+    # -- finding -----------------------------------------------------------------------------------------------------
+
+    def _named(self, text: str, kind: str) -> Entry:
+        name, at, digits = text.partition("@")
+        if _is_path(text):
+            return self._at(text, kind)
+        boxed = next((e for e in self._box if e.name == name and kind in ("", e.kind)), None)
+        if boxed is not None and (not at or self.hash(boxed).hash.rpartition(":")[2].startswith(digits)):
+            return boxed  # without opening the file: most lines need no other
+        entries = self.entries(kind)
+        named = next((e for e in entries if e.name == name or (e.key and e.key == text)), None)
+        found = self._by_hash(digits, kind) if at else None if named else self._by_hash(text, kind)
+        if entry := found or named:
+            return entry
+        from invoke_shell.models.words import mistaken, unknown
+
+        other = next((e for e in self.entries() if e.name == name), None) if kind else None
+        raise mistaken(other, kind) if other else unknown(text, kind, entries)
+
+    def _by_hash(self, text: str, kind: str) -> Entry | None:
+        """Of several with one content the first. Raises BlockedError when several contents begin so."""
+        scheme, _, digits = text.lower().rpartition(":")
+        if len(digits) < ENOUGH or not all(c in DIGITS for c in digits):
+            return None
+        entries = [self.hash(e) if e.origin == "box" else e for e in self.entries(kind) if _is_of(e, scheme)]
+        silent = [e for e in entries if not e.hash]
+        found = self._beginning(entries, digits)
+        if not found and sum(e.finding.bytes for e in silent) <= AT_ONCE:
+            found = self._beginning([self._read(e) for e in silent], digits)
+        if len({e.hash for e in found}) > 1:
+            names = ", ".join(e.record.text for e in found)
+            raise BlockedError(f"several models' hashes begin with {digits}: {names}", code="unknown-model")
+        return found[0] if found else None
+
+    def _beginning(self, entries: Sequence[Entry], digits: str) -> list[Entry]:
+        """Those with a hash that begins so and that are still what they were."""
+        found = [e for e in entries if any(d.startswith(digits) for d in e.digits())]
+        return [e for e in found if e.path.exists() and self._fresh(e).hash]
+
+    def _read(self, entry: Entry) -> Entry:
+        """With its hash; a model that cannot be read goes without."""
+        try:
+            return self.hash(entry)
+        except BlockedError:
+            return entry
+
+    def _at(self, text: str, kind: str) -> Entry:
+        """The model at a path, in the catalogue or not."""
+        from invoke_shell.models.examine import examined
+        from invoke_shell.models.words import mistaken
+
+        path = Path(text).expanduser().absolute()
+        entry = self._rows.at(path) or examined(path, "added")
+        if kind and entry.kind != kind:
+            raise mistaken(entry, kind, path)
+        return entry
+
+    def _fresh(self, entry: Entry) -> Entry:
+        """The model as its file is now: looked at again when it was written to. Raises BlockedError when it is gone."""
+        if not entry.path.exists():
+            hint = f"models scan its new folder, or models remove {entry.name}"
+            message = f"{entry.name} is no longer at {shown(entry.path)}"
+            raise BlockedError(message, hint=hint, code="unknown-model")
+        from invoke_shell.models.examine import examined, stamp_at
+
+        if stamp_at(entry.path) != entry.stamp:
+            now = examined(entry.path, entry.origin)
+            entry = self._kept(entry, stamp=now.stamp, finding=now.finding, hash="", hashes={}, weights={})
+        return entry
+
+    def _hashes(self, entry: Entry, tick: Tick) -> dict[str, object]:
+        """Fields of its content: one read for a file. Raises BlockedError when it changed meanwhile."""
+        from invoke_shell.models.examine import stamp_at
+        from invoke_shell.models.onepass import USUAL
+
+        if entry.path.is_dir():
+            found: dict[str, object] = {"hash": tree_hash(entry.path, self.digests, tick), "hashes": {}}
+        else:
+            names = (*USUAL, "autov3") if entry.kind == "lora" and entry.finding.format == "file" else USUAL
+            digests = self.digests.of(entry.path, names, tick)
+            found = {"hash": f"blake3:{digests['blake3']}", "hashes": {n: digests[n] for n in names if n != "blake3"}}
+        if stamp_at(entry.path) != entry.stamp:
+            raise refusal(entry.path, "changed while it was read", "try again when it is written completely")
+        return found
+
+    def _kept(self, entry: Entry, **fields: object) -> Entry:
+        """With other fields, which the file keeps when the model is in it."""
+        return self._rows.change(entry, **fields) if entry.key else replace(entry, **fields)  # type: ignore[arg-type]
+
+    # -- the home's folder -------------------------------------------------------------------------------------------
+
+    @property
+    def _taken(self) -> set[str]:
+        return {e.name for e in self._box}
+
+    def _refresh(self) -> None:
+        """Take in what lies in the home's folders; nothing is done while no folder changed."""
+        with self._lock:
+            if self._seen is not None and all(_mtime(p) == m for p, m in self._seen.items()):
+                return
+            folders = [f for f in self.folders if f.is_dir()]
+            if not folders:
+                return
+            from invoke_shell.models.scan import scan
+
+            self._seen = scan(self._rows, folders, "home", self._taken).folders
 
 
-def _listed(folder: Path, fits: Any) -> Iterable[Path]:
+def _mtime(path: str) -> int:
     try:
-        return sorted(p for p in folder.iterdir() if fits(p))
+        return os.stat(path).st_mtime_ns
     except OSError:
-        return []  # a folder that is not there, or may not be read, has no models
+        return -1
 
 
-def _name(path: Path) -> str:
-    return path.name if path.is_dir() else path.stem
+def _is_path(text: str) -> bool:
+    """Whether a word is a path and no name: it has a separator, or begins as paths do."""
+    return "/" in text or "\\" in text or text.startswith((".", "~"))
 
 
-def _record(path: Path, kind: str) -> ModelRecord:
-    if path.is_file():
-        return ModelRecord(name=path.stem, kind=kind, format="file", path=str(path), bytes=path.stat().st_size)
-    return ModelRecord(
-        name=path.name, kind=kind, base=_base(path), format="folder", path=str(path), advice=_advice(path)
-    )
+def _is_of(entry: Entry, scheme: str) -> bool:
+    """Whether a model may have a hash of a scheme: trees are folders, all else are files."""
+    return not scheme or (scheme == "blake3-tree") == (entry.finding.format == "folder")
 
 
-def _base(folder: Path) -> str:
-    """The family, from the pipeline class and the width of the text embeddings."""
-    name = str(_json(folder / "model_index.json").get("_class_name", ""))
-    base = PIPELINES.get(name, name.removesuffix("Pipeline").lower())
-    wide = _json(folder / "unet" / "config.json").get("cross_attention_dim") == 1024
-    return "sd2" if base == "sd1" and wide else base
-
-
-def _advice(folder: Path) -> dict[str, Any]:
-    """Parameter defaults: what `advice.json` says, else the size the denoiser was made for."""
-    if advice := _json(folder / "advice.json"):
-        return advice
-    sample = _json(folder / "unet" / "config.json").get("sample_size")
-    levels = _json(folder / "vae" / "config.json").get("block_out_channels", [])
-    if not isinstance(sample, int) or not isinstance(levels, list):
-        return {}
-    side = max(64, sample * 2 ** max(0, len(levels) - 1))
-    return {"size": f"{side}x{side}"}
-
-
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}  # probing: a missing or broken config says nothing, the loader will
-    return found if isinstance(found, dict) else {}
+def _files(path: Path) -> Iterator[Path]:
+    yield from loaded_files(path) if path.is_dir() else [path]

@@ -11,7 +11,10 @@ from typing import BinaryIO, TypeAlias
 from invoke_shell.errors import BlockedError
 from invoke_shell.pipeline.text import quote_word
 
-__all__ = ["Tick", "quiet", "reading", "refusal", "shown", "size_text", "stamp", "stamp_of"]
+__all__ = ["PICKLES", "WEIGHTS", "Tick", "quiet", "reading", "refusal", "shown", "size_text", "stamp", "stamp_of"]
+
+WEIGHTS = (".safetensors", ".sft", ".gguf")  # endings of what may be a model
+PICKLES = (".ckpt", ".pt", ".pth", ".bin")
 
 # (done, of all): bytes or files. Called often and cheaply; raises Cancelled to stop.
 Tick: TypeAlias = Callable[[int, int], None]

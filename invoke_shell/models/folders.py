@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from invoke_shell.models.families import CHANNELS, DTYPES, LATENTS, advice_for
 from invoke_shell.models.files import refusal, shown
 from invoke_shell.models.finding import Finding
 from invoke_shell.models.hashing import tree_bytes
 from invoke_shell.models.header import read_header
-from invoke_shell.models.layouts import CHANNELS, DTYPES, LATENTS, advice_for
 
 __all__ = ["is_component", "look_folder"]
 

@@ -14,9 +14,8 @@ from typing import Any
 from invoke_shell.models.files import reading, refusal
 from invoke_shell.models.header import DEEPEST, LARGEST, MOST, Header, Tensor
 
-__all__ = ["MAGIC", "read_gguf"]
+__all__ = ["read_gguf"]
 
-MAGIC = b"GGUF"
 SIMPLE = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
 STRING, ARRAY = 8, 9
 TYPES = (
@@ -40,7 +39,7 @@ def read_gguf(path: Path) -> Header:
 class _Reader:
     def __init__(self, raw: bytes) -> None:
         self.raw = raw
-        self.at = len(MAGIC)
+        self.at = len(b"GGUF")
 
     def header(self, size: int) -> Header:
         version, count, told = self.take("I"), self.take("Q"), self.take("Q")

@@ -14,7 +14,6 @@ from functools import cached_property
 from pathlib import Path
 
 from invoke_shell.models.files import Tick, quiet, refusal, stamp_of
-from invoke_shell.models.onepass import USUAL, hash_file
 
 __all__ = ["Digests", "file_hash", "folder_stamp", "loaded_files", "tree_bytes", "tree_hash"]
 
@@ -42,8 +41,10 @@ class Digests:
         with self._lock:
             return {**self._kept.get(stamp, {}), **self._fresh.get(stamp, {})}
 
-    def of(self, file: Path, names: Sequence[str] = USUAL, tick: Tick = quiet) -> Mapping[str, str]:
-        """Hex digits of a file by algorithm; read only for what is not known. Raises as hash_file does."""
+    def of(self, file: Path, names: Sequence[str] = ("blake3",), tick: Tick = quiet) -> Mapping[str, str]:
+        """Hex digits of a file by algorithm; read only for what is not known. Raises as onepass.hash_file does."""
+        from invoke_shell.models.onepass import hash_file  # most starts hash nothing
+
         before = stamp_of(file)
         missing = [name for name in names if name not in self.known(before)]
         if missing:
@@ -92,7 +93,7 @@ def _write(path: Path, text: str) -> bool:
 
 def file_hash(path: Path) -> str:
     """`blake3:` of a file's bytes, equal to b3sum's. Raises BlockedError."""
-    return "blake3:" + hash_file(path, ("blake3",))["blake3"]
+    return "blake3:" + Digests().of(path)["blake3"]
 
 
 def tree_hash(folder: Path, digests: Digests | None = None, tick: Tick = quiet) -> str:

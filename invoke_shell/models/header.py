@@ -46,6 +46,11 @@ class Header:
         found = self.tensors.get(name)
         return found[1] if found else ()
 
+    def side(self, name: str, axis: int) -> int:
+        """One side of a tensor; 0 where there is none."""
+        shape = self.shape(name)
+        return shape[axis] if -len(shape) <= axis < len(shape) else 0
+
     @property
     def dtype(self) -> str:
         """The type most of the weights have, in the file's own word: F16, BF16, F8_E4M3 ...; "" without tensors."""
@@ -118,10 +123,15 @@ def _tensors(path: Path, names: Mapping[str, Any], begin: int) -> Iterator[tuple
 
 def _sound(dtype: str, shape: tuple[int, ...], start: int, stop: int) -> bool:
     """Whether shape and type agree with the place; a type that is not known yet takes any place."""
-    if len(shape) > DEEPEST or not all(type(n) is int and n >= 0 for n in (*shape, start)) or type(stop) is not int:
+    if len(shape) > DEEPEST or type(start) is not int or type(stop) is not int or start < 0:
         return False
+    count = 1
+    for side in shape:
+        if type(side) is not int or side < 0:
+            return False
+        count *= side
     bits = BITS.get(dtype)
-    return stop >= start if bits is None else math.prod(shape) * bits == 8 * (stop - start)
+    return stop >= start if bits is None else count * bits == 8 * (stop - start)
 
 
 def _check_end(path: Path, tensors: Mapping[str, Tensor], begin: int, size: int) -> None:

@@ -6,29 +6,10 @@ probe. Names stand below a prefix; a checkpoint has its denoiser below `model.di
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
-__all__ = [
-    "ADVICE",
-    "ARCHITECTURES",
-    "CHANNELS",
-    "DTYPES",
-    "ENCODERS",
-    "GGUF_BASES",
-    "LATENTS",
-    "LORA_ENDINGS",
-    "PARTS",
-    "PREFIXES",
-    "TRANSFORMERS",
-    "UNETS",
-    "WIDTHS",
-    "Marked",
-    "UNet",
-    "advice_for",
-]
+__all__ = ["ENCODERS", "LORA_ENDINGS", "PARTS", "PREFIXES", "TRANSFORMERS", "UNETS", "WIDTHS", "Marked", "UNet"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,8 +55,6 @@ WIDTHS: Mapping[tuple[int, int], tuple[str, str]] = {
     (2048, 2816): ("sdxl", ""),
     (1280, 2560): ("sdxl", "refiner"),
 }
-# channels that go into the first convolution -> variant
-CHANNELS = {4: "", 9: "inpaint", 8: "edit", 5: "depth", 7: "upscale"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,41 +113,3 @@ LORA_ENDINGS = (
     ".lora_down.weight", ".lora_A.weight", ".lora_A.default.weight", ".lora.down.weight", "_lora.down.weight",
     ".lora_linear_layer.down.weight", ".hada_w1_b", ".lokr_w1", ".lokr_w1_a", ".oft_blocks", ".oft_diag",
 )  # fmt: skip
-
-# modelspec.architecture and kohya's ss_base_model_version, by their beginnings -> base, variant
-ARCHITECTURES = (
-    ("stable-diffusion-v1", "sd1", ""), ("stable-diffusion-v2", "sd2", ""),
-    ("stable-diffusion-xl-v1-refiner", "sdxl", "refiner"), ("stable-diffusion-xl", "sdxl", ""),
-    ("stable-diffusion-v3", "sd3", ""), ("stable-diffusion-3", "sd3", ""), ("sd_v1", "sd1", ""), ("sd_1", "sd1", ""),
-    ("sd_v2", "sd2", ""), ("sdxl", "sdxl", ""), ("sd3", "sd3", ""), ("flux-1", "flux", ""), ("flux.1", "flux", ""),
-    ("flux1", "flux", ""),
-)  # fmt: skip
-GGUF_BASES = {"flux": "flux", "sd1": "sd1", "sdxl": "sdxl", "sd3": "sd3"}  # general.architecture -> base
-
-LATENTS: Mapping[int, str] = {4: "sd1/sd2/sdxl", 16: "sd3/flux"}  # channels of a VAE -> bases
-
-DTYPES = {
-    "F32": "float32", "F16": "float16", "BF16": "bfloat16", "F64": "float64", "F8_E4M3": "float8_e4m3",
-    "F8_E5M2": "float8_e5m2", "U8": "uint8", "I8": "int8",
-}  # fmt: skip
-
-# base, variant -> parameter defaults; a family's own where the variant has none. From diffusers' pipelines.
-ADVICE: Mapping[tuple[str, str], Mapping[str, Any]] = {
-    ("sd1", ""): {"size": "512x512"},
-    ("sd2", ""): {"size": "512x512"},
-    ("sdxl", ""): {"size": "1024x1024"},
-    ("sd3", ""): {"size": "1024x1024", "steps": 28, "guidance": 7.0},
-    ("flux", ""): {"size": "1024x1024", "steps": 28, "guidance": 3.5},
-    ("flux", "schnell"): {"size": "1024x1024", "steps": 4, "guidance": 0.0},
-}
-
-
-def advice_for(base: str, variant: str, prediction: str, resolution: str = "") -> dict[str, Any]:
-    """Parameter defaults of a family. resolution: `1024x1024` of a modelspec; a wrong one says nothing."""
-    advice = dict(ADVICE.get((base, variant)) or ADVICE.get((base, ""), {}))
-    if (base, prediction) == ("sd2", "v"):
-        advice["size"] = "768x768"
-    said = re.fullmatch(r"(\d{2,4})x(\d{2,4})", resolution)
-    if advice and said and not any(int(side) % 8 for side in said.groups()):
-        advice["size"] = resolution
-    return advice

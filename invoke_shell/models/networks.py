@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from statistics import pstdev
 
+from invoke_shell.models.families import CHANNELS, LATENTS
 from invoke_shell.models.files import reading, shown
 from invoke_shell.models.finding import Finding
 from invoke_shell.models.header import Header, read_numbers
-from invoke_shell.models.layouts import CHANNELS, ENCODERS, LATENTS, PARTS, PREFIXES, TRANSFORMERS, UNETS, WIDTHS, UNet
+from invoke_shell.models.layouts import ENCODERS, PARTS, PREFIXES, TRANSFORMERS, UNETS, WIDTHS, UNet
 
 __all__ = ["find_controlnet", "find_encoder", "find_transformer", "find_unet", "find_vae"]
 
@@ -36,8 +37,7 @@ def find_controlnet(header: Header, path: Path) -> Finding | None:
 
 def _widths(header: Header, prefix: str, net: UNet) -> tuple[int, int]:
     """Width of the text and of the labels that a U-Net reads; 0 for what is not there."""
-    text, label = header.shape(prefix + net.text), header.shape(prefix + net.label)
-    return text[-1] if text else 0, label[-1] if label else 0
+    return header.side(prefix + net.text, -1), header.side(prefix + net.label, -1)
 
 
 def _text(width: int) -> str:
@@ -100,9 +100,15 @@ def _prediction_of_sd2(header: Header, path: Path, spread: str) -> tuple[str, st
     numbers = read_numbers(path, header.tensors[spread]) if spread in header.tensors else ()
     if len(numbers) < 2:
         return "", "it does not say whether it predicts epsilon or v"
-    found = pstdev(numbers)
+    found = _spread(numbers)
     wide = found > V_SPREAD
     return ("v" if wide else "epsilon"), f"a bias spreads by {found:.3f}, {'over' if wide else 'under'} {V_SPREAD}"
+
+
+def _spread(numbers: Sequence[float]) -> float:
+    """The standard deviation; the module for it takes 3 ms to import."""
+    mean = math.fsum(numbers) / len(numbers)
+    return math.sqrt(math.fsum((x - mean) ** 2 for x in numbers) / len(numbers))
 
 
 def find_transformer(header: Header, path: Path) -> Finding | None:
@@ -121,9 +127,9 @@ def _plain(header: Header, prefix: str) -> str:
 
 
 def _flux(header: Header, prefix: str) -> str:
-    image = header.shape(prefix + "img_in.weight") or header.shape(prefix + "x_embedder.weight")
+    image = header.side(prefix + "img_in.weight", -1) or header.side(prefix + "x_embedder.weight", -1)
     guided = any(prefix + n in header.tensors for n in FLUX_GUIDANCE)
-    return {384: "fill", 128: "control"}.get(image[-1] if image else 0, "dev" if guided else "schnell")
+    return {384: "fill", 128: "control"}.get(image, "dev" if guided else "schnell")
 
 
 FLUX_GUIDANCE = ("guidance_in.in_layer.weight", "time_text_embed.guidance_embedder.linear_1.weight")
@@ -155,6 +161,6 @@ def find_vae(header: Header, path: Path) -> Finding | None:
 
 def find_encoder(header: Header, path: Path) -> Finding | None:
     for (name, width), variant in ENCODERS.items():
-        if header.shape(name)[-1:] == (width,):
+        if header.side(name, -1) == width:
             return Finding(kind="text_encoder", variant=variant, reason=f"a text encoder of width {width}")
     return None

@@ -6,13 +6,15 @@ import hashlib
 import os
 import struct
 from collections.abc import Iterable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import cycle
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from invoke_shell.errors import BlockedError
 from invoke_shell.models.files import Tick, quiet, reading, refusal, shown, stamp
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 __all__ = ["PIECE", "USUAL", "algorithms", "hash_file"]
 
@@ -106,6 +108,8 @@ def _hexdigest(name: str, hasher: Hasher) -> str:
 
 def _feed(file: BinaryIO, hashers: Sequence[Hasher], size: int, tick: Tick) -> None:
     """Give every hasher the whole file: each works in a thread of its own, while the next piece is read."""
+    from concurrent.futures import ThreadPoolExecutor  # 4 ms; most starts hash nothing
+
     buffers = [memoryview(bytearray(PIECE)) for _ in range(2)]
     under_way: list[list[Future[object]]] = [[] for _ in buffers]
     pools = [ThreadPoolExecutor(1) for _ in hashers]
@@ -114,8 +118,8 @@ def _feed(file: BinaryIO, hashers: Sequence[Hasher], size: int, tick: Tick) -> N
         for turn in cycle(range(len(buffers))):
             _settle(under_way[turn])  # the buffer is free again
             count = file.readinto(buffers[turn])  # type: ignore[attr-defined]  # unbuffered files have it
-            if not count:
-                break
+            if not count or done > size:
+                break  # a file that grows faster than it is read would never end
             piece = buffers[turn][:count]
             under_way[turn] = [pool.submit(h.update, piece) for pool, h in zip(pools, hashers, strict=True)]
             done += count

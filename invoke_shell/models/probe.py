@@ -5,23 +5,18 @@ Unknown is said with what was seen, never guessed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from invoke_shell.models.addons import find_embedding, find_ip_adapter, find_lora, find_upscaler
-from invoke_shell.models.files import reading, refusal, shown
+from invoke_shell.models.families import ARCHITECTURES, DTYPES, GGUF_BASES, advice_for
+from invoke_shell.models.files import WEIGHTS, reading, refusal, shown
 from invoke_shell.models.finding import Finding
 from invoke_shell.models.folders import look_folder
-from invoke_shell.models.gguf import MAGIC, read_gguf
 from invoke_shell.models.header import Header, read_header
-from invoke_shell.models.layouts import ARCHITECTURES, DTYPES, GGUF_BASES, advice_for
-from invoke_shell.models.networks import find_controlnet, find_encoder, find_transformer, find_unet, find_vae
 
-__all__ = ["PICKLES", "WEIGHTS", "identify", "look"]
+__all__ = ["identify", "look"]
 
-WEIGHTS = (".safetensors", ".sft", ".gguf")
-PICKLES = (".ckpt", ".pt", ".pth", ".bin")
 
 # Beginnings of what is no weights file, whatever its ending says.
 CONTENTS = (
@@ -31,6 +26,7 @@ CONTENTS = (
     ((b"version https://git-lfs",), "is a pointer of Git LFS, not the weights", "git lfs pull fetches them"),
     ((b"7z\xbc\xaf", b"Rar!", b"\x1f\x8b"), "is packed", "unpack it first"),
 )
+GGUF = b"GGUF"
 PICKLED = (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
 
 SHOWN = 3  # names of tensors that an unknown file is described by
@@ -57,7 +53,7 @@ def _container(path: Path) -> str:
         head = file.read(64)
     if head[8:9] == b"{":
         return "safetensors"
-    if head.startswith(MAGIC):
+    if head.startswith(GGUF):
         return "gguf"
     if head.startswith(PICKLED):
         why = "is a pickle, which could run any program when it is opened"
@@ -72,6 +68,8 @@ def _container(path: Path) -> str:
 
 def identify(header: Header, path: Path) -> Finding:
     """What the tensors of a header are. path: of the file, for what stands beside it and for one small tensor."""
+    from invoke_shell.models.detectors import DETECTORS  # most starts open no file
+
     for detect in DETECTORS:
         if found := detect(header, path):
             return _completed(found, header)
@@ -84,7 +82,8 @@ def _completed(found: Finding, header: Header) -> Finding:
         k.removeprefix("modelspec."): v[:LONG_TEXT] for k, v in header.metadata.items() if k.startswith("modelspec.")
     }
     told.pop("thumbnail", None)
-    dtype = DTYPES.get(header.dtype, header.dtype.lower())
+    stored = header.dtype
+    dtype = DTYPES.get(stored, stored.lower())
     found = replace(found, dtype=dtype, bytes=header.bytes, told=told, notes=(*found.notes, *_notes(dtype)))
     if found.kind and not found.base:
         found = _by_words(found, header)
@@ -116,25 +115,13 @@ def _seen(header: Header) -> str:
     return f"{len(header.tensors):,} tensors, such as {', '.join(names)}"
 
 
-# Adapters first: they name the layers that they are for.
-DETECTORS: tuple[Callable[[Header, Path], Finding | None], ...] = (
-    find_lora,
-    find_embedding,
-    find_controlnet,
-    find_ip_adapter,
-    find_unet,
-    find_transformer,
-    find_vae,
-    find_encoder,
-    find_upscaler,
-)
-
-
 # -- GGUF ------------------------------------------------------------------------------------------------------------
 
 
 def _look_gguf(path: Path) -> Finding:
     """A GGUF file: by its tensors, else by what it says of itself."""
+    from invoke_shell.models.gguf import read_gguf
+
     header = read_gguf(path)
     found = identify(header, path)
     said = header.metadata.get("general.architecture", "")

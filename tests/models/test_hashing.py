@@ -138,7 +138,7 @@ def read_by(monkeypatch):
     """The files that are really read."""
     read = []
     real = onepass.hash_file
-    monkeypatch.setattr("invoke_shell.models.hashing.hash_file", lambda p, *rest: (read.append(p), real(p, *rest))[1])
+    monkeypatch.setattr(onepass, "hash_file", lambda p, *rest: (read.append(p), real(p, *rest))[1])
     return read
 
 

@@ -5,8 +5,11 @@ import struct
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from model_files import (
     DENOISER,
     UNETS,
@@ -28,8 +31,8 @@ from model_files import (
 )
 
 from invoke_shell.errors import BlockedError
-from invoke_shell.models.gguf import MAGIC
-from invoke_shell.models.probe import look
+from invoke_shell.models.header import Header
+from invoke_shell.models.probe import identify, look
 
 
 def found(tmp_path, shapes, name="x.safetensors", **more):
@@ -338,7 +341,7 @@ def gguf(path, tensors, told=()):
     def text(s):
         return struct.pack("<Q", len(s)) + s.encode()
 
-    out = MAGIC + struct.pack("<IQQ", 3, len(tensors), len(told))
+    out = b"GGUF" + struct.pack("<IQQ", 3, len(tensors), len(told))
     for name, value in told:
         if isinstance(value, list):
             out += text(name) + struct.pack("<IIQ", 9, 8, len(value)) + b"".join(text(v) for v in value)
@@ -647,3 +650,38 @@ def test_looking_needs_no_torch():
     )
 
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "[]\n"
+
+
+# -- anything at all -------------------------------------------------------------------------------------------------
+
+NAMES = sorted({name for shapes, *_ in SMALL for name in list(shapes)[:40]} | {"v_pred", "img_in.weight", "x.yaml"})
+
+
+@given(
+    st.dictionaries(st.sampled_from(NAMES), st.lists(st.integers(0, 3000), max_size=5).map(tuple), max_size=12),
+    st.dictionaries(
+        st.sampled_from(["modelspec.architecture", "ss_tag_frequency", "modelspec.x"]), st.text(max_size=20)
+    ),
+)
+def test_any_shapes_of_any_names_get_an_answer(shapes, metadata):
+    tensors = {name: ("F16", shape, 0, 0) for name, shape in shapes.items()}
+
+    it = identify(Header(tensors=tensors, metadata=metadata), Path("x.safetensors"))
+
+    assert it.reason.isprintable()
+    assert it.kind or it.reason.startswith("unknown: ")
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_get_a_sentence(tmp_path_factory, content):
+    path = tmp_path_factory.mktemp("any") / "x.safetensors"
+    path.write_bytes(content)
+
+    assert answer(path)
+
+
+def answer(path):
+    try:
+        return look(path).reason
+    except BlockedError as error:
+        return error.message

@@ -1,0 +1,63 @@
+"""What is said when a model is not the one that is wanted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from invoke_shell.errors import BlockedError, nearest
+from invoke_shell.models.entry import Entry
+from invoke_shell.models.files import shown, size_text
+from invoke_shell.models.finding import KINDS
+
+__all__ = ["mistaken", "taken", "unfit", "unknown"]
+
+FLAGS = {"checkpoint": "--model", "upscaler": "--upscaler", "lora": "--lora", "vae": "--vae", "controlnet": "--control"}
+MOST = 12  # names that are listed
+
+
+def unknown(text: str, kind: str, entries: Sequence[Entry]) -> BlockedError:
+    """No model of a kind is meant by a word. entries: those there are."""
+    word = "model" if kind in ("", "checkpoint") else kind.replace("_", " ")
+    near = nearest(text, [e.name for e in entries])
+    hint = f"did you mean {near}?" if near else _silent(text, entries) or _listed([e.name for e in entries])
+    return BlockedError(f"there is no {word} {shown(text)}", hint=hint, code="unknown-model")
+
+
+def _silent(text: str, entries: Sequence[Entry]) -> str:
+    """For a hash: it may be of one that was not read yet."""
+    digits = text.rpartition(":")[2]
+    silent = [e for e in entries if not e.hash]
+    if not silent or len(digits) < 6 or digits.strip("0123456789abcdef"):
+        return ""
+    return (
+        f"{len(silent)} are not hashed yet ({size_text(sum(e.finding.bytes for e in silent))}): models verify does it"
+    )
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - MOST} more" if len(names) > MOST else ""
+    return f"there is: {', '.join(sorted(names)[:MOST])}{more}" if names else ""
+
+
+def mistaken(entry: Entry, kind: str, path: Path | None = None) -> BlockedError:
+    """A model is there, and is of another kind. path: how it was named, when not by its name."""
+    what = KINDS.get(entry.kind) or entry.finding.reason
+    flag = FLAGS.get(entry.kind, "")
+    hint = f"it is given as {flag} {shown(path or entry.name)}" if flag else ""
+    return BlockedError(
+        f"{shown(path or entry.name)} is {what}, not {KINDS.get(kind, kind)}", hint=hint, code="bad-model"
+    )
+
+
+def taken(there: Entry) -> BlockedError:
+    """A name is that of another model of the kind."""
+    message = f"there is {KINDS[there.kind]} called {there.name} already"
+    return BlockedError(message, hint=f"it lies at {shown(there.path)}", code="file-exists")
+
+
+def unfit(entry: Entry, base: str) -> str:
+    """Why a model does not go with a checkpoint of a family, as a sentence; "" when it may."""
+    if not entry.finding.base or not base or base in entry.finding.base.split("/"):
+        return ""
+    return f"{shown(entry.name)} is {KINDS[entry.kind]} for {entry.finding.base}, and the model is of {base}"
