@@ -27,25 +27,25 @@ OPEN_CLIP = {
 
 def single_file(folder: Path, path: Path, dtype: Any = None) -> Path:
     """Write the model of a diffusers folder into one file. dtype: of its tensors, None as they are."""
-    from safetensors.torch import save_file
+    from safetensors.torch import load_file, save_file
 
-    weights = {f"model.diffusion_model.{k}": v for k, v in _unet(folder / "unet").items()}
-    weights |= {f"first_stage_model.{k}": v for k, v in _vae(folder / "vae").items()}
-    weights |= _texts(folder)
+    names = [p for p in ("unet", "vae", "text_encoder", "text_encoder_2") if (folder / p).is_dir()]
+    parts = {part: load_file(next((folder / part).glob("*.safetensors"))) for part in names}
+    weights = renamed(parts, {part: json.loads((folder / part / "config.json").read_text()) for part in names})
     save_file({k: v.to(dtype or v.dtype).contiguous() for k, v in weights.items()}, path, metadata={"format": "pt"})
     return path
 
 
-def _tensors(folder: Path) -> dict[str, Any]:
-    from safetensors.torch import load_file
+def renamed(parts: dict[str, dict[str, Any]], configs: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """Tensors by part of a diffusers folder as one dictionary in the layout of single files."""
+    weights = {f"model.diffusion_model.{k}": v for k, v in _unet(parts["unet"], configs["unet"]).items()}
+    weights |= {f"first_stage_model.{k}": v for k, v in _vae(parts["vae"], configs["vae"]).items()}
+    return weights | _texts(parts, configs)
 
-    return load_file(next(folder.glob("*.safetensors")))
 
-
-def _unet(folder: Path) -> dict[str, Any]:
-    layers, tensors = json.loads((folder / "config.json").read_text())["layers_per_block"], _tensors(folder)
+def _unet(tensors: dict[str, Any], config: dict[str, Any]) -> dict[str, Any]:
     attentive = {found[0] for name in tensors if (found := re.match(r"up_blocks\.\d+\.attentions", name))}
-    return {_unet_name(name, layers, attentive): tensor for name, tensor in tensors.items()}
+    return {_unet_name(name, config["layers_per_block"], attentive): tensor for name, tensor in tensors.items()}
 
 
 def _unet_name(name: str, layers: int, attentive: set[str]) -> str:
@@ -58,24 +58,24 @@ def _unet_name(name: str, layers: int, attentive: set[str]) -> str:
             behind = 2 if f"up_blocks.{level}.attentions" in attentive else 1
             return f"output_blocks.{number + layers}.{behind}.{rest}"
         block = f"input_blocks.{number + 1}" if way == "down" else f"output_blocks.{number}"
-        return f"{block}.0.{_renamed(rest, RESNET)}" if what == "resnets" else f"{block}.1.{rest}"
-    new = _renamed(name, UNET)
-    return _renamed(new, RESNET, after=r"middle_block\.[02]\.") if new.startswith("middle_block") else new
+        return f"{block}.0.{_with(rest, RESNET)}" if what == "resnets" else f"{block}.1.{rest}"
+    new = _with(name, UNET)
+    return _with(new, RESNET, after=r"middle_block\.[02]\.") if new.startswith("middle_block") else new
 
 
-def _renamed(name: str, table: dict[str, str], after: str = "") -> str:
+def _with(name: str, table: dict[str, str], after: str = "") -> str:
     for old, new in table.items():
         if found := re.match(rf"({after}){re.escape(old)}\.(.*)", name):
             return f"{found[1]}{new}.{found[2]}"
     return name
 
 
-def _vae(folder: Path) -> dict[str, Any]:
-    levels = len(json.loads((folder / "config.json").read_text())["block_out_channels"])
+def _vae(tensors: dict[str, Any], config: dict[str, Any]) -> dict[str, Any]:
     out = {}
-    for name, tensor in _tensors(folder).items():
+    for name, tensor in tensors.items():
         convolution = re.search(r"attentions\.0\.to_.*weight", name)
-        out[_vae_name(name, levels)] = tensor[:, :, None, None] if convolution else tensor
+        new = _vae_name(name, len(config["block_out_channels"]))
+        out[new] = tensor[:, :, None, None] if convolution else tensor
     return out
 
 
@@ -86,19 +86,18 @@ def _vae_name(name: str, levels: int) -> str:
     name = re.sub(r"\.(up|down)samplers\.0\.", r".\1sample.", name)
     name = re.sub(r"mid_block\.resnets\.(\d)", lambda m: f"mid.block_{int(m[1]) + 1}", name)
     if found := re.match(r"(.*)mid_block\.attentions\.0\.(.*)", name):
-        return f"{found[1]}mid.attn_1.{_renamed(found[2], VAE_ATTENTION)}"
+        return f"{found[1]}mid.attn_1.{_with(found[2], VAE_ATTENTION)}"
     return name.replace("conv_shortcut", "nin_shortcut").replace("conv_norm_out", "norm_out")
 
 
-def _texts(folder: Path) -> dict[str, Any]:
-    first = _tensors(folder / "text_encoder")
-    if (folder / "text_encoder_2").is_dir():
-        second = _open_clip(_tensors(folder / "text_encoder_2"))
+def _texts(parts: dict[str, dict[str, Any]], configs: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    first = parts["text_encoder"]
+    if "text_encoder_2" in parts:
         return {
             **{f"conditioner.embedders.0.transformer.{k}": v for k, v in _clip(first).items()},
-            **{f"conditioner.embedders.1.model.{k}": v for k, v in second.items()},
+            **{f"conditioner.embedders.1.model.{k}": v for k, v in _open_clip(parts["text_encoder_2"]).items()},
         }
-    if json.loads((folder / "text_encoder" / "config.json").read_text())["hidden_act"] == "gelu":
+    if configs["text_encoder"]["hidden_act"] == "gelu":
         return {f"cond_stage_model.model.{k}": v for k, v in _open_clip(first).items()}
     return {f"cond_stage_model.transformer.{k}": v for k, v in _clip(first).items()}
 
@@ -119,7 +118,7 @@ def _open_clip(tensors: dict[str, Any]) -> dict[str, Any]:
                 rows = [tensors[_sibling(tensors, name, side)] for side in ("q_proj", "k_proj", "v_proj")]
                 out[f"{block}.attn.in_proj_{rest.rpartition('.')[2]}"] = torch.cat(rows)
             elif not rest.startswith(("self_attn.k_proj", "self_attn.v_proj")):
-                out[f"{block}.{_renamed(rest, OPEN_CLIP)}"] = tensor
+                out[f"{block}.{_with(rest, OPEN_CLIP)}"] = tensor
         elif name == "text_projection.weight":
             out["text_projection"] = tensor.T
         else:

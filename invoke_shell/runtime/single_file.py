@@ -66,9 +66,9 @@ class SingleFile:
         return {**found, "in_channels": self.header.shape(IMAGE)[1]} if name == "unet" else found
 
     def index(self) -> Mapping[str, Any]:
-        if self.base not in CLASSES:
+        if not self.base:
             raise refused(self.model, f"it is not known what it is ({self.finding.reason})")
-        return {"_class_name": CLASSES[self.base]}
+        return {"_class_name": CLASSES.get(self.base, self.base)}
 
     def scheduler(self) -> Mapping[str, Any]:
         """What was found in the file beats the family's usual: SD 2 and XL come with both kinds of prediction."""

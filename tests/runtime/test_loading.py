@@ -59,6 +59,14 @@ def break_shapes(folder):
     [
         (shutil.rmtree, "copy/model_index.json is missing"),
         (break_family, "it is Stable Diffusion 3, and this runs Stable Diffusion 1, 2 and XL"),
+        (
+            lambda f: rewrite(f / "model_index.json", _class_name="FluxPipeline"),
+            "it is Flux, and this runs Stable Diffusion 1, 2 and XL",
+        ),
+        (
+            lambda f: rewrite(f / "model_index.json", _class_name="WanPipeline"),
+            "it is a WanPipeline, and this runs Stable Diffusion 1, 2 and XL",
+        ),
         (break_channels, "its U-Net reads 9 channels where its VAE makes 4 (an inpainting model?)"),
         (break_conditioning, "its U-Net wants more than its family's prompts and a timestep"),
         (break_pickle, "vae holds only pickled weights (.bin), which could run any code"),

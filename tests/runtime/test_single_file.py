@@ -101,7 +101,7 @@ def test_file_that_is_no_whole_model_is_one_sentence(both, part, words):
     assert raised.value.hint == f"its file: {both[1].path}"
 
 
-@pytest.mark.parametrize(("base", "title"), [("sd3", "Stable Diffusion 3"), ("flux", "Flux")])
+@pytest.mark.parametrize(("base", "title"), [("sd3", "Stable Diffusion 3"), ("flux", "Flux"), ("wan", "a wan")])
 def test_family_that_is_not_run_is_one_sentence(both, base, title):
     with pytest.raises(RunError) as raised:
         load_checkpoint(dataclasses.replace(both[1], base=base), CPU)
@@ -109,6 +109,29 @@ def test_family_that_is_not_run_is_one_sentence(both, base, title):
     assert raised.value.message == (
         f"the model single cannot be used: it is {title}, and this runs Stable Diffusion 1, 2 and XL"
     )
+
+
+def test_file_of_which_nothing_is_known_is_one_sentence(tmp_path):
+    from safetensors.torch import save_file
+
+    save_file({"something": torch.zeros(2)}, tmp_path / "odd.safetensors")
+
+    with pytest.raises(RunError, match=r"^the model single cannot be used: it is not known what it is \(unknown: "):
+        load_checkpoint(as_file(tmp_path / "odd.safetensors"), CPU)
+
+
+def test_weights_of_eight_bits_are_read(both, real_engine):
+    from safetensors.torch import load_file, save_file
+
+    eight = {k: v.to(torch.float8_e4m3fn) for k, v in load_file(both[1].path).items()}
+    save_file(eight, both[1].path)
+    other = Path(both[1].path).with_name("wide.safetensors")
+    save_file({k: v.float() for k, v in eight.items()}, other)
+
+    made = drawn(real_engine, both[1])
+
+    assert made.facts["precision"]["weights"] == "F8_E4M3"
+    assert made.image == drawn(real_engine, as_file(other, both[0].base)).image
 
 
 def test_what_is_found_in_the_file_says_how_it_predicts(both, monkeypatch):
