@@ -62,7 +62,8 @@ class Catalogue:
         from invoke_shell.models.examine import examined  # not before a model is asked for
 
         folders = sorted(p for p in ASSETS.iterdir() if (p / "model_index.json").is_file())
-        return [examined(p, "box") for p in folders]
+        upscalers = sorted((ASSETS / "upscalers").glob("*.safetensors"))
+        return [examined(p, "box") for p in (*folders, *upscalers)]
 
     def notices(self) -> list[str]:
         """Sentences about the file that were not said yet."""

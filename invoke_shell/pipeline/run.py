@@ -366,7 +366,7 @@ def _origin(item: int | InputRef, picture: Frame | Image) -> StepRecord | Resour
 def _hashes(
     node: Node[Any, Any], frames: Sequence[Frame], pictures: Mapping[str, list[Frame | Image]]
 ) -> dict[str, list[str]]:
-    """What went in, for the cache's key: of a frame its whole history, for a node may read that too (a sheet's labels)."""
+    """What went in, for the cache's key: of a frame its history too, for a node may read that (a sheet's labels)."""
     out = {name: [f.step.key if isinstance(f, Frame) else f.hash for f in found] for name, found in pictures.items()}
     return {**out, node.frames: [f.step.key for f in frames]} if node.frames else out
 

@@ -10,7 +10,7 @@ import sys
 import pytest
 
 LINES = [
-    'txt2img "a red boat on a green sea" --seed 7 --steps 6 --scheduler ddim,euler_a,heun,dpmpp_2m_sde_karras,unipc,lcm',
+    'txt2img "a red boat on a green sea" --seed 7 --steps 6 --scheduler ddim,euler_a,heun,dpmpp_2m_sde,unipc,lcm',
     'txt2img "a blue house" --seed 3 --steps 8 | img2img --strength 0.5 | upscale --scale 1.5 | blur 1',
     'txt2img "a {red|yellow} star at night" --seed 4 --steps 6 | contact_sheet',
     'txt2img "a green tree" --seed 5 --steps 6 --size 96x160 as @tree',
