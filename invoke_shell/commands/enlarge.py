@@ -13,7 +13,11 @@ __all__ = ["upscale"]
 Scale = Annotated[float, Arg(help="How many times as wide and high.", ge=1, le=16)]
 
 
-@node(version=1, group="change", examples=["@-1 | upscale", "load_image a.png | upscale --scale 3"])
+@node(
+    version=1,
+    group="change",
+    examples=["@-1 | upscale", "@-1 | upscale --upscaler pocket-2x", "load_image a.png | upscale --scale 3"],
+)
 def upscale(ctx: Context, frame: Frame, *, scale: Scale = 2.0, upscaler: Upscaler = None) -> Iterator[Made | Image]:
     """Make a picture larger, with an upscaler network or with Lanczos.
 
