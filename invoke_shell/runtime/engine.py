@@ -157,6 +157,8 @@ class DiffusersEngine:
     def _started(self, model: Checkpoint, asked: Generation, tiled: bool) -> _Run:
         place = self.place
         scheduler = schedulers.build(asked.scheduler, model.scheduler_config, asked.steps, place.device)
+        if line := schedulers.missed(scheduler, asked.scheduler, model.scheduler_config):
+            self._watcher.say(line)
         timesteps = schedulers.timesteps_from(scheduler, asked.scheduler, asked.start_step)
         generator = noise.generator(asked.seed)
         shape = (1, model.channels, asked.size.height // model.factor, asked.size.width // model.factor)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-__all__ = ["build", "described", "sigma_at", "timesteps_from"]
+__all__ = ["build", "described", "missed", "sigma_at", "timesteps_from"]
 
 # diffusers' own default for some classes is True, which would silently clip the picture of a model trained without.
 NEUTRAL = {"clip_sample": False}
@@ -53,6 +53,13 @@ def sigma_at(scheduler: SchedulerLike, name: str, timesteps: Tensor) -> float:
         return float(sigmas[len(scheduler.timesteps) - len(timesteps)])
     kept = max(float(scheduler.alphas_cumprod[int(timesteps[0])]), PURE)  # type: ignore[attr-defined]
     return float(((1 - kept) / kept) ** 0.5)
+
+
+def missed(scheduler: SchedulerLike, name: str, model_config: Mapping[str, Any]) -> str:
+    """What of a model's noise schedule a scheduler does not know, as a line to say; "" for nothing."""
+    if model_config.get("rescale_betas_zero_snr") and "rescale_betas_zero_snr" not in scheduler.config:
+        return f"{name} does not know zero SNR, which this model was trained with: ddim, euler and dpmpp_2m do"
+    return ""
 
 
 def described(scheduler: SchedulerLike) -> dict[str, Any]:

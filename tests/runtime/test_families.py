@@ -121,6 +121,16 @@ def test_facts_name_the_family_and_its_schedule(both, real_engine):
     assert facts["scheduler"]["rescale_betas_zero_snr"] == (model.base == "sd2")
 
 
+@pytest.mark.parametrize("name", ["heun", "ddim", "euler", "dpmpp_2m"])
+def test_scheduler_without_zero_snr_is_said(both, name, real_engine, told):
+    model, _ = both
+
+    next(real_engine.watch(told).generate(asked(model, scheduler=name)))
+
+    line = "heun does not know zero SNR, which this model was trained with: ddim, euler and dpmpp_2m do"
+    assert told.said == ([line] if (model.base, name) == ("sd2", "heun") else [])
+
+
 def test_long_prompt_is_chunks_for_every_encoder(both, real_engine):
     model, _ = both
     reader, said = real_engine._checkpoint(model).reader, []
