@@ -20,6 +20,7 @@ from invoke_shell.models.hashing import Digests, loaded_files, tree_hash
 from invoke_shell.records import ModelRecord
 
 if TYPE_CHECKING:
+    from invoke_shell.models.convert import Converted
     from invoke_shell.models.entry import Entry
     from invoke_shell.models.rows import Rows
     from invoke_shell.models.scan import Scanned
@@ -175,6 +176,18 @@ class Catalogue:
         if entry.hash == before:
             return "unchanged", entry
         return ("damaged" if entry.stamp == was else "changed"), entry
+
+    def convert(
+        self, source: Path, target: Path | None = None, *, kind: str = "", tick: Tick = quiet
+    ) -> tuple[Converted, Entry]:
+        """Make a safetensors file of a pickle and add it, with the hashes of what it was made from. See convert.py."""
+        from invoke_shell.models.convert import convert
+
+        source = source.expanduser().absolute()
+        before = self.digests.of(source, ("blake3", "sha256"), tick)
+        done = convert(source, target.expanduser().absolute() if target is not None else None)
+        entry = self.add(done.path, kind=kind, original={"name": source.name, **before})
+        return done, self.hash(entry)
 
     def set_weights(self, entry: Entry, weights: Mapping[str, str]) -> Entry:
         """Keep the identity of a model's weights, by part."""

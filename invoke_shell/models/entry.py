@@ -79,7 +79,8 @@ class Entry:
 
     def digits(self) -> Iterator[str]:
         """Every hash it may be found by, as bare hex digits."""
-        yield from (self.hash.rpartition(":")[2], *self.hashes.values(), *self.original.values())
+        yield from (self.hash.rpartition(":")[2], *self.hashes.values())
+        yield from (digits for name, digits in self.original.items() if name != "name")
 
 
 def short_hashes(hashes: Mapping[str, str]) -> dict[str, str]:

@@ -15,7 +15,7 @@ from invoke_shell.models.finding import Finding
 from invoke_shell.models.folders import look_folder
 from invoke_shell.models.header import Header, read_header
 
-__all__ = ["identify", "look"]
+__all__ = ["identify", "is_pickle", "look"]
 
 
 # Beginnings of what is no weights file, whatever its ending says.
@@ -45,6 +45,12 @@ def look(path: Path) -> Finding:
     if kind == "gguf":
         return _look_gguf(path)
     return identify(read_header(path), path)
+
+
+def is_pickle(path: Path) -> bool:
+    """Whether a file is a pickle by its content. Raises BlockedError when it cannot be read."""
+    with reading(path) as file:
+        return file.read(8).startswith(PICKLED)
 
 
 def _container(path: Path) -> str:

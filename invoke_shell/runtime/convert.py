@@ -2,10 +2,10 @@
 
 python -m invoke_shell.runtime.convert SOURCE TARGET prints one JSON object: {"tensors", "left_out"} or {"error"}.
 
-A pickle is a program for a small machine that may call anything. torch's own reader of weights alone is tried first. It
-refuses files that name classes it does not know, as many checkpoints do (callbacks of their trainer); for these a reader
-of ours puts a dead object in the place of every such class. Nothing that a file names is ever imported or called, except
-the few functions of torch that put a tensor together.
+A pickle is a program for a small machine that may call anything. torch's own reader of weights alone is tried first.
+It refuses files that name classes it does not know, as many checkpoints do (callbacks of their trainer); for these a
+reader of ours puts a dead object in the place of every such class. Nothing that a file names is ever imported or
+called, except the few functions of torch that put a tensor together.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ __all__ = ["Refused", "main", "read_pickle", "weights"]
 # What a file may name, besides the types of storages, which torch's reader knows.
 ALLOWED: Mapping[tuple[str, str], Any] = {
     ("collections", "OrderedDict"): OrderedDict,
-    ("torch._utils", "_rebuild_tensor"): torch._utils._rebuild_tensor,  # type: ignore[attr-defined]  # private
-    ("torch._utils", "_rebuild_tensor_v2"): torch._utils._rebuild_tensor_v2,  # type: ignore[attr-defined]
-    ("torch._utils", "_rebuild_parameter"): torch._utils._rebuild_parameter,  # type: ignore[attr-defined]
+    ("torch._utils", "_rebuild_tensor"): torch._utils._rebuild_tensor,
+    ("torch._utils", "_rebuild_tensor_v2"): torch._utils._rebuild_tensor_v2,
+    ("torch._utils", "_rebuild_parameter"): torch._utils._rebuild_parameter,
     ("torch", "Size"): torch.Size,
     ("torch.serialization", "_get_layout"): torch.serialization._get_layout,
 }
@@ -61,8 +61,9 @@ def main(arguments: list[str]) -> int:
         answer = {"error": str(refused)}
     except MemoryError:
         answer = {"error": "does not fit into memory"}
-    except OSError as error:
-        answer = {"error": f"cannot be converted: {(error.strerror or str(error)).lower()}"}
+    except Exception as error:  # writing may fail in as many ways as reading
+        reason = str(error).strip().splitlines() or [type(error).__name__]
+        answer = {"error": f"cannot be converted: {_plain(reason[0])}"}
     print(json.dumps(answer), flush=True)
     return 0
 
@@ -77,7 +78,9 @@ def read_pickle(path: Path) -> tuple[Any, set[str]]:
         _check_zip(path)
     try:
         return torch.load(path, map_location="cpu", weights_only=True, mmap=zipped), set()
-    except (pickle.UnpicklingError, RuntimeError, ValueError, TypeError, KeyError, EOFError, AttributeError):
+    except MemoryError:
+        raise
+    except Exception:  # a hostile file may provoke anything
         return _read_stubbed(path, zipped)
 
 
@@ -95,7 +98,7 @@ def _read_stubbed(path: Path, zipped: bool) -> tuple[Any, set[str]]:
         loaded = torch.load(path, map_location="cpu", weights_only=False, pickle_module=_reader(foreign), mmap=zipped)
     except MemoryError:
         raise
-    except Exception as error:  # a hostile file may provoke anything
+    except Exception as error:
         reason = str(error).strip().splitlines() or [type(error).__name__]
         raise Refused(f"cannot be read: {_plain(reason[0])}") from error
     return loaded, foreign
