@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -33,12 +34,14 @@ IN_THE_WINDOW = (  # between a picture's first byte and the line that reports it
 )
 PHASES = ("starting", "between two pictures", "number reserved, no byte yet", *IN_THE_WINDOW)
 STARTING = 0.1  # share of the kills that may hit a program still starting
+WATCHED = 0.7  # share of the kills that wait until a picture's file begins
+WRITING = 0.002  # seconds after that within which they hit: about as long as a picture takes to be done
 SPREAD = 0.04  # seconds after the first result within which the others hit: some pictures long
 
 
 def program(home: Path) -> list[str]:
     """The command that is killed: a whole session on the fake engine that prints the JSON line of each result."""
-    draw = f"txt2img x --steps 1 --size 256x256 --seed {random.randrange(2**32)} -n 4000"
+    draw = f"txt2img x --steps 1 --size 64x64 --seed {random.randrange(2**32)} -n 4000"
     return [sys.executable, "-m", "invoke_shell", "--home", str(home), "--inline", "--json", "-c", draw]
 
 
@@ -64,7 +67,7 @@ class Tally:
 def kill_once(home: Path, tally: Tally, dice: random.Random) -> None:
     """Start the program, kill it, see where it was hit, recover as the next start does, and check everything."""
     before = _last_number(home)
-    reported = _killed(program(home), dice)
+    reported = _killed(program(home), dice, home / "outputs")
     for event in reported:
         if event["handle"] in tally.reported:
             tally.faults.append(f"@{event['handle']} was given twice")
@@ -82,7 +85,7 @@ def kill_once(home: Path, tally: Tally, dice: random.Random) -> None:
         store.close()
 
 
-def _killed(command: list[str], dice: random.Random) -> list[dict]:
+def _killed(command: list[str], dice: random.Random, outputs: Path) -> list[dict]:
     """Run and kill; the result events that it got out before."""
     environment = {**os.environ, "INVOKE_SHELL_ENGINE": "fake", "INVOKE_SHELL_PLUGINS": ""}
     child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment)
@@ -91,12 +94,25 @@ def _killed(command: list[str], dice: random.Random) -> list[dict]:
         time.sleep(dice.uniform(0, 0.25))
     else:
         first = child.stdout.readline()
-        time.sleep(dice.uniform(0, SPREAD))
+        if dice.random() < WATCHED:
+            _until_a_file_begins(outputs)
+            time.sleep(dice.uniform(0, WRITING))
+        else:
+            time.sleep(dice.uniform(0, SPREAD))
     child.kill()
     rest, _ = child.communicate()
     lines = (first + rest).splitlines(keepends=True)
     events = [json.loads(line) for line in lines if line.endswith("\n")]
     return [event for event in events if event["event"] == "result"]
+
+
+def _until_a_file_begins(outputs: Path) -> None:
+    """Return when the first byte of a picture's file is seen, or after half a second."""
+    end = time.monotonic() + 0.5
+    while time.monotonic() < end:
+        with suppress(FileNotFoundError):
+            if any(part.stat().st_size for part in outputs.glob(".*.part")):
+                return
 
 
 def _phase(store: Store, told: set[int], before: int) -> str:
