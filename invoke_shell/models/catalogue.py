@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from invoke_shell.models.entry import Entry
     from invoke_shell.models.rows import Rows
     from invoke_shell.models.scan import Scanned
+    from invoke_shell.models.sources import Source
 
 __all__ = ["ASSETS", "Catalogue", "Verdict"]
 
@@ -50,6 +51,7 @@ class Catalogue:
         self.path = path
         self._lock = threading.RLock()
         self._seen: dict[str, int] | None = None
+        self._examined: dict[Path, Entry] = {}
 
     @cached_property
     def _rows(self) -> Rows:
@@ -60,11 +62,14 @@ class Catalogue:
     @cached_property
     def _box(self) -> list[Entry]:
         """What comes with the program; never in the file, because two installations may share a home."""
+        return [self._boxed(path) for path in _box_paths()]
+
+    def _boxed(self, path: Path) -> Entry:
         from invoke_shell.models.examine import examined  # not before a model is asked for
 
-        folders = sorted(p for p in ASSETS.iterdir() if (p / "model_index.json").is_file())
-        upscalers = sorted((ASSETS / "upscalers").glob("*.safetensors"))
-        return [examined(p, "box") for p in (*folders, *upscalers)]
+        if path not in self._examined:
+            self._examined[path] = examined(path, "box")
+        return self._examined[path]
 
     def notices(self) -> list[str]:
         """Sentences about the file that were not said yet."""
@@ -189,6 +194,13 @@ class Catalogue:
         entry = self.add(done.path, kind=kind, original={"name": source.name, **before})
         return done, self.hash(entry)
 
+    def fetch(self, source: Source, *, name: str = "", kind: str = "", tick: Tick = quiet) -> Entry:
+        """Download a model from a hub and add it. tick: bytes; see sources.py."""
+        from invoke_shell.models.sources import download
+
+        got = download(source, self.digests, tick)
+        return self.hash(self.add(got.path, name=name, kind=kind, source=got.source))
+
     def set_weights(self, entry: Entry, weights: Mapping[str, str]) -> Entry:
         """Keep the identity of a model's weights, by part."""
         return self._kept(entry, weights=weights)
@@ -206,8 +218,12 @@ class Catalogue:
         name, at, digits = text.partition("@")
         if _is_path(text):
             return self._at(text, kind)
-        boxed = next((e for e in self._box if e.name == name and kind in ("", e.kind)), None)
-        if boxed is not None and (not at or self.hash(boxed).hash.rpartition(":")[2].startswith(digits)):
+        boxed = next((self._boxed(p) for p in _box_paths() if name in (p.name, p.stem)), None)
+        if (
+            boxed is not None
+            and kind in ("", boxed.kind)
+            and (not at or self.hash(boxed).hash.rpartition(":")[2].startswith(digits))
+        ):
             return boxed  # without opening the file: most lines need no other
         entries = self.entries(kind)
         named = next((e for e in entries if e.name == name or (e.key and e.key == text)), None)
@@ -306,6 +322,11 @@ class Catalogue:
             from invoke_shell.models.scan import scan
 
             self._seen = scan(self._rows, folders, "home", self._taken).folders
+
+
+def _box_paths() -> list[Path]:
+    folders = sorted(p for p in ASSETS.iterdir() if (p / "model_index.json").is_file())
+    return [*folders, *sorted((ASSETS / "upscalers").glob("*.safetensors"))]
 
 
 def _mtime(path: str) -> int:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from invoke_shell.models.files import Tick, quiet, refusal, stamp_of
 
-__all__ = ["Digests", "file_hash", "folder_stamp", "loaded_files", "tree_bytes", "tree_hash"]
+__all__ = ["LOADED", "SKIPPED", "Digests", "file_hash", "folder_stamp", "loaded_files", "tree_bytes", "tree_hash"]
 
 LOADED = (".safetensors", ".json", ".txt", ".model")
 SKIPPED = ("safety_checker", "feature_extractor")  # never loaded
