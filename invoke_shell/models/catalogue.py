@@ -245,6 +245,7 @@ class Catalogue:
         found = self._beginning(entries, digits)
         if not found and sum(e.finding.bytes for e in silent) <= AT_ONCE:
             found = self._beginning([self._read(e) for e in silent], digits)
+        found = [e for e in found if e.is_now(digits)] or found  # before what was converted from it
         if len({e.hash for e in found}) > 1:
             names = ", ".join(e.record.text for e in found)
             raise BlockedError(f"several models' hashes begin with {digits}: {names}", code="unknown-model")
@@ -252,7 +253,7 @@ class Catalogue:
 
     def _beginning(self, entries: Sequence[Entry], digits: str) -> list[Entry]:
         """Those with a hash that begins so and that are still what they were."""
-        found = [e for e in entries if any(d.startswith(digits) for d in e.digits())]
+        found = [e for e in entries if e.is_or_was(digits)]
         return [e for e in found if e.path.exists() and self._fresh(e).hash]
 
     def _read(self, entry: Entry) -> Entry:

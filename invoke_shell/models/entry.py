@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -77,10 +77,14 @@ class Entry:
         found = self.finding
         return "  ".join(part for part in (found.base, found.variant, ", ".join(found.words)) if part)
 
-    def digits(self) -> Iterator[str]:
-        """Every hash it may be found by, as bare hex digits."""
-        yield from (self.hash.rpartition(":")[2], *self.hashes.values())
-        yield from (digits for name, digits in self.original.items() if name != "name")
+    def is_now(self, digits: str) -> bool:
+        """Whether a hash of its content begins so."""
+        return any(d.startswith(digits) for d in (self.hash.rpartition(":")[2], *self.hashes.values()))
+
+    def is_or_was(self, digits: str) -> bool:
+        """Whether a hash of its content, or of what it was converted from, begins so."""
+        before = (hexdigits for name, hexdigits in self.original.items() if name != "name")
+        return self.is_now(digits) or any(d.startswith(digits) for d in before)
 
 
 def short_hashes(hashes: Mapping[str, str]) -> dict[str, str]:
