@@ -34,19 +34,37 @@ class Muon(torch.optim.Optimizer):
     @torch.no_grad()
     def step(self) -> None:  # type: ignore[override]
         for group in self.param_groups:
-            update = self.orthogonal if group["muon"] else self.adaptive
-            for weight in group["params"]:
-                if weight.grad is not None:
-                    weight.mul_(1 - group["lr"] * group["decay"])
-                    weight.sub_(update(weight.grad, self.state[weight]), alpha=group["lr"])
+            weights = [weight for weight in group["params"] if weight.grad is not None]
+            updates = self.orthogonal(weights) if group["muon"] else map(self.adaptive, weights)
+            for weight, update in zip(weights, updates, strict=True):
+                weight.mul_(1 - group["lr"] * group["decay"])
+                weight.sub_(update, alpha=group["lr"])
 
-    def orthogonal(self, grad: Tensor, state: dict[str, Tensor], beta: float = 0.95) -> Tensor:
-        momentum = state.setdefault("momentum", torch.zeros_like(grad))
+    def orthogonal(self, weights: list[Tensor]) -> list[Tensor]:
+        """The updates of matrices; those of one shape are made orthogonal together, which halves the time."""
+        slopes = [self.slope(weight).flatten(1) for weight in weights]
+        tall = [slope.shape[0] > slope.shape[1] for slope in slopes]
+        wide = [slope.T if high else slope for slope, high in zip(slopes, tall, strict=True)]
+        alike: dict[torch.Size, list[int]] = {}
+        for i, matrix in enumerate(wide):
+            alike.setdefault(matrix.shape, []).append(i)
+        for shape, places in alike.items():
+            turned = orthogonalise(torch.stack([wide[i] for i in places])) * (0.2 * shape[1] ** 0.5)
+            for i, matrix in zip(places, turned, strict=True):
+                wide[i] = matrix.T if tall[i] else matrix
+        return [matrix.reshape(weight.shape) for matrix, weight in zip(wide, weights, strict=True)]
+
+    def slope(self, weight: Tensor, beta: float = 0.95) -> Tensor:
+        """Nesterov's look ahead: the gradient and the momentum, which takes it up."""
+        grad = weight.grad
+        assert grad is not None
+        momentum = self.state[weight].setdefault("momentum", torch.zeros_like(grad))
         momentum.lerp_(grad, 1 - beta)
-        matrix = grad.lerp(momentum, beta).flatten(1)
-        return orthogonalise(matrix).view_as(grad) * (0.2 * max(matrix.shape) ** 0.5)
+        return grad.lerp(momentum, beta)
 
-    def adaptive(self, grad: Tensor, state: dict[str, Tensor], betas: tuple[float, float] = (0.9, 0.99)) -> Tensor:
+    def adaptive(self, weight: Tensor, betas: tuple[float, float] = (0.9, 0.99)) -> Tensor:
+        grad, state = weight.grad, self.state[weight]
+        assert grad is not None
         state.setdefault("count", torch.zeros(()))
         state["count"] += 1
         first = state.setdefault("first", torch.zeros_like(grad)).lerp_(grad, 1 - betas[0])
@@ -63,12 +81,26 @@ def is_outer(name: str) -> bool:
 OUTER = ("conv_in", "conv_out", "quant_conv", "embeddings", "positional_embedding", "time_embedding.linear_1")
 
 
-def orthogonalise(matrix: Tensor, rounds: int = 5) -> Tensor:
-    """The nearest matrix with all singular values near one, by Newton and Schulz's quintic iteration."""
-    tall = matrix.shape[0] > matrix.shape[1]
-    x = (matrix.T if tall else matrix).bfloat16()
-    x = x / (x.norm() + 1e-7)
+def orthogonalise(matrices: Tensor, rounds: int = 5) -> Tensor:
+    """The nearest matrices with all singular values near one, by Newton and Schulz's quintic iteration; (n, m, k), m <= k.
+
+    The iteration multiplies from the left by polynomials of x xᵀ only. So where the matrix is long, they are gathered in
+    that small square, in float32, and the long matrix is met twice instead of in every round.
+    """
+    x = matrices / (matrices.flatten(1).norm(dim=1).view(-1, 1, 1) + 1e-7)
+    if x.shape[2] < 2 * x.shape[1]:
+        x = x.bfloat16()
+        for _ in range(rounds):
+            x = step_of(x @ x.mT) @ x
+        return x.float()
+    square, product = x @ x.mT, torch.eye(x.shape[1], device=x.device)
     for _ in range(rounds):
-        square = x @ x.T
-        x = 3.4445 * x + (-4.775 * square + 2.0315 * square @ square) @ x
-    return (x.T if tall else x).float()
+        step = step_of(square)
+        square, product = step @ square @ step, step @ product
+    return product @ x
+
+
+def step_of(square: Tensor) -> Tensor:
+    step = -4.775 * square + 2.0315 * square @ square
+    step.diagonal(dim1=1, dim2=2).add_(3.4445)
+    return step

@@ -20,7 +20,7 @@ from training.pocket.text import WIDTH, tokens
 
 __all__ = ["build", "scheduler", "train"]
 
-BATCH, WORDINGS, FRESH, START = 24, 3, 12, 4096
+BATCH, WORDINGS, FRESH, START = 32, 3, 12, 4096
 
 Report = Callable[[UNet2DConditionModel, int], None]
 
