@@ -82,10 +82,10 @@ OUTER = ("conv_in", "conv_out", "quant_conv", "embeddings", "positional_embeddin
 
 
 def orthogonalise(matrices: Tensor, rounds: int = 5) -> Tensor:
-    """The nearest matrices with all singular values near one, by Newton and Schulz's quintic iteration; (n, m, k), m <= k.
+    """The nearest matrices, (n, m, k) with m <= k, whose singular values are near one; Newton and Schulz's iteration.
 
-    The iteration multiplies from the left by polynomials of x xᵀ only. So where the matrix is long, they are gathered in
-    that small square, in float32, and the long matrix is met twice instead of in every round.
+    It multiplies from the left by polynomials of x xᵀ only. Where the matrix is long they are gathered in that small
+    square, in float32, and the long matrix is met twice instead of in every round.
     """
     x = matrices / (matrices.flatten(1).norm(dim=1).view(-1, 1, 1) + 1e-7)
     if x.shape[2] < 2 * x.shape[1]:
