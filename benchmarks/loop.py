@@ -27,9 +27,11 @@ from invoke_shell.pipeline.run import _Run
 from invoke_shell.pipeline.schedulers import SCHEDULERS
 from invoke_shell.pipeline.types import Size
 from invoke_shell.runtime import noise
+from invoke_shell.runtime.drawing import denoised
 from invoke_shell.runtime.encoders import Conditioning
 from invoke_shell.runtime.engine import DiffusersEngine
 from invoke_shell.runtime.policy import Policy
+from invoke_shell.runtime.start import started
 from tests.models_small import small_record, small_sd1
 
 SHORT, LONG = 10, 50  # steps; lcm makes at most 50
@@ -62,7 +64,7 @@ class Sides:
         self.pipe.unet = StubUnet(self.pipe.unet)
         self.engine = DiffusersEngine(Policy(device="cpu", threads=1))
         self.model = small_record(folder)
-        self.checkpoint = self.engine._checkpoint(self.model)
+        self.checkpoint = self.engine.stock.checkpoint(self.model)
         object.__setattr__(self.checkpoint, "unet", self.pipe.unet)
         with torch.no_grad():
             self.positive, self.negative = self.pipe.encode_prompt("a red circle", "cpu", 1, True, "")
@@ -92,8 +94,9 @@ class Sides:
             prompt="", model=self.model, size=Size(SIDE, SIDE), steps=steps, guidance=GUIDANCE, scheduler=self.name,
             seed=7,
         )  # fmt: skip
-        run = self.engine._started(self.checkpoint, asked, tiled=False)
-        return self.engine._denoised(asked, run, self.told)
+        desk = self.engine.desk()
+        run = started(self.checkpoint, asked, desk.place, desk.watcher.say, desk.tiled)
+        return denoised(asked, run, self.told, desk)
 
     def run(self) -> _Run:
         plan = Plan(source="", calls=(), stages=(), results=())

@@ -14,7 +14,7 @@ LONG = "abcde " * 24  # 120 letters; the small vocabulary has a token for each
 @pytest.fixture
 def counted(real_engine, small_model):
     """The small model's way to read, and the list that grows with every run of its text encoder."""
-    reader = real_engine._checkpoint(small_model).reader
+    reader = real_engine.stock.checkpoint(small_model).reader
     calls = []
     hook = reader.networks[0].register_forward_hook(lambda *_: calls.append(1))
     yield reader, calls

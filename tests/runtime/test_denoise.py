@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from runtime_kit import latents_of
 
 from invoke_shell.pipeline.context import Generation
 from invoke_shell.pipeline.schedulers import SCHEDULERS
@@ -22,13 +23,6 @@ TEXT = {"prompt": "a red circle", "negative_prompt": "blue"}
 def asked(model, **changes):
     values = {"steps": STEPS, "guidance": 5.0, "scheduler": "ddim", "seed": 7, "negative": "blue"} | changes
     return Generation(prompt="a red circle", model=model, size=Size(64, 64), **values)
-
-
-def latents_of(engine, request):
-    """What the engine hands to its VAE."""
-    run = engine._started(engine._checkpoint(request.model), request, tiled=False)
-    with torch.inference_mode():
-        return engine._denoised(request, run, engine._condition(run.model, request))
 
 
 def image_of(engine, request):

@@ -240,7 +240,7 @@ def small_upscaler(tmp_path_factory):
 
 
 def test_text_encoder_does_not_run_again_for_another_seed(real_engine, ask, small_model):
-    network, calls = real_engine._checkpoint(small_model).reader.networks[0], []
+    network, calls = real_engine.stock.checkpoint(small_model).reader.networks[0], []
     hook = network.register_forward_hook(lambda *_: calls.append(1))
 
     for seed in (1, 2, 3):
@@ -277,7 +277,7 @@ def test_previews_come_from_the_model_folder(real_engine, ask, small_model, told
 
 
 def test_numbers_that_are_none_are_an_error_with_advice(real_engine, ask, small_model, monkeypatch):
-    model = real_engine._checkpoint(small_model)
+    model = real_engine.stock.checkpoint(small_model)
     decode = model.vae.decode
     monkeypatch.setattr(model.vae, "decode", lambda *a, **k: (decode(*a, **k)[0] * float("nan"),))
 
@@ -289,7 +289,7 @@ def test_numbers_that_are_none_are_an_error_with_advice(real_engine, ask, small_
 
 def test_memory_that_runs_out_once_is_retried_with_tiles(real_engine, ask, small_model, monkeypatch):
     expected = drawn(real_engine, ask()).image
-    fail_first(monkeypatch, real_engine._checkpoint(small_model).vae, times=1)
+    fail_first(monkeypatch, real_engine.stock.checkpoint(small_model).vae, times=1)
 
     made = drawn(real_engine, ask())
 
@@ -298,7 +298,7 @@ def test_memory_that_runs_out_once_is_retried_with_tiles(real_engine, ask, small
 
 
 def test_memory_that_runs_out_again_is_one_sentence(real_engine, ask, small_model, monkeypatch):
-    fail_first(monkeypatch, real_engine._checkpoint(small_model).vae, times=2)
+    fail_first(monkeypatch, real_engine.stock.checkpoint(small_model).vae, times=2)
 
     with pytest.raises(RunError, match=r"^64x64 with small needs more memory than cpu has free") as raised:
         drawn(real_engine, ask())

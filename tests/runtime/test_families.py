@@ -4,6 +4,7 @@ import diffusers
 import pytest
 import torch
 from models_small import small_record, small_sd2, small_sdxl
+from runtime_kit import latents_of
 
 from invoke_shell.errors import RunError
 from invoke_shell.pipeline.context import Generation
@@ -54,12 +55,6 @@ def copy_of(pipe, kind):
 def asked(model, **changes):
     values = {"steps": STEPS, "guidance": 5.0, "scheduler": "ddim", "seed": 7, "negative": "blue"} | changes
     return Generation(**{"prompt": "a red circle", "model": model, "size": Size(72, 64)} | values)
-
-
-def latents_of(engine, request):
-    run = engine._started(engine._checkpoint(request.model), request, tiled=False)
-    with torch.inference_mode():
-        return engine._denoised(request, run, engine._condition(run.model, request))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -133,7 +128,7 @@ def test_scheduler_without_zero_snr_is_said(both, name, real_engine, told):
 
 def test_long_prompt_is_chunks_for_every_encoder(both, real_engine):
     model, _ = both
-    reader, said = real_engine._checkpoint(model).reader, []
+    reader, said = real_engine.stock.checkpoint(model).reader, []
 
     negative, positive = Embeddings().pair(reader, "abcde " * 24, "blue", said.append)
 
@@ -144,7 +139,7 @@ def test_long_prompt_is_chunks_for_every_encoder(both, real_engine):
 
 def test_clip_skip_is_a_text_encoder_with_fewer_layers(both, real_engine):
     model, _ = both
-    reader = real_engine._checkpoint(model).reader
+    reader = real_engine.stock.checkpoint(model).reader
     expected = [shortened(network, 1, reader) for network in reader.networks]
 
     with torch.no_grad():
@@ -172,7 +167,7 @@ def shortened(network, skip, reader):
 
 def test_clip_skip_beyond_the_layers_is_one_sentence(both, real_engine):
     model, _ = both
-    reader = real_engine._checkpoint(model).reader
+    reader = real_engine.stock.checkpoint(model).reader
     most = 2 if isinstance(reader, Clip) else 1
 
     with pytest.raises(RunError, match=rf"^--clip-skip 3 leaves nothing of the text encoder: at most {most} for this"):

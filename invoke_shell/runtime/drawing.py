@@ -1,0 +1,110 @@
+"""One picture of a U-Net model, from its request to 8 bits, in our own loop.
+
+    prompt -> embeddings --------------\\
+    seed -> generator -> noise -> first latents -> denoise -> decode -> 8-bit picture
+    source -> VAE mode -> latents -----/
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from invoke_shell.pipeline.context import Generation
+from invoke_shell.records import Image, Made
+from invoke_shell.runtime import latents, pictures, recording, request
+from invoke_shell.runtime.conditioning import Embeddings, unknown_words
+from invoke_shell.runtime.denoise import Region, denoise, first_latents
+from invoke_shell.runtime.device import Place
+from invoke_shell.runtime.encoders import Conditioning, Reading
+from invoke_shell.runtime.inversions import load_inversion, unused
+from invoke_shell.runtime.loading import Checkpoint
+from invoke_shell.runtime.policy import Once
+from invoke_shell.runtime.preview import Previewer
+from invoke_shell.runtime.start import Run, started
+
+__all__ = ["Desk", "denoised", "draw", "told"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Desk:
+    """What pictures are drawn with. previews: give small pictures on the way. tiled: the VAE works in tiles."""
+
+    place: Place
+    embeddings: Embeddings
+    watcher: Once
+    previews: bool = True
+    tiled: bool = False
+
+
+def draw(model: Checkpoint, asked: Generation, desk: Desk) -> Made:
+    """The picture and its facts. asked: prepared for this model."""
+    say = desk.watcher.say
+    conditioning = told(model, asked, desk)
+    run = started(model, asked, desk.place, say, desk.tiled)
+    facts = recording.facts(asked, run, desk.place, desk.tiled)
+    if line := request.told_start(asked, facts["first_sigma"], facts["model_calls"]):
+        say(line)
+    drawn = denoised(asked, run, conditioning, desk)
+    return Made(image=_finished(asked, latents.decoded(model, drawn, desk.place, desk.tiled)), facts=facts)
+
+
+def told(model: Checkpoint, asked: Generation, desk: Desk) -> Conditioning:
+    """What the U-Net is told: the prompts, read once and kept."""
+    say = desk.watcher.say
+    if model.words is not None and (unknown := unknown_words(f"{asked.prompt} {asked.negative}", model.words)):
+        say(f"{model.name} does not know: {', '.join(unknown)}")
+    negative = asked.negative if request.guided(asked) else None
+    reading = _reading(model, asked, say)
+    coded = desk.embeddings.pair(model.reader, asked.prompt, negative, say, reading)
+    return model.reader.conditioning(coded, asked.size)
+
+
+def denoised(asked: Generation, run: Run, conditioning: Conditioning, desk: Desk) -> Tensor:
+    """Latents (1, c, h, w) without noise."""
+    mixed_in = None if request.from_noise_alone(asked) else run.source
+    return denoise(
+        run.model.unet,
+        run.scheduler,
+        first_latents(run.scheduler, run.timesteps, run.noise, mixed_in),
+        run.timesteps,
+        conditioning,
+        asked.guidance if request.guided(asked) else None,
+        run.generator,
+        _each_step(run.model, request.steps_run(asked), desk),
+        _region(asked, run),
+    )
+
+
+def _reading(model: Checkpoint, asked: Generation, say: Callable[[str], None]) -> Reading:
+    inversions = tuple(load_inversion(e, model.reader.networks) for e in asked.embeddings)
+    for word in unused(inversions, asked.prompt, asked.negative):
+        say(f"the embedding {word} is not used: its word is not in the prompt")
+    return Reading(skip=asked.clip_skip, inversions=inversions, adapters=model.adapters.in_texts)
+
+
+def _each_step(model: Checkpoint, steps: int, desk: Desk) -> Callable[[int, int, Tensor], None]:
+    preview = Previewer(model.latent_map if desk.previews else None)
+    tick = desk.watcher.tick
+
+    def tell(done: int, calls: int, latents: Tensor) -> None:
+        # Counted in steps, as typed; a second-order scheduler ticks twice in each.
+        tick(done * steps // calls, steps, preview(latents))
+
+    return tell
+
+
+def _region(asked: Generation, run: Run) -> Region | None:
+    if asked.mask is None or run.source is None:
+        return None
+    height, width = run.noise.shape[-2:]
+    mask = pictures.mask_to_latents(asked.mask, (height, width), run.noise.device, run.noise.dtype)
+    return Region(mask=mask, source=run.source, noise=run.noise)
+
+
+def _finished(asked: Generation, drawn: Image) -> Image:
+    if asked.mask is None or asked.source is None:
+        return drawn
+    return pictures.pasted(drawn, asked.source, asked.mask)

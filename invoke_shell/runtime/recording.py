@@ -1,0 +1,46 @@
+"""What is recorded of a picture besides its values: noise, precision, scheduler, what the model wore."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from invoke_shell.pipeline.context import Generation
+from invoke_shell.pipeline.schedulers import SCHEDULERS
+from invoke_shell.runtime import noise, request, schedulers
+from invoke_shell.runtime.device import Place
+from invoke_shell.runtime.loading import Checkpoint
+from invoke_shell.runtime.start import Run
+
+__all__ = ["facts", "short"]
+
+
+def facts(asked: Generation, run: Run, place: Place, tiled: bool) -> dict[str, Any]:
+    """The facts of a picture that is about to be drawn, plain JSON."""
+    own = {
+        "noise": noise.described(asked.seed, tuple(run.noise.shape), SCHEDULERS[asked.scheduler].noisy),
+        "precision": _precision(run.model, place),
+        "scheduler": schedulers.described(run.scheduler),
+        "model_calls": len(run.timesteps),
+        "first_sigma": schedulers.sigma_at(run.scheduler, asked.scheduler, run.timesteps),
+        "family": run.model.family,
+    }
+    return request.facts(asked, **own, **_worn(asked, run.model), **({"vae": "tiled: memory ran out"} if tiled else {}))
+
+
+def short(dtype: torch.dtype) -> str:
+    """`float16`."""
+    return str(dtype).removeprefix("torch.")
+
+
+def _precision(model: Checkpoint, place: Place) -> dict[str, str]:
+    vae = next(model.vae.parameters()).dtype
+    return {"weights": model.stored, "compute": short(place.dtype), "vae": short(vae)}
+
+
+def _worn(asked: Generation, model: Checkpoint) -> dict[str, Any]:
+    """LoRAs with their strengths and the layers they reach; nothing for a picture without."""
+    rows = zip(asked.loras, model.adapters.layers(), strict=True)
+    worn = [{"name": lora.value.name, "weight": lora.weight, "layers": layers} for lora, layers in rows]
+    return {"loras": worn} if worn else {}

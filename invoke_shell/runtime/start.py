@@ -1,0 +1,43 @@
+"""What a picture begins with: its scheduler, the timesteps that run, its generator, its noise and its source."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from invoke_shell.pipeline.context import Generation
+from invoke_shell.runtime import latents, noise, request, schedulers
+from invoke_shell.runtime._diffusers import SchedulerLike
+from invoke_shell.runtime.device import Place
+from invoke_shell.runtime.loading import Checkpoint
+
+__all__ = ["Run", "started"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """One picture about to be drawn. timesteps: (model calls,); source: latents (1, c, h, w) or None."""
+
+    model: Checkpoint
+    scheduler: SchedulerLike
+    timesteps: Tensor
+    generator: torch.Generator
+    noise: Tensor
+    source: Tensor | None
+
+
+def started(model: Checkpoint, asked: Generation, place: Place, say: Callable[[str], None], tiled: bool) -> Run:
+    """The beginning of a picture. Noise is the first draw of its generator, so it is txt2img's whatever comes in."""
+    scheduler = schedulers.build(asked.scheduler, model.scheduler_config, asked.steps, place.device)
+    if line := schedulers.missed(scheduler, asked.scheduler, model.scheduler_config):
+        say(line)
+    timesteps = schedulers.timesteps_from(scheduler, asked.scheduler, asked.start_step)
+    generator = noise.generator(asked.seed)
+    shape = (1, model.channels, asked.size.height // model.factor, asked.size.width // model.factor)
+    start = noise.start_noise(generator, shape, place.device, place.dtype)
+    read = asked.source if request.reads_source(asked) else None
+    source = None if read is None else latents.encoded(model, read, place, tiled)
+    return Run(model=model, scheduler=scheduler, timesteps=timesteps, generator=generator, noise=start, source=source)

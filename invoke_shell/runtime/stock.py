@@ -1,0 +1,46 @@
+"""What is loaded: models by their records, with what a request puts on them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from invoke_shell.pipeline.context import Generation
+from invoke_shell.records import ModelRecord
+from invoke_shell.runtime.device import Place, free_memory
+from invoke_shell.runtime.loading import Checkpoint, load_checkpoint, load_vae
+from invoke_shell.runtime.residency import Residency
+from invoke_shell.runtime.sources import model_key
+from invoke_shell.runtime.upscalers import Upscaler, load_upscaler
+
+__all__ = ["Stock"]
+
+
+class Stock:
+    """Loads models when they are asked for and keeps what fits."""
+
+    def __init__(self, place: Place) -> None:
+        self._place = place
+        self._held = Residency(place.memory)
+
+    def checkpoint(self, model: ModelRecord) -> Checkpoint:
+        """The bare model. Raises RunError (bad-model)."""
+        return self._held.get(model_key(model), lambda: load_checkpoint(model, self._place), model.bytes)
+
+    def dressed(self, asked: Generation) -> Checkpoint:
+        """The model with the LoRAs and the VAE of a request, and with no others."""
+        model = self.checkpoint(asked.model)
+        model.adapters.wear(asked.loras)
+        if asked.vae is None:
+            return model
+        key, wanted = f"{model_key(asked.vae)} with {model_key(asked.model)}", asked.vae
+        vae = self._held.get(key, lambda: load_vae(wanted, asked.model, self._place), wanted.bytes)
+        return replace(model, vae=vae.network, scaling=vae.scaling)
+
+    def upscaler(self, model: ModelRecord) -> Upscaler:
+        """An upscaler network. Raises RunError (bad-model)."""
+        return self._held.get(model_key(model), lambda: load_upscaler(model, self._place.device), model.bytes)
+
+    def make_room(self, model: ModelRecord) -> None:
+        """Drop every other model: memory ran out."""
+        self._held.drop_others(model_key(model))
+        free_memory(self._place.device)
