@@ -223,12 +223,10 @@ def everything() -> Registry:
     from dataclasses import replace
 
     from invoke_shell import commands
-    from invoke_shell.pipeline.registry import Registry
     from invoke_shell.shell import builtins
 
     nodes = commands.registry().with_plugins()
-    shell = Registry.of(builtins)
-    return replace(nodes, nodes={**nodes.nodes, **shell.nodes})
+    return replace(nodes, nodes={**nodes.nodes, **builtins.registry().nodes})
 
 
 def _keeper(options: argparse.Namespace, home: Home, registry: Registry, settings: Settings, view: View) -> Keeper:

@@ -1,0 +1,58 @@
+"""Picture files: what is inside them, and copies without it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from invoke_shell.errors import InvokeShellError
+from invoke_shell.metadata.visible import visible
+from invoke_shell.pipeline.node import Arg, node
+from invoke_shell.shell.builtins.words import Words, expanded
+from invoke_shell.shell.outputs import write_new
+from invoke_shell.shell.session import Session, StatusError
+from invoke_shell.shell.view import Where
+
+__all__ = ["info", "strip"]
+
+
+@node(builtin=True, group="shell", examples=["info @1", "info a.png"])
+def info(shell: Session, what: Words) -> None:
+    """Say what is inside pictures: program, command, steps. Runs nothing."""
+    from invoke_shell.metadata.read import read_picture
+    from invoke_shell.shell.inside import about
+
+    status = 0
+    for word in expanded(what):
+        try:
+            path = shell.keeper.row(word).path if word.startswith("@") else Path(word).expanduser()
+            found = read_picture(path)
+        except InvokeShellError as error:
+            shell.view.error(error, Where())
+            status = status or error.exit_status
+            continue
+        text, record = about(shell, word, found)
+        shell.view.text(text, record)
+    if status:
+        raise StatusError(status)
+
+
+@node(builtin=True, group="shell", examples=["strip @1"])
+def strip(
+    shell: Session,
+    what: Words,
+    *,
+    output: Annotated[Path | None, Arg(help="File or folder for the copies.", short="o")] = None,
+) -> None:
+    """Write copies of pictures without what is inside them; the pictures stay as they are."""
+    from invoke_shell.shell.inside import png_without_texts, stripped_name
+
+    words = list(expanded(what))
+    for word in words:
+        path = shell.keeper.row(word).path if word.startswith("@") else Path(word).expanduser()
+        data = png_without_texts(path)
+        target = stripped_name(path, output, several=len(words) > 1)
+        written = write_new(
+            data, target, tag=f"strip-{path.stem[:24]}", exactly=output is not None and not output.is_dir()
+        )
+        shell.view.text(visible(str(written)))

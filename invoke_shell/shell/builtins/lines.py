@@ -1,0 +1,93 @@
+"""Lines once more: explain, recall, replay, again, history."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from invoke_shell.errors import LineError
+from invoke_shell.metadata.visible import visible
+from invoke_shell.pipeline.node import Arg, node
+from invoke_shell.shell.builtins.words import OptionalRest, Rest, Words, expanded, fault
+from invoke_shell.shell.session import Session, StatusError
+from invoke_shell.shell.view import Where
+
+__all__ = ["again", "explain", "history", "recall", "replay"]
+
+
+@node(builtin=True, rest=True, group="shell", examples=['explain txt2img "a fox" --seed 1..8 | contact_sheet'])
+def explain(shell: Session, line: Rest) -> None:
+    """Say what a line would do: values and where they come from, pictures, models. Runs nothing."""
+    from invoke_shell.shell.explain import explain as explained
+
+    reading = shell.read(line)
+    if reading.faults:
+        raise LineError(line, reading.faults)
+    for bound in reading.bound:
+        if bound.chain.stages and bound.builtin is None:
+            shell.view.text("\n".join(explained(shell.planned(bound.chain), shell.registry)))
+
+
+@node(builtin=True, group="shell", examples=["recall @1", "recall a.png"])
+def recall(shell: Session, what: Words) -> None:
+    """Put the command of a picture, or a line of the history, into the edit line; printed outside the shell."""
+    from invoke_shell.shell.inside import line_of
+
+    texts = [line_of(shell, word) for word in expanded(what)]
+    if shell.interactive:
+        shell.recalled = texts[0]
+        return
+    for text in texts:
+        shell.view.text(text)
+
+
+@node(builtin=True, rest=True, group="shell", examples=["replay @1", "replay a.png --steps 30"])
+def replay(shell: Session, what: Rest) -> None:
+    """Make pictures again from what is inside them, and say whether they are the same.
+
+    Takes files and handles; flags change a value (--steps 30, --seed +1). --exact ends with status 1 unless all are
+    exact.
+    """
+    from invoke_shell.shell.replaying import options, worst
+    from invoke_shell.shell.replaying import replay as replayed
+
+    words, flags = options(what, ("exact",))
+    exact = flags.pop("exact", "") == "on"
+    if not words:
+        raise LineError(what, [fault(what, "replay needs a picture", "as in: replay @1", "missing-argument")])
+    status = worst(replayed(shell, list(expanded(words)), flags, Where()), exact=exact)
+    if status:
+        raise StatusError(status)
+
+
+@node(builtin=True, rest=True, group="shell", examples=["again", "again @1 --steps 30"])
+def again(shell: Session, changes: OptionalRest = "") -> None:
+    """Run the line that made a picture again, with other values and a fresh seed.
+
+    Without a handle the last line. A flag that two stages have is written --txt2img.steps or --2.steps; --seed +1
+    counts on.
+    """
+    from invoke_shell.shell.again import chain_again, changed
+    from invoke_shell.shell.replaying import options
+
+    words, flags = options(changes)
+    chain = chain_again(shell, words[0] if words else "@-1")
+    shell.run_chain(changed(shell, chain, flags), Where())
+
+
+@node(builtin=True, group="shell", examples=["history", "history fox"])
+def history(
+    shell: Session,
+    search: Annotated[str, Arg(help="Words that a line must have.", text=True)] = "",
+    *,
+    everywhere: Annotated[bool, Arg(help="Of every session, not this one alone.")] = False,
+    limit: Annotated[int, Arg(help="How many lines.", ge=1, le=100_000)] = 20,
+) -> None:
+    """List the lines of this session and what they made, the last one below."""
+    session = None if everywhere else shell.keeper.session.id
+    rows = shell.keeper.store.history(session, search, limit)
+    for row in reversed(rows):
+        numbers = [r.n for r in shell.keeper.store.results_of_line(row.id)]
+        made = f"@{numbers[0]}" + (f"…@{numbers[-1]}" if len(numbers) > 1 else "") if numbers else row.status
+        shell.view.text(f"{row.id:>5}  {made:<14} {visible(row.text)}  {row.seconds:.1f} s")
+    if not rows:
+        shell.view.say("no line made anything yet" if not search else f"no line has {search}")
