@@ -91,6 +91,8 @@ def _vae_name(name: str, levels: int) -> str:
 
 
 def _texts(parts: dict[str, dict[str, Any]], configs: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    if "text_encoder" not in parts:
+        return {f"conditioner.embedders.0.model.{k}": v for k, v in _open_clip(parts["text_encoder_2"]).items()}
     first = parts["text_encoder"]
     if "text_encoder_2" in parts:
         return {

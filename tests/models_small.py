@@ -17,24 +17,27 @@ WIDTH_2 = 48  # of SDXL's second text encoder; a single file tells the two apart
 POOLED = 24
 
 
-def small_sd1(folder: Path, seed: int = 0) -> Path:
-    """Write a Stable Diffusion 1 model into `folder` and return it; equal seeds give equal bytes."""
+def small_sd1(folder: Path, seed: int = 0, **unet: object) -> Path:
+    """Write a Stable Diffusion 1 model into `folder` and return it; equal seeds give equal bytes.
+
+    unet: other values for its U-Net: in_channels=9 makes it an inpainting model, 8 one that edits.
+    """
     with _seeded(seed):
         tokens = _tokenizer(folder / "tokenizer")
         _text_encoder(folder / "text_encoder", tokens)
-        _unet(folder / "unet")
+        _unet(folder / "unet", **unet)
         _vae(folder / "vae")
     _write(folder / "scheduler" / "scheduler_config.json", SCHEDULER)
     _write(folder / "model_index.json", _index("StableDiffusionPipeline", SCHEDULER))
     return folder
 
 
-def small_sd2(folder: Path, seed: int = 0) -> Path:
+def small_sd2(folder: Path, seed: int = 0, **unet: object) -> Path:
     """Stable Diffusion 2: OpenCLIP's text encoder, v-prediction, a schedule brought to zero SNR."""
     with _seeded(seed):
         tokens = _tokenizer(folder / "tokenizer", pad="!")
         _text_encoder(folder / "text_encoder", tokens, hidden_act="gelu", num_hidden_layers=3)
-        _unet(folder / "unet", attention_head_dim=(4, 8), use_linear_projection=True)
+        _unet(folder / "unet", attention_head_dim=(4, 8), use_linear_projection=True, **unet)
         _vae(folder / "vae")
     schedule = {**SCHEDULER, "_class_name": "DDIMScheduler", "prediction_type": "v_prediction"}
     schedule |= {"rescale_betas_zero_snr": True, "timestep_spacing": "trailing"}
@@ -43,7 +46,7 @@ def small_sd2(folder: Path, seed: int = 0) -> Path:
     return folder
 
 
-def small_sdxl(folder: Path, seed: int = 0) -> Path:
+def small_sdxl(folder: Path, seed: int = 0, **unet: object) -> Path:
     """SDXL: two text encoders, pooled embedding, sizes as conditions, a VAE that wants float32."""
     with _seeded(seed):
         tokens = _tokenizer(folder / "tokenizer")
@@ -56,7 +59,7 @@ def small_sdxl(folder: Path, seed: int = 0) -> Path:
             use_linear_projection=True, addition_embed_type="text_time", addition_time_embed_dim=8,
             projection_class_embeddings_input_dim=6 * 8 + POOLED,
             down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
-            up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
+            up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"), **unet,
         )  # fmt: skip
         _vae(folder / "vae", scaling_factor=0.13025, force_upcast=True)
     schedule = {**SCHEDULER, "_class_name": "EulerDiscreteScheduler", "timestep_spacing": "leading"}
@@ -64,6 +67,29 @@ def small_sdxl(folder: Path, seed: int = 0) -> Path:
     two = {"text_encoder_2": ["transformers", "CLIPTextModelWithProjection"]}
     two |= {"tokenizer_2": ["transformers", "CLIPTokenizer"], "force_zeros_for_empty_prompt": True}
     _write(folder / "model_index.json", _index("StableDiffusionXLPipeline", schedule) | two)
+    return folder
+
+
+def small_refiner(folder: Path, seed: int = 0) -> Path:
+    """SDXL's refiner: the second text encoder alone, sizes and a score as conditions."""
+    with _seeded(seed):
+        tokens = _tokenizer(folder / "tokenizer_2", pad="!")
+        second = {"hidden_size": WIDTH_2, "projection_dim": POOLED, "hidden_act": "gelu", "num_hidden_layers": 3}
+        _text_encoder(folder / "text_encoder_2", tokens, projected=True, **second)
+        _unet(
+            folder / "unet", cross_attention_dim=WIDTH_2, attention_head_dim=(4, 8),
+            use_linear_projection=True, addition_embed_type="text_time", addition_time_embed_dim=8,
+            projection_class_embeddings_input_dim=5 * 8 + POOLED,
+            down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
+            up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
+        )  # fmt: skip
+        _vae(folder / "vae", scaling_factor=0.13025, force_upcast=True)
+    schedule = {**SCHEDULER, "_class_name": "EulerDiscreteScheduler", "timestep_spacing": "leading"}
+    _write(folder / "scheduler" / "scheduler_config.json", schedule)
+    one = {"text_encoder": [None, None], "tokenizer": [None, None], "requires_aesthetics_score": True}
+    one |= {"text_encoder_2": ["transformers", "CLIPTextModelWithProjection"], "force_zeros_for_empty_prompt": False}
+    one |= {"tokenizer_2": ["transformers", "CLIPTokenizer"]}
+    _write(folder / "model_index.json", _index("StableDiffusionXLImg2ImgPipeline", schedule) | one)
     return folder
 
 

@@ -172,16 +172,19 @@ def read_weights(file: str) -> dict[str, Tensor]:
 
 
 def load_single_part(
-    kind: PartKind, weights: str | dict[str, Tensor], configs: str, name: str, dtype: torch.dtype
+    kind: PartKind, weights: str | dict[str, Tensor], configs: str, name: str, dtype: torch.dtype, **changes: Any
 ) -> Any:
     """A U-Net or a VAE from a single file or its tensors, in whichever layout.
 
     configs: a folder with the part's config.json under `name`; without one the library would ask the network.
+    changes: values of the config that are others for this file.
     """
     made_by = getattr(import_libraries(), kind)
     given = weights if isinstance(weights, str) else dict(weights)
     with _all_there(name):
-        return made_by.from_single_file(given, config=configs, subfolder=name, dtype=dtype, local_files_only=True)
+        return made_by.from_single_file(
+            given, config=configs, subfolder=name, dtype=dtype, local_files_only=True, **changes
+        )
 
 
 def load_single_text(kind: PartKind, weights: dict[str, Tensor], configs: str, name: str, dtype: torch.dtype) -> Any:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from invoke_shell.errors import RunError
 from invoke_shell.pipeline.context import Generation
 from invoke_shell.records import Image, Made
 from invoke_shell.runtime import latents, pictures, recording, request
@@ -42,6 +43,7 @@ class Desk:
 def draw(model: Checkpoint, asked: Generation, desk: Desk) -> Made:
     """The picture and its facts. asked: prepared for this model."""
     say = desk.watcher.say
+    _check_task(model)
     conditioning = told(model, asked, desk)
     run = started(model, asked, desk.place, say, desk.tiled)
     facts = recording.facts(asked, run, desk.place, desk.tiled)
@@ -76,6 +78,13 @@ def denoised(asked: Generation, run: Run, conditioning: Conditioning, desk: Desk
         _each_step(run.model, request.steps_run(asked), desk),
         _region(asked, run),
     )
+
+
+def _check_task(model: Checkpoint) -> None:
+    if model.task:
+        what = {"inpaint": "it paints into a picture under a mask", "edit": "it changes a picture as it is told"}
+        message = f"{model.name} cannot draw by itself: {what[model.task]}"
+        raise RunError(message, hint="--model takes a plain one", code="bad-model")
 
 
 def _reading(model: Checkpoint, asked: Generation, say: Callable[[str], None]) -> Reading:

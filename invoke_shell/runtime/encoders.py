@@ -1,7 +1,7 @@
 """How the families read a prompt: one class each, over the text encoders that a model brings.
 
-`Clip` is Stable Diffusion 1 and 2, `TwoClips` is SDXL. A prompt of one chunk of 75 tokens gives what diffusers'
-encode_prompt gives, bit for bit.
+`Clip` is Stable Diffusion 1 and 2, `TwoClips` is SDXL, `BigClip` its refiner. A prompt of one chunk of 75 tokens gives
+what diffusers' encode_prompt gives, bit for bit.
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ from invoke_shell.errors import RunError
 from invoke_shell.pipeline.types import Size
 from invoke_shell.runtime._diffusers import TextEncoder, Tokenizer, replaced_tokens, text_states
 
-__all__ = ["PLAIN", "Clip", "Coded", "Conditioning", "Encoder", "Inversion", "Reader", "Reading", "TwoClips"]
+__all__ = ["PLAIN", "BigClip", "Clip", "Coded", "Conditioning", "Encoder", "Inversion", "Reader", "Reading", "TwoClips"]
+
+BEAUTIFUL, UGLY = 6.0, 2.5  # aesthetic scores that SDXL's refiner is told
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -242,6 +244,47 @@ class TwoClips:
         sizes = [[size.height, size.width, 0, 0, size.height, size.width]] * len(coded)
         pooled = torch.cat([c.pooled for c in coded if c.pooled is not None])
         time_ids = torch.tensor(sizes, dtype=states.dtype, device=states.device)
+        return Conditioning(states=states, added={"text_embeds": pooled, "time_ids": time_ids})
+
+
+@dataclass(frozen=True, kw_only=True)
+class BigClip:
+    """SDXL's refiner: the larger encoder's layer before the last, and its pooled result.
+
+    zeros_for_empty: model_index.json's force_zeros_for_empty_prompt.
+    """
+
+    key: str
+    encoder: Encoder
+    zeros_for_empty: bool = False
+
+    @property
+    def room(self) -> int:
+        return self.encoder.room
+
+    @property
+    def networks(self) -> Sequence[TextEncoder]:
+        return (self.encoder.network,)
+
+    def count(self, text: str, reading: Reading) -> int:
+        return len(self.encoder.tokens(text, reading.inversions))
+
+    def read(self, text: str, reading: Reading) -> Coded:
+        self.encoder.check_skip(reading.skip, self.encoder.network.config.num_hidden_layers - 2)
+        chunks = self.encoder.chunks(text, reading.inversions)
+        coded = [self.encoder.states(chunk, -2 - reading.skip, reading.inversions) for chunk in chunks]
+        return Coded(states=torch.cat([states for states, _ in coded], dim=1), pooled=coded[0][1])
+
+    def conditioning(self, coded: Sequence[Coded], size: Size) -> Conditioning:
+        """With original size (height, width), corner of the crop, and how beautiful the picture is to be: 6 of 10.
+
+        The negative prompt is told 2.5: diffusers' own defaults, and those of the model's makers.
+        """
+        states = torch.cat([c.states for c in coded])
+        scores = [BEAUTIFUL] if len(coded) == 1 else [UGLY, BEAUTIFUL]
+        told = [[size.height, size.width, 0, 0, score] for score in scores]
+        pooled = torch.cat([c.pooled for c in coded if c.pooled is not None])
+        time_ids = torch.tensor(told, dtype=states.dtype, device=states.device)
         return Conditioning(states=states, added={"text_embeds": pooled, "time_ids": time_ids})
 
 

@@ -18,7 +18,7 @@ from invoke_shell.runtime._diffusers import Autoencoder, Component, Denoiser
 from invoke_shell.runtime.adapters import Adapters
 from invoke_shell.runtime.device import Place, ran_out
 from invoke_shell.runtime.encoders import Reader
-from invoke_shell.runtime.families import Family, encoders_of, family_of
+from invoke_shell.runtime.families import Family, Task, encoders_of, family_of, task_of
 from invoke_shell.runtime.preview import LatentMap
 from invoke_shell.runtime.single_file import SingleFile
 from invoke_shell.runtime.sources import Folder, Source, aligned, model_key, refused, tensors
@@ -28,7 +28,8 @@ __all__ = ["Checkpoint", "Vae", "load_checkpoint", "load_vae"]
 
 @dataclass(frozen=True, kw_only=True)
 class Checkpoint:
-    """A loaded model. factor: pixels a latent is wide. words: what it knows, None when it does not say.
+    """A loaded model. factor: pixels a latent is wide. channels: of a latent. words: what it knows, None when it does
+    not say. task: inpaint, edit: its U-Net reads a picture beside the latents.
 
     stored: data type of the weights on disk. bytes: what its tensors take.
     """
@@ -41,6 +42,7 @@ class Checkpoint:
     scheduler_config: Mapping[str, Any]
     factor: int
     channels: int
+    task: Task
     scaling: float
     words: frozenset[str] | None
     latent_map: LatentMap | None
@@ -135,7 +137,8 @@ def _loaded(source: Source, name: str, family: Family, place: Place) -> Checkpoi
         vae=vae,
         scheduler_config=source.scheduler(),
         factor=2 ** (len(vae.config.block_out_channels) - 1),
-        channels=unet.config.in_channels,
+        channels=vae.config.latent_channels,
+        task=task_of(unet.config.in_channels, vae.config.latent_channels),
         scaling=vae.config.scaling_factor,
         words=_words(source.beside("vocabulary.json")),
         latent_map=LatentMap.read(source.beside("preview.json")),

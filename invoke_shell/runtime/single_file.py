@@ -40,7 +40,16 @@ PARTS = {
     "text_encoder_2": ("conditioner.embedders.1.",),
 }
 WORDS = {"unet": "U-Net", "vae": "VAE", "text_encoder": "text encoder", "text_encoder_2": "second text encoder"}
-UNUSUAL = {"pruned", "refiner", "edm"}  # variants and ways to predict that this does not run
+REFINER = "sdxl-refiner"
+REFINER_PARTS = {"text_encoder_2": ("conditioner.embedders.0.model.",)}
+UNUSUAL = {
+    "pruned",
+    "depth",
+    "upscale",
+    "unclip",
+    "edm",
+    "edm_v",
+}  # variants and ways to predict that this does not run
 IMAGE = "model.diffusion_model.input_blocks.0.0.weight"  # the U-Net's first convolution: (out, channels, 3, 3)
 
 
@@ -54,21 +63,33 @@ class SingleFile:
         self.finding: Finding = identify(self.header, self.path)
         self.base = model.base or self.finding.base
         if found := UNUSUAL & {*self.finding.variant.split(), self.finding.prediction}:
-            raise refused(model, f"it is {titled(self.base)} of another kind ({', '.join(found)}), not run yet")
+            raise refused(model, f"it is {titled(self.base)} of a kind ({', '.join(found)}) that is not run here")
+        self.refiner = "refiner" in self.finding.variant.split()
 
     @property
     def configs(self) -> Path:
         """The folder with a config for each part."""
         return CONFIGS / self.base
 
+    def configs_of(self, name: str) -> Path:
+        """The folder with the config of a part: a refiner shares all with SDXL but its U-Net."""
+        own = CONFIGS / REFINER
+        return own if self.refiner and (own / name).is_dir() else self.configs
+
     def config(self, name: str) -> Mapping[str, Any]:
-        found = read_json(self.model, self.configs, f"{name}/config.json")
-        return {**found, "in_channels": self.header.shape(IMAGE)[1]} if name == "unet" else found
+        found = read_json(self.model, self.configs_of(name), f"{name}/config.json")
+        return {**found, "in_channels": self.channels} if name == "unet" else found
+
+    @property
+    def channels(self) -> int:
+        """What the U-Net reads: 4, with a mask and a picture 9, with a picture 8."""
+        return self.header.shape(IMAGE)[1]
 
     def index(self) -> Mapping[str, Any]:
         if not self.base:
             raise refused(self.model, f"it is not known what it is ({self.finding.reason})")
-        return {"_class_name": CLASSES.get(self.base, self.base)}
+        scored = {"requires_aesthetics_score": True, "force_zeros_for_empty_prompt": False} if self.refiner else {}
+        return {"_class_name": CLASSES.get(self.base, self.base), **scored}
 
     def scheduler(self) -> Mapping[str, Any]:
         """What was found in the file beats the family's usual: SD 2 and XL come with both kinds of prediction."""
@@ -80,13 +101,16 @@ class SingleFile:
         return {**read_json(self.model, self.configs, "scheduler/scheduler_config.json"), **own}
 
     def check(self, name: str) -> None:
-        if not any(tensor.startswith(PARTS[name]) for tensor in self.header.tensors):
+        beginnings = {**PARTS, **(REFINER_PARTS if self.refiner else {})}[name]
+        if not any(tensor.startswith(beginnings) for tensor in self.header.tensors):
             raise refused(self.model, f"it has no {WORDS[name]} in it, and a whole model is needed")
 
     def network(self, kind: PartKind, name: str, dtype: torch.dtype) -> Any:
+        configs = str(self.configs_of(name))
         if kind in ("text", "text_projected"):
-            return _diffusers.load_single_text(kind, self._weights, str(self.configs), name, dtype)
-        return _diffusers.load_single_part(kind, self._weights, str(self.configs), name, dtype)
+            return _diffusers.load_single_text(kind, self._weights, configs, name, dtype)
+        changes = {"in_channels": self.channels} if kind == "unet" else {}
+        return _diffusers.load_single_part(kind, self._weights, configs, name, dtype, **changes)
 
     def tokenizer(self, name: str) -> Tokenizer:
         words, merges = clip_words.vocabulary()

@@ -3,7 +3,7 @@
 import diffusers
 import pytest
 import torch
-from models_small import small_record, small_sd2, small_sdxl
+from models_small import small_record, small_refiner, small_sd2, small_sdxl
 from runtime_kit import latents_of
 
 from invoke_shell.errors import RunError
@@ -104,6 +104,37 @@ def test_img2img_equals_diffusers_pipeline_given_the_same_latents(both, name, re
     ).images  # fmt: skip
 
     assert torch.equal(latents_of(real_engine, asked(model, scheduler=name, source=photo, start_step=2)), theirs)
+
+
+def test_refiner_equals_diffusers_pipeline(tmp_path, real_engine):
+    folder = small_refiner(tmp_path)
+    pipe = quiet(diffusers.StableDiffusionXLImg2ImgPipeline.from_pretrained(folder, local_files_only=True))
+    pipe = with_scheduler(pipe, "euler")
+    photo = Image(mode="RGB", width=72, height=64, pixels=bytes((n * 7) % 256 for n in range(72 * 64 * 3)))
+    with torch.no_grad():
+        posterior = pipe.vae.encode(2.0 * pictures.to_unit(photo, CPU, torch.float32) - 1.0).latent_dist
+    model = small_record(folder, "refiner", "sdxl")
+
+    theirs = pipe(
+        "a red circle", negative_prompt="blue", image=posterior.mode() * pipe.vae.config.scaling_factor, strength=0.5,
+        num_inference_steps=STEPS, guidance_scale=5.0, generator=generator(7), output_type="latent",
+    ).images  # fmt: skip
+
+    request = asked(model, scheduler="euler", source=photo, start_step=2)
+    assert torch.equal(latents_of(real_engine, request), theirs)
+
+
+@pytest.mark.parametrize(
+    ("channels", "does"),
+    [(9, "it paints into a picture under a mask"), (8, "it changes a picture as it is told")],
+)
+def test_model_that_reads_a_picture_does_not_draw_alone(tmp_path, real_engine, channels, does):
+    model = small_record(small_sdxl(tmp_path, in_channels=channels), "painter", "sdxl")
+
+    with pytest.raises(RunError) as raised:
+        next(real_engine.generate(asked(model)))
+
+    assert raised.value.message == f"painter cannot draw by itself: {does}"
 
 
 def test_facts_name_the_family_and_its_schedule(both, real_engine):

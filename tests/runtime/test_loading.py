@@ -33,7 +33,7 @@ def break_family(folder):
 
 
 def break_channels(folder):
-    rewrite(folder / "unet" / "config.json", in_channels=9)
+    rewrite(folder / "unet" / "config.json", in_channels=5)
 
 
 def break_conditioning(folder):
@@ -67,7 +67,7 @@ def break_shapes(folder):
             lambda f: rewrite(f / "model_index.json", _class_name="WanPipeline"),
             "it is a WanPipeline, and this runs Stable Diffusion 1, 2 and XL",
         ),
-        (break_channels, "its U-Net reads 9 channels where its VAE makes 4 (an inpainting model?)"),
+        (break_channels, "its U-Net reads 5 channels where its VAE makes 4"),
         (break_conditioning, "its U-Net wants more than its family's prompts and a timestep"),
         (break_pickle, "vae holds only pickled weights (.bin), which could run any code"),
         (lambda f: shutil.rmtree(f / "text_encoder"), "text_encoder/config.json is missing"),

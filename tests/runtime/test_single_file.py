@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from models_single import single_file
-from models_small import small_record, small_sd1, small_sd2, small_sdxl
+from models_small import small_record, small_refiner, small_sd1, small_sd2, small_sdxl
 
 from invoke_shell.errors import RunError
 from invoke_shell.models.finding import Finding
@@ -146,7 +146,7 @@ def test_what_is_found_in_the_file_says_how_it_predicts(both, monkeypatch):
 
 @pytest.mark.parametrize(
     ("fields", "kind"),
-    [({"variant": "refiner"}, "refiner"), ({"variant": "inpaint pruned"}, "pruned"), ({"prediction": "edm"}, "edm")],
+    [({"variant": "depth"}, "depth"), ({"variant": "inpaint pruned"}, "pruned"), ({"prediction": "edm"}, "edm")],
 )
 def test_kinds_that_are_not_run_are_one_sentence(both, monkeypatch, fields, kind):
     found = Finding(kind="checkpoint", base=both[0].base, reason="", **fields)
@@ -155,7 +155,7 @@ def test_kinds_that_are_not_run_are_one_sentence(both, monkeypatch, fields, kind
     with pytest.raises(RunError) as raised:
         load_checkpoint(both[1], CPU)
 
-    assert raised.value.message.endswith(f"of another kind ({kind}), not run yet")
+    assert raised.value.message.endswith(f"of a kind ({kind}) that is not run here")
 
 
 @pytest.mark.parametrize(
@@ -175,16 +175,47 @@ def test_file_with_half_a_part_is_one_sentence(both, lacking, part):
     assert raised.value.message == f"the model single cannot be used: {reason}"
 
 
-def test_inpainting_model_is_one_sentence(both):
+@pytest.mark.parametrize(("channels", "task"), [(9, "inpaint"), (8, "edit")])
+def test_model_that_reads_a_picture_loads_as_its_folder_does(both, tmp_path, channels, task):
+    folder = MAKERS[both[0].base](tmp_path / "other", in_channels=channels)
+    path = single_file(folder, tmp_path / "other.safetensors")
+
+    whole, single = load_checkpoint(small_record(folder), CPU), load_checkpoint(as_file(path, both[0].base), CPU)
+
+    assert (whole.task, single.task, single.channels) == (task, task, 4)
+    assert same_tensors(whole.unet, single.unet)
+
+
+def same_tensors(one, other):
+    ours, theirs = one.state_dict(), other.state_dict()
+    return ours.keys() == theirs.keys() and all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+def test_u_net_of_odd_channels_is_one_sentence(both):
     from safetensors.torch import load_file, save_file
 
     name = "model.diffusion_model.input_blocks.0.0.weight"
-    save_file({**load_file(both[1].path), name: torch.zeros(32, 9, 3, 3)}, both[1].path)
+    save_file({**load_file(both[1].path), name: torch.zeros(32, 5, 3, 3)}, both[1].path)
 
     with pytest.raises(RunError) as raised:
         load_checkpoint(both[1], CPU)
 
-    assert raised.value.message.endswith("its U-Net reads 9 channels where its VAE makes 4 (an inpainting model?)")
+    assert raised.value.message == ("the model single cannot be used: its U-Net reads 5 channels where its VAE makes 4")
+
+
+def test_refiners_file_and_folder_give_equal_bits(tmp_path, monkeypatch, real_engine):
+    folder = small_refiner(tmp_path / "sdxl-refiner")
+    small_sdxl(tmp_path / "sdxl")
+    path = single_file(folder, tmp_path / "refiner.safetensors")
+    monkeypatch.setattr(loader, "CONFIGS", tmp_path)
+    words = json.loads((folder / "tokenizer_2" / "vocab.json").read_text())
+    monkeypatch.setattr(clip_words, "vocabulary", lambda: (words, []))
+    found = Finding(kind="checkpoint", base="sdxl", reason="", variant="refiner")
+    monkeypatch.setattr(loader, "identify", lambda header, path: found)
+
+    whole, single = drawn(real_engine, small_record(folder, "whole", "sdxl")), drawn(real_engine, as_file(path, "sdxl"))
+
+    assert single.image == whole.image
 
 
 def test_other_vae_works_on_a_file(both, real_engine, tmp_path):
@@ -236,7 +267,7 @@ def test_vocabulary_made_is_the_one_read_from_files(text, tmp_path):
     [
         ("sd1", "unet", 859.52), ("sd1", "vae", 83.65), ("sd1", "text_encoder", 123.06),
         ("sd2", "unet", 865.91), ("sd2", "text_encoder", 340.39),
-        ("sdxl", "unet", 2567.46), ("sdxl", "text_encoder_2", 694.66),
+        ("sdxl", "unet", 2567.46), ("sdxl-refiner", "unet", 2259.53), ("sdxl", "text_encoder_2", 694.66),
     ],
 )  # fmt: skip
 def test_configs_make_networks_of_the_published_sizes(base, part, millions):
@@ -254,12 +285,13 @@ def test_configs_make_networks_of_the_published_sizes(base, part, millions):
     assert round(sum(p.numel() for p in network.parameters()) / 1e6, 2) == millions
 
 
-def test_configs_fit_together():
+@pytest.mark.parametrize("refiner", [False, True])
+def test_configs_fit_together(refiner):
     from invoke_shell.runtime.families import family_of
 
-    for base in MAKERS:
+    for base in ["sdxl"] if refiner else MAKERS:
         source = loader.SingleFile.__new__(loader.SingleFile)
         source.model, source.base = as_file(loader.CONFIGS / base, base), base
         source.header = type("Header", (), {"shape": lambda _, name: (320, 4, 3, 3)})()
-        source.check = lambda name: None
+        source.check, source.refiner = lambda name: None, refiner
         assert family_of(source)[0] == base
