@@ -37,6 +37,7 @@ BY_WORDS = {
     "Version: f": "forge",
     "Version: neo": "forge",
     "Steps: ": "a1111",
+    '"num_inference_steps"': "huggingface",
     '"class_type"': "comfyui",
 }
 
@@ -51,7 +52,11 @@ def tool_of(texts: Mapping[str, str]) -> str:
     for word, tool in BY_SOFTWARE.items():
         if texts.get("Software", "").startswith(word):
             return tool
-    return _by_words(texts) or _by_graph(texts)
+    by_words = _by_words(texts)
+    # Savers for ComfyUI write both; of the programs that write `Steps: ` themselves none has a graph.
+    if by_words in ("a1111", "") and '"class_type"' in texts.get("prompt", ""):
+        return "comfyui"
+    return by_words or _by_graph(texts)
 
 
 def _by_words(texts: Mapping[str, str]) -> str:

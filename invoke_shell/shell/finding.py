@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Target", "find_target", "foreign_line", "foreign_of", "recalled_here", "recalled_text"]
 
-_KINDS = {"checkpoint": "model", "upscaler": "upscaler"}
+_SPOKEN = {"checkpoint": "model", "lora": "LoRA", "vae": "VAE"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +82,7 @@ def _absent(session: Session, line: Line) -> Iterator[str]:
     """Models of a line that no folder of this home has."""
     for kind, names in line.models.items():
         here = {model.name for model in session.catalogue.all(kind)}
-        yield from (f"there is no {_KINDS[kind]} {visible(name)} here" for name in names if name not in here)
+        yield from (f"there is no {_SPOKEN.get(kind, kind)} {visible(name)} here" for name in names if name not in here)
 
 
 class AsRecorded:

@@ -20,11 +20,12 @@ READERS = {
     "a1111": "infotext",
     "forge": "infotext",
     "sdnext": "infotext",
-    "stability-matrix": "infotext",
+    "stability-matrix": "comfyui",
     "invoke_shell": "infotext",  # a site dropped all but `parameters`
     "comfyui": "comfyui",
     "tensorart": "comfyui",
     "invokeai": "invokeai",
+    "huggingface": "spaces",
     "novelai": "novelai",
     "fooocus": "fooocus",
     "swarmui": "swarmui",

@@ -5,6 +5,7 @@ A stranger's: links may lead nowhere or in circles, and any input may be of any 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,6 +16,8 @@ from invoke_shell.metadata.foreign.result import Notes
 __all__ = ["FAR", "PICTURES", "TEXTS", "Graph", "Node", "samples", "source_file"]
 
 FAR = 64  # links followed from one place
+BOTH_SIDES = re.compile(r"\s{0,9}(\d{2,6})\s{0,9}[xX×]\s{0,9}(\d{2,6})")
+SIDES = (("width", "height"), ("empty_latent_width", "empty_latent_height"), ("W", "H"))
 SEEDS = ("seed", "noise_seed")
 PICTURES = ("samples", "latent", "latent_image", "images", "image", "pixels", "samples_to", "destination")
 TEXTS = (
@@ -54,7 +57,15 @@ class Graph:
         self.nodes = _nodes(found) or _nodes(loose.mapping(found.get("prompt")))
 
     def linked(self, value: Any) -> Node | None:
-        """The node a link points to; None for what is no link, and for links to nowhere."""
+        """The node a link points to, through reroutes and switches; None where there is none."""
+        for _ in range(FAR):
+            node = self._direct(value)
+            if node is None or not (passed := _passed(node, self)):
+                return node
+            value = passed
+        return None
+
+    def _direct(self, value: Any) -> Node | None:
         if not isinstance(value, list) or len(value) != 2 or type(value[1]) is not int:
             return None
         return self.nodes.get(str(value[0])) if isinstance(value[0], str | int) else None
@@ -81,6 +92,26 @@ class Graph:
         if isinstance(found, list) and len(found) == 1:
             found = found[0]
         return None if isinstance(found, list | dict) else found
+
+    def size(self, node: Node, notes: Notes) -> tuple[int, int] | None:
+        """Width and height of a node, or of the node they come from."""
+        across, down = self._sides(node, 4)
+        return notes.size(across, down)
+
+    def _sides(self, node: Node, depth: int) -> tuple[Any, Any]:
+        for names in SIDES:
+            width, height = (self.value(node, name) for name in names)
+            if width and height:
+                return width, height
+        for name in ("dimensions", "resolution", "size"):  # one text, `1216 x 832   (landscape)`
+            if found := BOTH_SIDES.match(self.word(node, name)):
+                return int(found[1]), int(found[2])
+        behind = self.follow(node, "width", "height", "empty_latent_width", "dimensions", "resolution")
+        if behind is None or not depth:
+            return None, None
+        across, down = (loose.whole(side) for side in self._sides(behind, depth - 1))
+        larger = loose.real(self.value(behind, "clip_scale")) or 1.0  # rgthree's empty latent gives its size so
+        return (round(across * larger), round(down * larger)) if across and down else (None, None)
 
     def whole(self, node: Node, notes: Notes, *names: str) -> int | None:
         return notes.whole(f"{names[0]} of {node}", self.value(node, *names))
@@ -114,6 +145,17 @@ def _nodes(found: dict[str, Any]) -> dict[str, Node]:
         for key, row in rows.items()
         if isinstance(row.get("class_type"), str)
     }
+
+
+def _passed(node: Node, graph: Graph) -> Any:
+    """The link a node only passes on: a reroute's, a switch's chosen one; None for other nodes."""
+    if node.kind.startswith("Reroute"):
+        return next((value for value in node.inputs.values() if isinstance(value, list)), None)
+    if node.kind == "ComfySwitchNode":
+        chosen = node.inputs.get("switch")
+        chosen = graph.value(node, "switch") if isinstance(chosen, list) else chosen
+        return node.inputs.get("on_true" if chosen is True else "on_false")
+    return None
 
 
 def samples(node: Node) -> bool:

@@ -12,10 +12,11 @@ from invoke_shell.metadata.foreign.result import Lora, Model, Notes, layers, mod
 
 __all__ = ["Given"]
 
+STACK = 50  # LoRAs of one node
 MODELS = ("ckpt_name", "unet_name", "model_name", "base_ckpt_name", "ckpt")
 SHAPING = ("ConditioningSet", "ConditioningAverage", "unCLIP", "GLIGEN", "StyleModel", "Reference")
 # Nodes between a sampler and its checkpoint that change nothing of the model.
-QUIET = re.compile(r"(Reroute|Lora|LoRA|CLIP|Checkpoint|UNET|Unet|Efficient Loader|Power Lora).*")
+QUIET = re.compile(r"(Reroute|Lora|LoRA|CLIP|Checkpoint|UNET|Unet|Efficient Loader|Power Lora|CR Apply LoRA).*")
 
 
 class Given:
@@ -102,7 +103,7 @@ class Given:
                 return Model(name=name)
             if not QUIET.fullmatch(node.kind):
                 self.notes.lost("the node", node.kind)
-            node = self.graph.follow(node, "model", "base_model", "unet")
+            node = self.graph.follow(node, "model", "base_model", "unet", "model1")  # of a merge the first
         return None
 
     def add_loras(self, node: Node) -> None:
@@ -114,6 +115,28 @@ class Given:
             row = loose.mapping(entry)
             if row.get("on") is True:
                 self.add(loose.words(row.get("lora")), loose.real(row.get("strength")))
+        stack = self.graph.follow(node, "lora_stack", "optional_lora_stack")
+        for _ in range(FAR):
+            if stack is None:
+                break
+            self.add_stack(stack)
+            stack = self.graph.follow(stack, "lora_stack", "optional_lora_stack")
+
+    def add_stack(self, node: Node) -> None:
+        """A node of numbered LoRAs, each with a switch; some say how many of them count."""
+        count = loose.whole(self.graph.value(node, "lora_count"))
+        for n in range(1, min(STACK if count is None else count, STACK) + 1):
+            if str(node.inputs.get(f"switch_{n}", "On")).lower() in ("on", "true"):
+                names = (
+                    f"lora_wt_{n}",
+                    f"model_weight_{n}",
+                    f"model_str_{n}",
+                    f"strength_model_{n}",
+                    f"lora_weight_{n}",
+                )
+                self.add(
+                    self.graph.word(node, f"lora_name_{n}", f"lora_{n}"), loose.real(self.graph.value(node, *names))
+                )
 
     def add(self, text: str, weight: float | None) -> None:
         name = model_name(text)

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 
-from invoke_shell.metadata.foreign import loose
+from invoke_shell.metadata.foreign import infotext, loose
 from invoke_shell.metadata.foreign.comfy_graph import FAR, PICTURES, Graph, Node, samples, source_file
 from invoke_shell.metadata.foreign.comfy_prompt import Given
 from invoke_shell.metadata.foreign.result import Draw, Enlarge, Foreign, Notes, Source, model_name
@@ -21,22 +21,45 @@ __all__ = ["read"]
 
 MOST_PASSES = 16
 MOST_SAVERS = 16
+SMALLEST = 64  # pixels of a side; a smaller picture was cropped
 HOMES = ("prompt", "UserComment", "Make", "Model", "ImageDescription", "generation_data", "parameters")
 PREFIX = re.compile(r"\s{0,9}(prompt|workflow)\s{0,9}:", re.IGNORECASE)
 # Nodes on the way whose values are read elsewhere, or that change no pixel.
-QUIET = re.compile(r"(VAE|Empty|Save|Preview|Reroute|Latent From Batch|LatentFromBatch).*|.*Empty\w*Latent.*")
+QUIET = re.compile(r"(VAE|Empty|Save|Preview|Reroute|Latent From Batch|LatentFromBatch).*|.*Empty.*Latent.*")
 
 
 def read(tool: str, texts: Mapping[str, str], size: tuple[int, int]) -> Foreign | None:
-    """The picture of the graph in `prompt`; ComfyUI's WebP and JPEG writers keep it in EXIF."""
-    for name in HOMES:
-        graph = Graph(loose.loads(PREFIX.sub("", texts.get(name, ""), count=1)))
-        if graph.nodes:
-            return _Walker(tool, graph).picture(size)
+    """The picture of the graph in `prompt`; ComfyUI's WebP and JPEG writers keep it in EXIF.
+
+    Stability Matrix and many savers write AUTOMATIC1111's text beside it: hashes are read there, and all of it where
+    the walk does not find a picture.
+    """
+    walked = _walked(tool, texts, size)
+    written = infotext.read(tool, texts, size)
+    if walked and written and walked.prompt and walked.steps and walked.seed is not None:
+        return _with_hashes(walked, written)
+    if written or walked:
+        return replace(written, noise="cpu") if written else walked
     if any(name == "workflow" or "workflow" in text[:40].lower() for name, text in texts.items()):
         sentence = "the file has the editor's workflow only, not the graph that ran: it can be opened in ComfyUI"
         return Foreign(tool=tool, missing=(sentence,))
     return None
+
+
+def _walked(tool: str, texts: Mapping[str, str], size: tuple[int, int]) -> Foreign | None:
+    for name in HOMES:
+        graph = Graph(loose.loads(PREFIX.sub("", texts.get(name, ""), count=1)))
+        if graph.nodes:
+            return _Walker(tool, graph).picture(size)
+    return None
+
+
+def _with_hashes(walked: Foreign, written: Foreign) -> Foreign:
+    """A graph has names of models only; the text of the same picture their hashes."""
+    hashes = {lora.name: lora.hash for lora in written.loras}
+    loras = tuple(replace(lora, hash=hashes.get(lora.name, "")) for lora in walked.loras)
+    same = walked.model and written.model and walked.model.name == written.model.name
+    return replace(walked, loras=loras, model=written.model if same else walked.model)
 
 
 @dataclass
@@ -81,6 +104,7 @@ class _Walker:
         self.notes = Notes()
         self.given = Given(graph, self.notes)
         self.vae = ""
+        self.size = (0, 0)
 
     # -- the picture -------------------------------------------------------------------------------------------------
 
@@ -89,6 +113,7 @@ class _Walker:
         ends = self.savers()
         if not ends:
             return None
+        self.size = size
         trail = self.trail(self.chosen(ends, size) if len(ends) > 1 else ends[0])
         before, first, then = trail.parts()
         drawn = {f.name: getattr(first, f.name) for f in fields(Draw)}
@@ -141,7 +166,7 @@ class _Walker:
         elif source_file(node):
             trail.source = Source(name=re.split(r"[/\\]", self.graph.word(node, "image"))[-1])
         elif "Upscale" in node.kind or "Resize" in node.kind or node.kind.startswith("ImageScale"):
-            trail.steps += self.enlarged(node)
+            trail.steps += self.enlarged(node, last=not any(isinstance(step, Enlarge) for step in trail.steps))
         elif not QUIET.fullmatch(node.kind):
             self.notes.lost("the node", node.kind)
         if self.graph.follow(node, "mask", "noise_mask"):
@@ -151,23 +176,24 @@ class _Walker:
 
     def beginning(self, node: Node) -> tuple[int, int] | None:
         """The size of an empty latent."""
-        value = self.graph.value
-        width, height = value(node, "width", "empty_latent_width"), value(node, "height", "empty_latent_height")
-        count = loose.whole(value(node, "batch_size"))
+        count = loose.whole(self.graph.value(node, "batch_size"))
         if count and count > 1:
             self.notes.guess(f"it is one of a batch of {count}; the file does not say which, the first is taken")
-        return self.notes.size(width, height)
+        return self.graph.size(node, self.notes)
 
-    def enlarged(self, node: Node) -> Iterator[Enlarge]:
-        """A node that makes the picture larger."""
+    def enlarged(self, node: Node, *, last: bool = False) -> Iterator[Enlarge]:
+        """A node that makes the picture larger. last: nothing after it changes the size."""
         scale = self.graph.real(node, self.notes, "scale_by", "upscale_by", "rescale_factor")
-        size = self.notes.size(self.graph.value(node, "width"), self.graph.value(node, "height"))
+        size = self.graph.size(node, self.notes)
         upscaler = model_name(self.graph.word(self.graph.follow(node, "upscale_model"), "model_name"))
         if "Latent" in node.kind:
             self.notes.guess(f"{node} enlarges latents there and pixels here")
         if upscaler and not scale and not size:
             scale = _factor(upscaler)
             self.notes.guess(f"the upscaler {upscaler[:60]} is taken to enlarge {scale:g} times, by its name")
+        if not scale and not size and last and min(self.size) >= SMALLEST:
+            size = self.size
+            self.notes.guess(f"{node} enlarges to a size that the graph computes; the picture's own is taken")
         if not scale and not size:
             self.notes.lost("the node", node.kind)
         else:
@@ -182,6 +208,8 @@ class _Walker:
             model = self.given.model(self.graph.follow(node, "model"))
             self.notes.lost("a second sampler that goes on from the first", model.name if model else node.kind)
             return
+        if node.inputs.get("add_noise") is False:
+            self.notes.lost("a sampler that adds no noise", node.kind)
         trail.steps.append(self.drawn(node, noise))
         if "Upscale" in node.kind:  # UltimateSDUpscale enlarges first
             trail.steps += self.enlarged(node)
@@ -189,7 +217,7 @@ class _Walker:
     def drawn(self, node: Node, noise: Node | None) -> Draw:
         """One pass. SamplerCustomAdvanced keeps its values in nodes of their own."""
         guider = self.graph.follow(node, "guider") or node
-        positive = self.graph.follow_output(guider, "positive", "conditioning")
+        positive = self.graph.follow_output(guider, "positive", "conditioning", "cond1")
         negative = self.graph.follow_output(guider, "negative")
         levels = self.graph.follow(node, "sigmas") or node
         steps = self.graph.whole(levels, self.notes, "steps")
@@ -231,7 +259,7 @@ class _Walker:
         if steps and begin is not None:
             return round(max(0.0, 1 - begin / steps), 4)
         denoise = self.graph.real(levels, self.notes, "denoise")
-        return 1.0 if denoise is None else denoise
+        return 1.0 if denoise is None else round(denoise, 6)  # its editor adds up to 0.35000000000000003
 
 
 def _factor(name: str) -> float:

@@ -63,7 +63,8 @@ def rewrite(text: str, dialect: Dialect, notes: Notes, label: str = "prompt") ->
     """
     loras: list[Lora] = []
     embeddings: list[str] = []
-    text = TAG.sub(lambda m: _tag(m, loras, embeddings, notes), loose.words(text))
+    text = loose.words(text).replace("\r\n", "\n")
+    text = TAG.sub(lambda m: _tag(m, loras, embeddings, notes), text)
     text = EMBEDDING.sub(lambda m: _embedding(m[1], embeddings), text) if dialect.embeddings else text
     if dialect.edits:
         text = _joined(EDIT.sub(lambda m: _edited(m[0], notes), text), label, notes)

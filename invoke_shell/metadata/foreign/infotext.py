@@ -42,8 +42,10 @@ SILENT = frozenset((
     "aesthetic_score", "Performance", "Raw prompt", "Raw negative prompt", "First pass size", "Init image hash",
     "Mask blur", "Masked content", "Inpaint area", "Discard penultimate sigma", "Hires upscale", "Hires resize",
     "Hires steps", "Hires upscaler", "Hires prompt", "Hires negative prompt", "Hires sampler",
-    "Hires schedule type", "Hires CFG Scale", "Hires CFG scale", "Hires checkpoint",
+    "Hires schedule type", "Hires CFG scale", "Hires checkpoint", "Hires scale", "Hires size", "Hires strength",
+    "Hires force", "Hires mode", "Refine", "Sampler sigma",
 ))  # fmt: skip
+SPELLED = {name.lower(): name for name in SILENT}  # some write `CFG Scale` or `size`
 MASKS = ("Mask blur", "Masked content", "Inpaint area")
 
 
@@ -88,7 +90,7 @@ def fields_of(line: str) -> dict[str, Any]:
     """The fields of a line of details; the first of a name counts. Values are text, or JSON where it stands open."""
     fields: dict[str, Any] = {}
     for key, value in islice(_pairs(line), MAX_FIELDS):
-        fields.setdefault(key, value)
+        fields.setdefault(SPELLED.get(key.lower(), key), value)
     return fields
 
 
@@ -157,7 +159,7 @@ class _Reader:
             clip_skip=layers(self.whole("Clip skip")),
             noise=self.noise(),
             then=(*then, *self.postprocessed()),
-            **self.sampling("Sampler", "Schedule type", "Scheduler"),
+            **self.sampling("Sampler", "Schedule type", "Scheduler", "Sampler sigma"),
         )
         self.rest()
         return replace(found, missing=self.notes.missing, guessed=self.notes.guessed)
@@ -178,9 +180,11 @@ class _Reader:
         first = _size(self.text("First pass size"))
         if "First pass size" in self.fields:  # AUTOMATIC1111 of 2022
             return (first, self.second(Enlarge(size=size))) if first and all(first) else (size, self.unknown_first())
-        scale, target = self.real("Hires upscale"), _size(self.text("Hires resize"))
+        scale, target = self.real("Hires upscale", "Hires scale"), _size(self.text("Hires resize", "Hires size"))
+        if not scale and target and size:
+            scale, target = _one_side(target, size)
         if scale or target:
-            return size, self.second(Enlarge(size=target) if target else Enlarge(scale=scale))
+            return size, self.second(Enlarge(scale=scale) if scale else Enlarge(size=target))
         return size, ()
 
     def unknown_first(self) -> tuple[()]:
@@ -188,10 +192,14 @@ class _Reader:
         return ()
 
     def second(self, enlarge: Enlarge) -> tuple[Draw | Enlarge, ...]:
-        """The pass of the hires fix: enlarged, then drawn over."""
+        """The pass of the hires fix: enlarged, then drawn over. SD.Next may only enlarge."""
         upscaler = self.text("Hires upscaler")
-        self.notes.guess(f"the hires fix enlarges pixels here; there it used {upscaler[:80] or 'latents'}")
         network = "" if NO_NETWORK.fullmatch(upscaler) else model_name(upscaler)
+        enlarged = Enlarge(scale=enlarge.scale, size=enlarge.size, upscaler=network)
+        strength = self.real("Hires strength", "Denoising strength")
+        if self.tool == "sdnext" and strength is None and "Hires steps" not in self.fields:
+            return (enlarged,)
+        self.notes.guess(f"the hires fix enlarges pixels here; there it used {upscaler[:80] or 'latents'}")
         prompt, negative = (self.text(f"Hires {name}") for name in ("prompt", "negative prompt"))
         named = self.sampling("Hires sampler", "Hires schedule type") if "Hires sampler" in self.fields else Named()
         checkpoint = re.sub(r"\s*\[\w+\]$", "", self.text("Hires checkpoint"))
@@ -200,12 +208,12 @@ class _Reader:
             negative=rewrite(negative, A1111, self.notes, "hires negative prompt").text if negative else None,
             seed=self.whole("Seed"),
             steps=self.whole("Hires steps") or self.whole("Steps"),
-            guidance=self.real("Hires CFG Scale", "Hires CFG scale", "CFG scale"),
-            strength=self.real("Denoising strength"),
+            guidance=self.real("Hires CFG scale", "CFG scale"),
+            strength=strength,
             model=Model(name=model_name(checkpoint)) if checkpoint else None,
-            **(named or self.sampling("Sampler", "Schedule type", "Scheduler")),
+            **(named or self.sampling("Sampler", "Schedule type", "Scheduler", "Sampler sigma")),
         )
-        return Enlarge(scale=enlarge.scale, size=enlarge.size, upscaler=network), drawn
+        return enlarged, drawn
 
     def postprocessed(self) -> tuple[Enlarge, ...]:
         """What the Extras tab did."""
@@ -214,8 +222,11 @@ class _Reader:
         return (Enlarge(scale=scale, upscaler=network),) if scale else ()
 
     def strength(self, hires: bool) -> float | None:
-        """Of img2img: a picture without a second pass that has a denoising strength began from another."""
-        return None if hires or "First pass size" in self.fields else self.real("Denoising strength")
+        """Of img2img: a picture without a second pass that has a denoising strength began from another.
+
+        0 stood in every txt2img of AUTOMATIC1111's interface for programs.
+        """
+        return None if hires or "First pass size" in self.fields else self.real("Denoising strength") or None
 
     def source(self) -> Source:
         for name in MASKS:
@@ -262,6 +273,14 @@ class _Reader:
 def _size(text: str) -> tuple[int, int] | None:
     found = SIZE.fullmatch(text)
     return (int(found[1]), int(found[2])) if found else None
+
+
+def _one_side(target: tuple[int, int], size: tuple[int, int]) -> tuple[float | None, tuple[int, int] | None]:
+    """A target with one side 0 keeps the shape: `1024x0` of 512x768 is twice the size."""
+    across, down = target
+    if (across and down) or not all(size):
+        return None, target if across and down else None
+    return round(across / size[0] or down / size[1], 4) or None, None
 
 
 def _hash(text: str) -> Iterator[tuple[str, str]]:

@@ -48,7 +48,8 @@ EQUAL = {
     "plms": "pndm",
 }
 KARRAS = re.compile(r"(.+?)(?: karras|_karras|_ka|_k)", re.IGNORECASE)
-OTHER = re.compile(r"(.+?)[ _](exponential|polyexponential|ke)", re.IGNORECASE)
+LEVELS = "exponential|polyexponential|ke|normal|simple|sgm_uniform|ddim_uniform|beta|kl_optimal|linear_quadratic"
+OTHER = re.compile(rf"(.+?)[ _]({LEVELS})", re.IGNORECASE)
 # Noise levels that are a scheduler's own here.
 PLAIN = frozenset(("", "normal", "default", "native", "none", "automatic", "uniform", "discrete"))
 # What AUTOMATIC1111 from 1.9 on takes where its schedule type is Automatic.

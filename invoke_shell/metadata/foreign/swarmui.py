@@ -48,9 +48,7 @@ class _Reader:
     def picture(self) -> Foreign:
         prompt = rewrite(self.word("prompt"), COMFYUI, self.notes)
         negative = rewrite(self.word("negativeprompt"), COMFYUI, self.notes, "negative prompt")
-        source = (
-            Source(name=re.split(r"[/\\]", self.word("initimage"))[-1][:80]) if "initimage" in self.params else None
-        )
+        source = self.source()
         strength = self.notes.real("init image creativity", self.params.get("initimagecreativity"))
         layer = self.notes.whole("clip stop at layer", self.params.get("clipstopatlayer"))
         named = sampler(self.word("sampler", "comfyuisampler"), self.word("scheduler", "comfyuischeduler"), self.notes)
@@ -79,6 +77,12 @@ class _Reader:
             **named,
         )
 
+    def source(self) -> Source | None:
+        """SwarmUI tells the share of the steps that ran on a picture, and often not the picture."""
+        if not self.params.keys() & {"initimage", "initimagecreativity"}:
+            return None
+        return Source(name=re.split(r"[/\\]", self.word("initimage"))[-1][:80])
+
     def model(self, name: str, param: str) -> Model | None:
         """A model with the hash of its tensors, as `sui_models` lists it."""
         found = model_name(self.word(name))
@@ -104,10 +108,13 @@ class _Reader:
         if not strength:
             return ()
         scale = self.notes.real("refiner upscale", self.params.get("refinerupscale"))
-        enlarged = (Enlarge(scale=scale),) if scale and scale != 1 else ()
+        method, _, network = self.word("refinerupscalemethod").partition("-")
+        upscaler = model_name(network) if method == "model" else ""
+        enlarged = (Enlarge(scale=scale, upscaler=upscaler),) if scale and scale != 1 else ()
+        seed = loose.whole(self.params.get("seed"))
         self.notes.guess(f"refining by {self.word('refinermethod') or 'PostApply'} is taken as img2img on pixels")
         drawn = Draw(
-            seed=loose.whole(self.params.get("seed")),
+            seed=None if seed is None else seed + 1,  # as SwarmUI counts on
             steps=loose.whole(self.params.get("refinersteps")) or loose.whole(self.params.get("steps")),
             guidance=loose.real(self.params.get("refinercfgscale")) or loose.real(self.params.get("cfgscale")),
             strength=strength,

@@ -73,6 +73,19 @@ def test_info_says_line_missing_and_guessed(invoke: Invoke):
     )
 
 
+def test_whatever_a_picture_names_and_is_not_here_is_said(invoke: Invoke):
+    more = (
+        ', VAE: nice.vae.pt, TI hashes: "neg: 66a7279a88"'
+        ", Denoising strength: 0.4, Hires upscale: 2, Hires upscaler: X4"
+    )
+    write("a.png", parameters=f"a <lora:ink:0.5> boat\n{TEXT.format('m').splitlines()[-1]}{more}")
+
+    out = invoke("info", "a.png").out
+
+    for sentence in ("model m", "LoRA ink", "embedding neg", "VAE nice.vae", "upscaler X4"):
+        assert f"  missing: there is no {sentence} here\n" in out
+
+
 def test_info_as_a_record(invoke: Invoke):
     write("a.png", Dream='"a fox" -s 50')
 
