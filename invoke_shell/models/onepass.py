@@ -21,10 +21,11 @@ __all__ = ["PIECE", "USUAL", "algorithms", "hash_file"]
 # autov1 looks at 64 KiB only, and is how pictures made before 2023 name their model.
 USUAL = ("blake3", "sha256", "autov1")
 
-# Measured with benchmarks/hashing.py: blake3 with its own threads over pieces of 4 MiB is as fast as b3sum or faster;
+# Measured with benchmarks/hashing.py --ways: blake3 with its own threads over pieces of 4 MiB is as fast as b3sum;
 # 1 MiB starves the threads, 16 MiB falls out of the processor's cache. A memory-mapped file was no faster here, and
 # with several threads is 100 times slower on a spinning disk (InvokeAI's #5952): they fault pages all over it.
 PIECE = 4 << 20
+LONGEST = 1024  # bytes of a shake
 
 
 class Hasher(Protocol):
@@ -61,7 +62,8 @@ def hash_file(path: Path, names: Sequence[str] = USUAL, tick: Tick = quiet) -> d
     follows the header of a safetensors file. Both are given whole. tick: told the bytes read, may raise to stop.
     Raises BlockedError for a file that cannot be read or changes meanwhile, and for a name that is no algorithm.
     """
-    hashers = {name: _hasher(name, path) for name in dict.fromkeys(names)}
+    wanted = dict.fromkeys(names)
+    hashers = {name: _hasher(name, path, alone=len(wanted) == 1) for name in wanted}
     with reading(path) as file:
         before = os.fstat(file.fileno())
         _feed(file, list(hashers.values()), before.st_size, tick)
@@ -71,17 +73,19 @@ def hash_file(path: Path, names: Sequence[str] = USUAL, tick: Tick = quiet) -> d
     return {name: _hexdigest(name, hasher) for name, hasher in hashers.items()}
 
 
-def _hasher(name: str, path: Path) -> Hasher:
+def _hasher(name: str, path: Path, *, alone: bool) -> Hasher:
     if name == "blake3":
         from blake3 import blake3
 
-        return blake3(max_threads=blake3.AUTO)
+        # Beside SHA-256, which has one thread and is slower, more threads only take its processor away: 1.3x the time.
+        return blake3(max_threads=blake3.AUTO if alone else 1)
     if name == "autov1":
         return _Part(0x100000, 0x110000)
     if name == "autov3":
         return _Part(_header_end(path))
     bare, _, length = name.partition(":")
-    if bare in hashlib.algorithms_available and bare.startswith("shake_") == length.isdigit():
+    sized = length.isdecimal() and 0 < int(length) <= LONGEST
+    if bare in hashlib.algorithms_available and bare.startswith("shake_") == sized and (sized or not length):
         return hashlib.new(bare, usedforsecurity=False)
     hint = f"there is: {', '.join(algorithms())}; a shake wants its length in bytes, as in shake_128:32"
     raise BlockedError(f"there is no hash called {shown(name)}", hint=hint, code="bad-choice")

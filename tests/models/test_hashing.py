@@ -73,7 +73,7 @@ def test_autov1_of_a_short_file(tmp_path):
     assert hash_file(path, ("autov1",))["autov1"] == hashlib.sha256(b"x" * 10).hexdigest()
 
 
-@pytest.mark.parametrize("name", ["sha0", "shake_128", "md5:4", "../x"])
+@pytest.mark.parametrize("name", ["sha0", "shake_128", "shake_128:0", "shake_128:1025", "md5:4", "md5:x", "../x"])
 def test_a_name_that_is_no_algorithm_is_told_with_the_list(model, name):
     with pytest.raises(BlockedError, match="there is no hash called") as caught:
         hash_file(model, (name,))
