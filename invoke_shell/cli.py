@@ -197,7 +197,7 @@ def compose(options: argparse.Namespace, *, interactive: bool) -> Session:
     for name in ("model", "device"):
         if getattr(options, name):
             settings.set(name, getattr(options, name))
-    catalogue = Catalogue([home.models], Digests(home.cache / "digests.json"))
+    catalogue = Catalogue([home.models], Digests(home.cache / "digests.json"), path=home.data / "catalogue.db")
     session = Session(
         home=home,
         registry=registry,

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from invoke_shell.models.files import shown
+from invoke_shell.models.files import PICKLES, WEIGHTS, shown
 
 if TYPE_CHECKING:
     from invoke_shell.models.catalogue import Catalogue
@@ -26,6 +27,7 @@ PROGRAMS: Mapping[str, tuple[str, ...]] = {
     "Stability Matrix": ("StabilityMatrix/Models", "StabilityMatrix/Data/Models"),
 }
 PLACES = ("", "Documents", "ai", "AI", "Apps", "apps", "git", "src", "code", "projects", "Downloads", "sd")
+SEARCHED = 500  # folders that are looked into for weights
 OFFERED = "folders-offered"  # a fact of the catalogue
 
 
@@ -33,9 +35,20 @@ def known_folders(home: Path, env: Mapping[str, str] = os.environ) -> Iterator[t
     """(program, folder) of what is there. home: the person's."""
     seen: set[Path] = set()
     for program, folder in _candidates(home, env):
-        if folder.is_dir() and (real := folder.resolve()) not in seen:
+        if folder.is_dir() and (real := folder.resolve()) not in seen and _has_models(folder):
             seen.add(real)
             yield program, folder
+
+
+def _has_models(folder: Path) -> bool:
+    """Whether there are weights in a folder or near: a program that is installed need not have any."""
+    from invoke_shell.models.walk import SKIPPED  # only where there is such a folder
+
+    for _, folders, files in islice(os.walk(folder), SEARCHED):
+        folders[:] = [name for name in folders if not name.startswith(".") and name.lower() not in SKIPPED]
+        if any(name.lower().endswith((*WEIGHTS, *PICKLES)) for name in files):
+            return True
+    return False
 
 
 def _candidates(home: Path, env: Mapping[str, str]) -> Iterator[tuple[str, Path]]:
@@ -49,7 +62,8 @@ def _candidates(home: Path, env: Mapping[str, str]) -> Iterator[tuple[str, Path]
 
 def offer(catalogue: Catalogue, home: Path | None = None, env: Mapping[str, str] = os.environ) -> str:
     """What was found and the one line that takes it in, said once in a home's life; "" when there is nothing to say."""
-    if catalogue.fact(OFFERED):
+    there = catalogue.path is None or catalogue.path.exists()  # a home that needs no catalogue yet gets none
+    if there and catalogue.fact(OFFERED):
         return ""
     found = list(known_folders(home or Path.home(), env))
     if not found:

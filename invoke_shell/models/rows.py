@@ -34,6 +34,7 @@ MIGRATIONS: Migrations = (
     ),
 )
 COLUMNS = "key, name, path, stamp, origin, source, hash, hashes, original, weights, added, verified, finding"
+FINDING = {f.name for f in dataclasses.fields(Finding)}  # a later program may have written more
 WHAT = "the catalogue of models"
 
 
@@ -162,7 +163,8 @@ def _row(entry: Entry) -> dict[str, Any]:
 
 def _entry(row: tuple[Any, ...]) -> Entry:
     fields = dict(zip(COLUMNS.split(", "), row, strict=True))
-    finding = json.loads(fields["finding"])
+    kept = json.loads(fields["finding"])
+    finding = {"reason": "", **{name: value for name, value in kept.items() if name in FINDING}}
     lists = {name: tuple(value) for name, value in finding.items() if isinstance(value, list)}
     texts = {name: json.loads(fields[name]) for name in ("hashes", "original", "weights")}
     return Entry(**{**fields, **texts, "path": Path(fields["path"]), "finding": Finding(**{**finding, **lists})})

@@ -173,7 +173,8 @@ def complete(pending: Pending, registry: Registry, text: str, values: Lister) ->
         return _commands(pending, registry)
     if pending.kind in ("flag", "text") and pending.node is not None:
         items = _flags(pending)
-        if pending.param is not None and pending.param.kind.picture and not pending.prefix.startswith("-"):
+        p = pending.param
+        if p is not None and not p.arg.text and not pending.prefix.startswith("-"):
             items = _values(pending, values) + items
         return items if pending.kind == "flag" or pending.prefix.endswith(" ") else []
     if pending.kind == "value" and pending.param is not None:

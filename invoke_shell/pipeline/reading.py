@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from invoke_shell.errors import Fault
-from invoke_shell.pipeline.chain import Chain
+from invoke_shell.pipeline.chain import Chain, Value
 from invoke_shell.pipeline.node import Node, Param
 from invoke_shell.pipeline.text import Line, Parsed
 
@@ -17,7 +18,8 @@ __all__ = ["Bound", "Pending", "Reading"]
 class Pending:
     """What the end of a line awaits, for completion and help.
 
-    kind: command, flag, value, text, handle or none. prefix: what of it is typed; start: where it begins.
+    kind: command, flag, value, text, handle or none. prefix: what of it is typed; start: where it begins. used: names
+    of parameters that have a value; typed: their values.
     """
 
     kind: str
@@ -26,6 +28,7 @@ class Pending:
     node: Node[Any, Any] | None = None
     param: Param | None = None
     used: frozenset[str] = frozenset()
+    typed: Mapping[str, Value] = field(default_factory=dict)
 
 
 @dataclass(slots=True)

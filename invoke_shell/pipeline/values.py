@@ -39,7 +39,7 @@ class ValueReader:
 
     def expects(self, kind: str, prefix: str, start: int, param: Param | None = None) -> None:
         """Remember what the end of the text awaits; the last word at the end wins."""
-        self.reading.pending = Pending(kind, prefix, start, self.node, param, frozenset(self.values))
+        self.reading.pending = Pending(kind, prefix, start, self.node, param, frozenset(self.values), self.values)
 
     def at_end(self, token: Token) -> bool:
         return token.end == len(self.text)

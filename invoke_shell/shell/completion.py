@@ -17,6 +17,7 @@ from invoke_shell.pipeline.node import Param
 from invoke_shell.pipeline.registry import Registry
 from invoke_shell.pipeline.schedulers import SCHEDULERS
 from invoke_shell.pipeline.text import quote, quote_word
+from invoke_shell.shell.builtins.models import ACTIONS
 from invoke_shell.shell.colours import Readings, inner
 from invoke_shell.shell.guard import guarded
 from invoke_shell.shell.listing import Listing
@@ -100,18 +101,24 @@ class Completions(Completer):
         bare = replace(pending, prefix=pending.prefix.removeprefix(mark))
 
         def values(p: Param, prefix: str) -> Iterable[tuple[str, str]]:
-            return self.listing.values(pending.node, p, prefix)
+            return self.listing.values(pending.node, p, prefix, pending.typed)
 
         for item in complete(bare, self.registry, text, values):
-            yield self._as_typed(item, pending, mark) if pending.kind == "value" else item
+            value = pending.kind in ("value", "flag") and not item.text.startswith("--")
+            yield self._as_typed(item, pending, mark) if value else item
 
     @staticmethod
     def _as_typed(item: Item, pending: Pending, mark: str) -> Item:
-        """A value as it must be typed; a scheduler with what it is good for."""
-        if pending.param is not None and pending.param.kind.choices:
-            known = SCHEDULERS.get(item.text) if pending.param.name == "scheduler" else None
-            return replace(item, note="; ".join(n for n in (item.note, known.help if known else "") if n))
+        """A value as it must be typed; a scheduler, or what `models` can do, with what it is good for."""
+        p = pending.param
+        if p is not None and p.kind.choices:
+            known = _scheduler(item.text) if p.name == "scheduler" else ACTIONS.get(item.text, "")
+            return replace(item, note="; ".join(n for n in (item.note, known) if n))
         return replace(item, text=_as_word(item.text, mark))
+
+
+def _scheduler(name: str) -> str:
+    return SCHEDULERS[name].help if name in SCHEDULERS else ""
 
 
 def _wanted(pending: Pending) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -13,7 +14,9 @@ from prompt_toolkit.output import ColorDepth
 from prompt_toolkit.styles import Style
 
 from invoke_shell import __version__
+from invoke_shell.errors import InvokeShellError
 from invoke_shell.metadata.visible import visible
+from invoke_shell.models.known import offer
 from invoke_shell.shell.colours import STYLE, Colours
 from invoke_shell.shell.completion import Completions, Ghost
 from invoke_shell.shell.guard import guarded
@@ -28,7 +31,9 @@ if TYPE_CHECKING:
 
     from invoke_shell.shell.session import Session
 
-__all__ = ["Editing", "greeting"]
+__all__ = ["Editing", "greet", "greeting"]
+
+log = logging.getLogger("invoke_shell.editing")
 
 REMEMBERED = 256  # texts whose reading is kept: every keystroke of a line
 
@@ -91,6 +96,16 @@ class Editing:
 def _continued(width: int, number: int, wrapped: int | bool) -> StyleAndTextTuples:
     """In front of a further line; nothing but room in front of one that the terminal's width has broken."""
     return [("class:continuation", " " * width if wrapped else CONTINUED)]
+
+
+def greet(session: Session) -> None:
+    """Say the first lines; once in a home's life also which other programs' models are here."""
+    session.view.say(greeting(session))
+    try:
+        if text := offer(session.catalogue):
+            session.view.say(text)
+    except InvokeShellError as error:  # another shell holds the file: the next start asks again
+        log.info("no offer: %s", error.message)
 
 
 def greeting(session: Session, now: datetime | None = None) -> str:

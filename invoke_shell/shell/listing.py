@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from invoke_shell.errors import InvokeShellError
 from invoke_shell.metadata.visible import visible
+from invoke_shell.models.files import PICKLES, WEIGHTS
+from invoke_shell.models.finding import KINDS
 from invoke_shell.pipeline.node import Node, Param
 
 if TYPE_CHECKING:
+    from invoke_shell.pipeline.chain import Value
     from invoke_shell.shell.session import Session
     from invoke_shell.shell.store import ResultRow, Store
 
@@ -20,6 +23,7 @@ __all__ = ["PICTURES", "Listing", "recent"]
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".jxl")
 HANDLES = 20  # earlier results that are offered
 SEEDS = 5
+FOLDERS = ("/",)  # an ending that no file has
 SPREAD = 10  # numbers looked at for each result that is found: some are lost or discarded
 ENTRIES = 2000  # of a folder; more are not looked at while somebody types
 
@@ -37,8 +41,12 @@ class Listing:
         """What was looked up may have changed."""
         self._known.clear()
 
-    def values(self, node: Node[Any, Any] | None, p: Param, prefix: str) -> Iterable[tuple[str, str]]:
-        """The words that `p` of `node` may have, with a note each."""
+    def values(
+        self, node: Node[Any, Any] | None, p: Param, prefix: str, typed: Mapping[str, Value] | None = None
+    ) -> Iterable[tuple[str, str]]:
+        """The words that `p` of `node` may have, with a note each. typed: what other parameters have already."""
+        if node is not None and (node.name, p.name) == ("models", "what"):
+            return self._for_models({name: value.value for name, value in (typed or {}).items()}, prefix)
         if node is not None and node.builtin and (found := self._of_builtin(node.name, p.name, prefix)) is not None:
             return found
         if p.kind.is_switch:
@@ -89,7 +97,23 @@ class Listing:
         return [("random", "a drawn one"), *offered[:SEEDS]]
 
     def _models(self, kind: str) -> Rows:
-        return [(m.name, m.base) for m in self.session.catalogue.all(kind)]
+        return [(e.name, e.note) for e in self.session.catalogue.entries(kind)]
+
+    def _for_models(self, typed: Mapping[str, Any], prefix: str) -> Rows:
+        """What an action of `models` is done to."""
+        action, words = typed.get("action", "list"), typed.get("what", ())
+        if action == "list":
+            return [(kind, called) for kind, called in KINDS.items() if kind not in words]
+        if action in ("add", "scan", "convert"):
+            return self.files(prefix, {"add": WEIGHTS, "convert": PICKLES}.get(action, FOLDERS))
+        if action == "rename" and words:
+            return []
+        kind = typed.get("kind") or ""
+        return [row for row in self._once(("entries", kind), lambda: self._entries(kind)) if row[0] not in words]
+
+    def _entries(self, kind: str) -> Rows:
+        found = self.session.catalogue.entries(kind)
+        return [(e.name, "  ".join(part for part in (e.kind, e.note) if part)) for e in found]
 
     def _settings(self, *, given: bool) -> Rows:
         settings = self.session.settings

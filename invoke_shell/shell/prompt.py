@@ -94,9 +94,9 @@ class Shell:
         """The session, opened and introduced when first asked for."""
         if self._session is None:
             self._session = self._opening()
-            from invoke_shell.shell.editing import greeting
+            from invoke_shell.shell.editing import greet
 
-            self._session.view.say(greeting(self._session))
+            greet(self._session)
         return self._session
 
     def close(self) -> None:

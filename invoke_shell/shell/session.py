@@ -156,7 +156,7 @@ class Session:
         try:
             self.runtime.warm(None)  # the imports, while the model is looked up
             chosen = self.settings.values().get("model")
-            self.runtime.warm(self.catalogue.find(str(chosen.value) if chosen else "pocket"))
+            self.runtime.warm(self.catalogue.find(str(chosen.value) if chosen else "pocket", hashed=False))
         except InvokeShellError as error:
             log.info("not warmed: %s", error.message)
 

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from invoke_shell import cli
-from invoke_shell.models import catalogue
-from invoke_shell.shell import models_builtin
 
 
 @dataclass
@@ -34,17 +32,6 @@ def invoke(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pyte
     """Run the program: `invoke("models", "list")`; its home is `tmp_path / "home"`."""
     monkeypatch.setenv("INVOKE_SHELL_ENGINE", "fake")
     monkeypatch.setenv("INVOKE_SHELL_PLUGINS", "")
-    everything, real = cli.everything, catalogue.Catalogue
-
-    def with_models():
-        registry = everything()
-        return replace(registry, nodes={**registry.nodes, "models": models_builtin.models})
-
-    def kept(folders, digests, **options):
-        return real(folders, digests, **{"path": tmp_path / "home/catalogue.db", **options})
-
-    monkeypatch.setattr(cli, "everything", with_models)
-    monkeypatch.setattr(catalogue, "Catalogue", kept)
 
     def run(*arguments: str) -> Ran:
         capsys.readouterr()

@@ -228,8 +228,10 @@ def test_two_thousand_models_are_listed_quickly(invoke, tmp_path):
 
 
 def test_folders_of_other_programs_are_found_by_name(tmp_path):
-    for name in ("ComfyUI/models", "ai/stable-diffusion-webui", ".cache/huggingface/hub", "pictures"):
+    for name in ("ComfyUI/models/vae", "ai/stable-diffusion-webui/models", ".cache/huggingface/hub/x", "pictures"):
         (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / "a.safetensors").touch()
+    (tmp_path / "Fooocus/models").mkdir(parents=True)  # installed, and without models
     (tmp_path / "Documents").symlink_to(tmp_path)  # the same ComfyUI a second time
 
     assert list(known_folders(tmp_path, {})) == [
@@ -240,8 +242,9 @@ def test_folders_of_other_programs_are_found_by_name(tmp_path):
 
 
 def test_folders_may_be_named_by_variables(tmp_path):
-    (tmp_path / "a/models").mkdir(parents=True)
-    (tmp_path / "b/hub").mkdir(parents=True)
+    for name in ("a/models", "b/hub"):
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / "a.ckpt").touch()
 
     found = known_folders(tmp_path, {"INVOKEAI_ROOT": str(tmp_path / "a"), "HF_HOME": str(tmp_path / "b")})
 
@@ -271,4 +274,6 @@ def test_there_is_no_offer_where_there_is_nothing(tmp_path):
 
     assert offer(here, tmp_path, {}) == ""
     (tmp_path / "Fooocus/models").mkdir(parents=True)
+    assert offer(here, tmp_path, {}) == ""
+    (tmp_path / "Fooocus/models/fox.safetensors").touch()
     assert offer(here, tmp_path, {}).startswith("models of Fooocus are here")

@@ -49,7 +49,7 @@ class FakeSession:
         self.home = Home(data=folder, config=folder, cache=folder / "cache", own=True)
         self.registry = REGISTRY
         self.settings = Settings(REGISTRY)
-        self.catalogue = Catalogue([folder / "models"])
+        self.catalogue = Catalogue([folder / "models"], path=folder / "catalogue.db")
         self.view = Silent()
         self.store = Store.open(folder)
         self.number = self.store.new_session().id

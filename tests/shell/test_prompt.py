@@ -36,6 +36,9 @@ from shell_kit import (
 )
 
 from invoke_shell.errors import OutputError
+from invoke_shell.models.entry import Entry
+from invoke_shell.models.finding import Finding
+from invoke_shell.models.rows import Rows
 from invoke_shell.shell.colours import painted
 from invoke_shell.shell.completion import Completions, Ghost
 from invoke_shell.shell.editing import _when, greeting
@@ -177,6 +180,14 @@ def words(completions, text, *, asked=True):
         ("set scheduler dd", {"ddim", "ddpm"}, {"euler"}),
         ("set plain ", {"on", "off"}, set()),
         ("set model ", {"pocket"}, set()),
+        ("models ", {"list", "show", "scan"}, {"pocket"}),
+        ("models s", {"show", "scan"}, {"list"}),
+        ("models list ", {"checkpoint", "lora"}, {"pocket"}),
+        ("models list lora ", {"vae"}, {"lora"}),
+        ("models show ", {"pocket", "pocket-2x"}, {"lora"}),
+        ("models verify pocket ", {"pocket-2x"}, {"pocket"}),
+        ("models show --kind upscaler po", {"pocket-2x"}, {"pocket"}),
+        ("models rename pocket ", set(), {"pocket-2x"}),
         ("explain ", {"txt2img"}, {"upscale"}),
         ('explain txt2img "a" --st', {"--steps"}, {"--seed"}),
         ("explain @-1 | ", {"upscale"}, {"txt2img"}),
@@ -250,6 +261,27 @@ def test_a_completion_brings_a_blank_unless_there_is_one(completions):
 
     assert text("txt2") == "txt2img "
     assert text("txt2", " a cat") == "txt2img"
+
+
+def test_models_are_offered_with_family_and_trigger_words(completions, session):
+    Path("files").mkdir()
+    for name in ("fox.safetensors", "old.ckpt", "notes.txt"):
+        Path("files", name).touch()
+    found = Finding(kind="lora", base="sdxl", variant="kohya", reason="", words=("sks fox", "forest"))
+    Rows(session.home.data / "catalogue.db").put(
+        [Entry(name="fox", path=Path("files/fox.safetensors"), stamp="", origin="added", finding=found)]
+    )
+
+    assert {i.text: i.note for i in completions.items("txt2img a --lora ")} == {"fox": "sdxl  kohya  sks fox, forest"}
+    notes = {i.text: i.note for i in completions.items("models show ")}
+    assert notes["fox"] == "lora  sdxl  kohya  sks fox, forest"
+    assert words(completions, "models add files/") == ["files/fox.safetensors"]
+    assert words(completions, "models convert files/") == ["files/old.ckpt"]
+    assert words(completions, "models scan f") == ["files/"]
+    assert {i.text: i.note for i in completions.items("models r")} == {
+        "remove": "out of the catalogue; its file stays",
+        "rename": "another name: models rename OLD NEW",
+    }
 
 
 # -- grey text ---------------------------------------------------------------------------------------------------------

@@ -1,0 +1,180 @@
+"""What `models ACTION` does, with the words that were typed. The work is done in models/; here it is asked and told."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from invoke_shell.errors import BlockedError, Fault, LineError
+from invoke_shell.metadata.visible import visible
+from invoke_shell.models.finding import KINDS
+from invoke_shell.pipeline.events import ChainDone, ChainStarted, Progress
+from invoke_shell.shell import model_pages as pages
+from invoke_shell.shell.session import Session, StatusError
+
+if TYPE_CHECKING:
+    from invoke_shell.models.catalogue import Catalogue
+    from invoke_shell.models.entry import Entry
+    from invoke_shell.models.files import Tick
+    from invoke_shell.models.scan import Scanned
+
+__all__ = ["Work"]
+
+RATE = 0.1  # seconds between two looks at the progress
+FOLDERS = "folders"  # fact of the catalogue: what was scanned, a line each
+
+
+class Work:
+    """The actions, each with the words that were typed. kind, name: "" when not given."""
+
+    def __init__(self, shell: Session, kind: str, name: str, output: Path | None, hashes: list[str]) -> None:
+        self.view = shell.view
+        self.catalogue: Catalogue = shell.catalogue
+        self.kind, self.name, self.output, self.hashes = kind, name, output, hashes
+
+    def do_list(self, words: Sequence[str]) -> None:
+        """A line each."""
+        wanted = [*words, *([self.kind] if self.kind else [])]
+        known = KINDS
+        if wrong := next((w for w in wanted if w not in known), None):
+            raise _usage(f"models list {wrong}", wrong, f"there is no kind {wrong}", f"one of {', '.join(known)}")
+        found = [e for e in self.catalogue.entries() if not wanted or e.kind in wanted]
+        for entry in found:
+            self.view.text(pages.row(entry), pages.record(entry))
+        if not found:
+            self.view.say("no such models are here" if wanted else "no models are here")
+
+    def do_show(self, words: Sequence[str]) -> None:
+        """All that is known of each."""
+        for word in self.needed("show", words, "models show pocket"):
+            entry = self.catalogue.entry(word, self.kind)
+            more = self.more_hashes(entry) if self.hashes else {}
+            record = {**pages.record(entry), **pages.details(entry), "hashes": more or dict(entry.hashes)}
+            self.view.text("\n".join(pages.page(entry, more)), record)
+
+    def more_hashes(self, entry: Entry) -> dict[str, str]:
+        if entry.path.is_dir():
+            message = f"{entry.name} is a folder; other hashes than blake3-tree are of files"
+            raise BlockedError(message, code="bad-model")
+        with self.progress(f"hashing {entry.name}, MB", 1_000_000) as tick:
+            return dict(self.catalogue.digests.of(entry.path, self.hashes, tick))
+
+    def do_add(self, words: Sequence[str]) -> None:
+        """Files, folders, repositories."""
+        from invoke_shell.models.sources import read_source
+
+        for word in self.needed("add", words, "models add ~/Downloads/model.safetensors"):
+            source = read_source(word)
+            if source is None:
+                entry = self.catalogue.add(Path(word), name=self.name, kind=self.kind)
+            else:
+                with self.progress(f"fetching {source}, MB", 1_000_000) as tick:
+                    entry = self.catalogue.fetch(source, name=self.name, kind=self.kind, tick=tick)
+            self.added(entry)
+
+    def added(self, entry: Entry) -> None:
+        from invoke_shell.models.finding import KINDS
+
+        what = KINDS[entry.kind] + (f" for {entry.finding.base}" if entry.finding.base else "")
+        self.view.text(f"{visible(entry.name)} is {what}: {visible(entry.finding.reason)}", pages.record(entry))
+        for note in entry.finding.notes:
+            self.view.say(f"{visible(entry.name)}: {note}")
+
+    def do_remove(self, words: Sequence[str]) -> None:
+        for word in self.needed("remove", words, "models remove fox"):
+            entry = self.catalogue.entry(word, self.kind)
+            self.catalogue.remove(entry)
+            self.view.say(
+                f"{visible(entry.name)} is out of the catalogue; its file stays at {visible(str(entry.path))}"
+            )
+
+    def do_rename(self, words: Sequence[str]) -> None:
+        if len(words) != 2:
+            self.needed("rename", [], "models rename fox vixen")
+        entry = self.catalogue.rename(self.catalogue.entry(words[0], self.kind), words[1])
+        self.view.text(f"{visible(words[0])} is {entry.name} now", pages.record(entry))
+
+    def do_verify(self, words: Sequence[str]) -> None:
+        """Read again and compare; status 1 when one is not as it was."""
+        entries = [self.catalogue.entry(w, self.kind) for w in words] if words else self.catalogue.entries(self.kind)
+        bad = 0
+        for entry in entries:
+            with self.progress(f"reading {entry.name}, MB", 1_000_000) as tick:
+                verdict, now = self.catalogue.verify(entry, tick)
+            bad += verdict not in ("unchanged", "hashed")
+            text = f"{pages.fit(visible(entry.name), pages.NAME)} {VERDICTS[verdict]}"
+            self.view.text(text.rstrip(), {**pages.record(now), "event": "verified", "verdict": verdict})
+        if bad:
+            raise StatusError(1)
+
+    def do_scan(self, words: Sequence[str]) -> None:
+        folders = words or [f for f in self.catalogue.fact(FOLDERS).splitlines() if f]
+        for folder in self.needed("scan", folders, "models scan ~/ComfyUI/models"):
+            path = Path(folder).expanduser().absolute()
+            with self.progress(f"scanning {path.name}", 1) as tick:
+                out = self.catalogue.scan([path], tick)
+            self.remember(str(path))
+            self.scanned(path, out)
+
+    def remember(self, folder: str) -> None:
+        known = self.catalogue.fact(FOLDERS).splitlines()
+        if folder not in known:
+            self.catalogue.fact(FOLDERS, "\n".join([*known, folder]))
+
+    def scanned(self, folder: Path, out: Scanned) -> None:
+        record = {
+            "event": "scan", "folder": str(folder), "files": out.files, "same": out.same,
+            **{what: [e.name for e in getattr(out, what)] for what in ("new", "changed", "moved")},
+            "gone": out.gone, "refused": out.refused, "faults": out.faults,
+        }  # fmt: skip
+        self.view.text("\n".join(pages.summary(folder, out)), record)
+
+    def do_convert(self, words: Sequence[str]) -> None:
+        for word in self.needed("convert", words, "models convert old.ckpt"):
+            with self.progress(f"converting {Path(word).name}, MB", 1_000_000) as tick:
+                done, entry = self.catalogue.convert(Path(word), self.output, kind=self.kind, tick=tick)
+            self.view.say(f"{done.tensors} tensors are in {visible(str(done.path))}; {visible(word)} stays as it is")
+            if done.left_out:
+                self.view.say(f"left out, because they are no weights: {', '.join(map(visible, done.left_out))}")
+            self.added(entry)
+
+    def needed(self, action: str, words: Sequence[str], example: str) -> Sequence[str]:
+        """The words, of which there must be one. Raises LineError."""
+        if not words:
+            line = f"models {action}"
+            raise _usage(line, line, f"{line} needs to know what", f"as in: {example}", "missing-argument")
+        return words
+
+    @contextmanager
+    def progress(self, label: str, unit: int) -> Iterator[Tick]:
+        """A Tick that is shown. unit: what one of the shown steps is of what is counted."""
+        told, start = 0.0, time.monotonic()
+
+        def tick(done: int, total: int) -> None:
+            nonlocal told
+            if time.monotonic() - told >= RATE:
+                told = time.monotonic()
+                self.view.event(Progress(stage=0, call=0, done=done // unit, total=total // unit))
+
+        self.view.event(ChainStarted(stages=(visible(label),), pictures=0))
+        try:
+            yield tick
+        finally:
+            self.view.event(ChainDone(pictures=0, seconds=time.monotonic() - start))
+
+
+VERDICTS = {
+    "unchanged": "is as it was",
+    "hashed": "is read for the first time",
+    "changed": "was written to since",
+    "damaged": "has other content although nothing wrote to it: its disk, or a copy, may be damaged",
+    "gone": "is no longer there",
+}
+
+
+def _usage(line: str, word: str, message: str, hint: str, code: str = "bad-choice") -> LineError:
+    start = line.rindex(word)
+    return LineError(line, [Fault(start, start + len(word), message, hint, code)])
