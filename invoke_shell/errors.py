@@ -61,6 +61,7 @@ CODES: dict[str, str] = {
     "split-prompt": "an unquoted prompt in two pieces",
     "bad-handle": "a handle that cannot be read, or that cannot stand here",
     "bad-sweep": "a sweep that cannot be read",
+    "bad-prompt": "weights, a blend or a LoRA in a prompt that cannot be read",
     "repeated-picture": "a sweep that makes the same picture twice",
     "too-many": "more pictures or steps than the limit",
     # the chain
