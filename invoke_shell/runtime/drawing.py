@@ -14,6 +14,7 @@ from torch import Tensor
 
 from invoke_shell.errors import RunError
 from invoke_shell.pipeline.context import Generation
+from invoke_shell.pipeline.prompts import plain_text
 from invoke_shell.records import Image, Made
 from invoke_shell.runtime import latents, pictures, recording, request
 from invoke_shell.runtime.conditioning import Embeddings, unknown_words
@@ -56,7 +57,7 @@ def draw(model: Checkpoint, asked: Generation, desk: Desk) -> Made:
 def told(model: Checkpoint, asked: Generation, desk: Desk) -> Conditioning:
     """What the U-Net is told: the prompts, read once and kept."""
     say = desk.watcher.say
-    if model.words is not None and (unknown := unknown_words(f"{asked.prompt} {asked.negative}", model.words)):
+    if model.words is not None and (unknown := _unknown(asked, model.words)):
         say(f"{model.name} does not know: {', '.join(unknown)}")
     negative = asked.negative if request.guided(asked) else None
     reading = _reading(model, asked, say)
@@ -89,9 +90,14 @@ def _check_task(model: Checkpoint) -> None:
 
 def _reading(model: Checkpoint, asked: Generation, say: Callable[[str], None]) -> Reading:
     inversions = tuple(load_inversion(e, model.reader.networks) for e in asked.embeddings)
-    for word in unused(inversions, asked.prompt, asked.negative):
+    for word in unused(inversions, plain_text(asked.prompt), plain_text(asked.negative)):
         say(f"the embedding {word} is not used: its word is not in the prompt")
     return Reading(skip=asked.clip_skip, inversions=inversions, adapters=model.adapters.in_texts)
+
+
+def _unknown(asked: Generation, known: frozenset[str]) -> list[str]:
+    """Words of both prompts that a model was not taught, each once."""
+    return list(dict.fromkeys([*unknown_words(asked.prompt, known), *unknown_words(asked.negative, known)]))
 
 
 def _each_step(model: Checkpoint, steps: int, desk: Desk) -> Callable[[int, int, Tensor], None]:

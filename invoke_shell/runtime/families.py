@@ -9,7 +9,8 @@ from typing import Any, Literal
 import torch
 
 from invoke_shell.runtime._diffusers import PartKind
-from invoke_shell.runtime.encoders import BigClip, Clip, Encoder, Reader, TwoClips
+from invoke_shell.runtime.clip import Encoder
+from invoke_shell.runtime.encoders import BigClip, Clip, Reader, TwoClips
 from invoke_shell.runtime.sources import Source, refused
 
 __all__ = ["RUNS", "Family", "Task", "encoders_of", "family_of", "task_of", "titled"]

@@ -14,7 +14,7 @@ from torch import Tensor
 from invoke_shell.errors import RunError
 from invoke_shell.records import ModelRecord
 from invoke_shell.runtime._diffusers import TextEncoder
-from invoke_shell.runtime.encoders import Inversion
+from invoke_shell.runtime.clip import Inversion
 from invoke_shell.runtime.sources import model_key
 
 __all__ = ["load_inversion", "unused"]

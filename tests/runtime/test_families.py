@@ -8,6 +8,7 @@ from runtime_kit import latents_of
 
 from invoke_shell.errors import RunError
 from invoke_shell.pipeline.context import Generation
+from invoke_shell.pipeline.prompts import Piece
 from invoke_shell.pipeline.schedulers import SCHEDULERS
 from invoke_shell.pipeline.types import Size
 from invoke_shell.records import Image
@@ -174,7 +175,7 @@ def test_clip_skip_is_a_text_encoder_with_fewer_layers(both, real_engine):
     expected = [shortened(network, 1, reader) for network in reader.networks]
 
     with torch.no_grad():
-        coded = reader.read("red", Reading(skip=1))
+        coded = reader.read((Piece("red"),), Reading(skip=1))
 
     assert torch.equal(coded.states, torch.cat(expected, dim=-1))
 
@@ -189,7 +190,7 @@ def shortened(network, skip, reader):
     hook = base.final_layer_norm.register_forward_pre_hook(lambda _, inputs: hidden.append(inputs[0]))
     try:
         with torch.no_grad():
-            states, _ = encoder.states(encoder.chunks("red")[0], None)
+            states, _ = encoder.states(encoder.chunks((Piece("red"),))[0], None)
     finally:
         base.encoder.layers = layers
         hook.remove()
@@ -202,7 +203,7 @@ def test_clip_skip_beyond_the_layers_is_one_sentence(both, real_engine):
     most = 2 if isinstance(reader, Clip) else 1
 
     with pytest.raises(RunError, match=rf"^--clip-skip 3 leaves nothing of the text encoder: at most {most} for this"):
-        reader.read("red", Reading(skip=3))
+        reader.read((Piece("red"),), Reading(skip=3))
 
 
 def test_vae_that_wants_float32_gets_it(tmp_path):

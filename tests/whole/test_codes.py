@@ -36,7 +36,7 @@ LINES = {
     "split-prompt": "txt2img a --steps 3 cat",
     "bad-handle": "load_image a.png | @1",
     "bad-sweep": "txt2img a --steps 1..",
-    "bad-prompt": "txt2img '(\"a\", \"b\").blend(1)'",
+    "bad-prompt": 'txt2img \'("a", "b").blend(1)\'',
     "repeated-picture": "txt2img a --seed 1..2 -n 2",
     "too-many": "txt2img a --seed 1..100 --steps 1..100",
     "no-input": "upscale",
