@@ -109,7 +109,7 @@ class Made:
 
 @dataclass(frozen=True, kw_only=True)
 class ModelRecord:
-    """A model as the catalogue knows it. path is local and is never written into a picture."""
+    """A model as the catalogue knows it. path and stamp are local and are never written into a picture."""
 
     name: str
     kind: str  # checkpoint, vae, lora, embedding, controlnet, ip_adapter, upscaler, face
@@ -121,6 +121,7 @@ class ModelRecord:
     license: str = ""
     hashes: Mapping[str, str] = field(default_factory=dict)  # sha256, autov2, autov3
     advice: Mapping[str, Any] = field(default_factory=dict)  # parameter defaults by name
+    stamp: str = ""  # another one when the file was written to; tells models apart while the hash is not known
 
     @property
     def text(self) -> str:

@@ -77,13 +77,24 @@ class Catalogue:
 
     # -- what lines, replays and menus ask ---------------------------------------------------------------------------
 
-    def find(self, text: str, kind: str = "checkpoint", *, hashed: bool = True) -> ModelRecord:
+    def find(self, text: str, kind: str = "checkpoint", *, read: int | None = None) -> ModelRecord:
         """The model a word names: name, `name@9f21c0`, path, key, or 6 and more hash digits.
 
-        hashed: its content is read where its hash is not known; else the hash may be "".
+        read: bytes of the largest model whose content is read where its hash is not known, None for any; the hash of a
+        larger one is "".
         """
-        found = self._named(text, kind)
-        return (self.hash(found) if hashed else self._fresh(found)).record
+        found = self._fresh(self._named(text, kind))
+        return (self.hash(found) if read is None or found.finding.bytes <= read else found).record
+
+    def hashed(self, model: ModelRecord, tick: Tick = quiet) -> ModelRecord:
+        """A model that was found, with its hash. Raises BlockedError when its file is another since."""
+        from invoke_shell.models.examine import examined
+
+        path = Path(model.path)
+        entry = self._rows.at(path) or examined(path, "added")
+        if self._fresh(entry).stamp != model.stamp:
+            raise refusal(path, "changed since it was found", "run the line again")
+        return replace(self.hash(entry, tick).record, name=model.name)
 
     def by_hash(self, text: str, kind: str = "checkpoint") -> ModelRecord | None:
         """The model with this hash, or whose hash digits begin so (6 or more); None when there is none."""

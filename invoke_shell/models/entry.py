@@ -69,6 +69,7 @@ class Entry:
             license=found.told.get("license", ""),
             hashes=short_hashes(self.hashes),
             advice=dict(found.advice),
+            stamp=self.stamp,
         )
 
     @property

@@ -28,7 +28,7 @@ def step_key(step: StepRecord, input_hashes: Mapping[str, Sequence[str]], enviro
 
     step: the record as it stands before the run (no output, no facts).
     """
-    models = {name: model.hash or model.path for name, model in step.models.items()}
+    models = {name: model.hash or model.stamp or model.path for name, model in step.models.items()}
     plain = [step.node, step.version, step.package, dict(step.params), models]
     inputs = {name: list(hashes) for name, hashes in input_hashes.items()}
     text = json.dumps([plain, inputs, dict(environment)], sort_keys=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,8 +10,10 @@ from invoke_shell.pipeline.chain import Source
 from invoke_shell.pipeline.facts import Given, InputRef
 from invoke_shell.pipeline.node import Param
 from invoke_shell.pipeline.registry import Registry
+from invoke_shell.pipeline.types import Weighted
+from invoke_shell.records import ModelRecord
 
-__all__ = ["Call", "Plan", "ancestors", "to_plain"]
+__all__ = ["Call", "Plan", "ancestors", "models_of", "to_plain"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,3 +88,13 @@ def _plain_call(call: Call, registry: Registry) -> dict[str, Any]:
 
 def _plain_value(p: Param, value: Any) -> Any:
     return [p.kind.plain(v) for v in value] if isinstance(value, tuple | list) else p.kind.plain(value)
+
+
+def models_of(params: Mapping[str, Any]) -> Iterator[tuple[str, ModelRecord]]:
+    """Models by parameter; of a list `lora.0`, `lora.1`: their strengths are among the values."""
+    for name, value in params.items():
+        listed = isinstance(value, tuple | list)
+        for n, item in enumerate(value if listed else (value,)):
+            model = item.value if isinstance(item, Weighted) else item
+            if isinstance(model, ModelRecord):
+                yield (f"{name}.{n}" if listed else name), model

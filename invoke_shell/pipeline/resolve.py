@@ -114,7 +114,8 @@ class Resolver:
             before = call.given.model if call.given else None
             if before is None or before.kind != model.kind:
                 continue  # a VAE beside the model is no other model
-            if before.hash != model.hash and "model" in node.gives:
+            other = before.hash != model.hash if model.hash else before.name != model.name
+            if other and "model" in node.gives:
                 made = f"{call.given.handle if call.given else 'it'} was made with {before.text}"
                 self.notes.append(f"{made}; {node.name} runs {model.text}")
 

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from invoke_shell.errors import Cancelled, InvokeShellError, RunError
 from invoke_shell.pipeline.cache import Cache, step_key
+from invoke_shell.pipeline.calls import models_of
 from invoke_shell.pipeline.context import Ask, Engine
 from invoke_shell.pipeline.events import (
     AskShell,
@@ -28,8 +29,7 @@ from invoke_shell.pipeline.events import (
 from invoke_shell.pipeline.node import Node
 from invoke_shell.pipeline.plan import Call, InputRef, Plan
 from invoke_shell.pipeline.registry import Registry
-from invoke_shell.pipeline.types import Weighted
-from invoke_shell.records import Frame, Image, Made, Mask, ModelRecord, Resource, StepRecord
+from invoke_shell.records import Frame, Image, Made, Mask, Resource, StepRecord
 
 __all__ = ["Host", "execute"]
 
@@ -287,7 +287,7 @@ class _Run:
         for name, found in pictures.items():
             refs = call.inputs[name]
             inputs[name] = tuple(_origin(item, f) for item, f in zip(refs, found, strict=True))
-        models = dict(_models(call.params))
+        models = dict(models_of(call.params))
         return StepRecord(
             node=node.name,
             version=node.version,
@@ -338,16 +338,6 @@ class _Run:
 
     def ask(self, request: Ask) -> None:
         self.emit(AskShell(ask=request))
-
-
-def _models(params: Mapping[str, Any]) -> Iterator[tuple[str, ModelRecord]]:
-    """Models by parameter; of a list `lora.0`, `lora.1`: their strengths are among the values."""
-    for name, value in params.items():
-        listed = isinstance(value, tuple | list)
-        for n, item in enumerate(value if listed else (value,)):
-            model = item.value if isinstance(item, Weighted) else item
-            if isinstance(model, ModelRecord):
-                yield (f"{name}.{n}" if listed else name), model
 
 
 def _plain(p: Any, value: Any) -> Any:

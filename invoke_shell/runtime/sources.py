@@ -130,8 +130,8 @@ def read_json(model: ModelRecord, folder: Path, name: str) -> dict[str, Any]:
 
 
 def model_key(model: ModelRecord) -> str:
-    """What tells models apart here: the hash, or the path while the hash is not known."""
-    return model.hash or model.path
+    """What tells loaded models apart: the file as it is, so that a hash that comes to be known loads nothing again."""
+    return model.stamp or model.hash or model.path
 
 
 def aligned(part: Component) -> None:

@@ -22,6 +22,9 @@ from invoke_shell.records import Image, ModelRecord, Resource, StepRecord
 __all__ = ["Gatherer", "Pool", "flows_of", "input_ref"]
 
 
+QUICK = 64_000_000  # bytes of a model that is read at once for its hash; a larger one is read beside the drawing
+
+
 class Pool(Protocol):
     """Where earlier pictures are found."""
 
@@ -61,7 +64,7 @@ class Gatherer:
                 elif need.what == "handle":
                     handles[need.text] = tuple(self.pool.handle(need.text))
                 elif need.what == "model":
-                    models[(need.kind, need.text)] = self.catalogue.find(need.text, need.kind)
+                    models[(need.kind, need.text)] = self.catalogue.find(need.text, need.kind, read=QUICK)
                 else:
                     pictures[need.text] = tuple(self.pictures(need))
             except BlockedError as error:

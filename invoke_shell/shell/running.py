@@ -9,16 +9,19 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from invoke_shell import __version__
 from invoke_shell.errors import Cancelled, InvokeShellError, OutputError
 from invoke_shell.metadata.embed import embed
+from invoke_shell.pipeline.calls import models_of
 from invoke_shell.pipeline.chain import Chain, Source
-from invoke_shell.pipeline.events import AskShell, Event, Failed, FrameDone
+from invoke_shell.pipeline.events import AskShell, ChainStarted, Event, Failed, FrameDone, Progress
 from invoke_shell.pipeline.plan import Call, Given, InputRef, Plan, needs, plan
 from invoke_shell.pipeline.script import resolved_text
-from invoke_shell.records import Frame
+from invoke_shell.records import Frame, ModelRecord
+from invoke_shell.shell.beside import unhashed, with_models
 from invoke_shell.shell.finding import recalled_text
 from invoke_shell.shell.gather import Gatherer
 from invoke_shell.shell.store import Status
@@ -59,6 +62,7 @@ class Run:
         for call in made.calls:
             for ref in _sources(call):
                 session.keeper.keep_source(ref)
+        session.hashing.begin(m for call in made.calls for _, m in models_of(call.params))
         with interruptible(session):
             for event in session.runtime.submit(made, cached=cached and bool(session.settings["cache"])):
                 session.events(event)
@@ -73,6 +77,7 @@ class Run:
         """Keep what is finished, answer what a node asks; a picture that cannot be written does not stop the others."""
         try:
             if isinstance(event, FrameDone) and event.final:
+                event = replace(event, frame=self.settled(event.frame))
                 self.finished.append((self.keep(event), event.frame))
             elif isinstance(event, AskShell):
                 self.answer(event)
@@ -114,6 +119,31 @@ class Run:
         session.view.result(result)
         return result
 
+    def settled(self, frame: Frame) -> Frame:
+        """A picture with the hashes of its models, waited for where they are still being read."""
+        if not (models := unhashed(frame.step)):
+            return frame
+        known = {model.stamp: self.hashed(model) for model in models}
+        return replace(frame, step=with_models(frame.step, known))
+
+    def hashed(self, model: ModelRecord) -> ModelRecord:
+        """A model with its hash; without, and that is said, when it cannot be read. A picture is kept all the same."""
+        view, pictures, waited = self.session.view, len(self.made.results), False
+
+        def tick(done: int, total: int) -> None:
+            nonlocal waited
+            if not waited:
+                view.event(ChainStarted(stages=(f"hashing {model.name}, once, MB",), pictures=pictures))
+                waited = True
+            view.event(Progress(stage=0, call=0, done=done // 1_000_000, total=total // 1_000_000))
+
+        found, why = self.session.hashing.hashed(model, tick)
+        if waited:  # what comes next is of the line again
+            view.event(ChainStarted(stages=self.made.stages, pictures=pictures))
+        if why:
+            view.say(f"{model.name} is in this picture by its name alone, without its hash: {why}", warning=True)
+        return found
+
     def encode(self, frame: Frame, command: str) -> bytes:
         """The PNG of a result with everything that is written into it."""
         return embed(
@@ -133,7 +163,8 @@ class Run:
         elif ask.path is not None:
             path = ask.path.expanduser()
             path = session.base / path if session.base is not None and not path.is_absolute() else path
-            data = self.encode(ask.frame, recalled_text(session.registry, ask.frame.step))
+            frame = self.settled(ask.frame)
+            data = self.encode(frame, recalled_text(session.registry, frame.step))
             session.keeper.export(path, data, trusted=session.trusted)
 
 
@@ -169,6 +200,7 @@ class _Stopper:
         self.presses += 1
         if self.presses == 1:
             self.session.view.say("stopping after this step; Ctrl-C again stops now")
+            self.session.hashing.hurry()
             self.session.runtime.cancel()
             self.timer = threading.Timer(PATIENCE, self.session.runtime.kill)
             self.timer.daemon = True

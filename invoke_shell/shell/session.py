@@ -16,6 +16,7 @@ from invoke_shell.errors import InvokeShellError, LineError, RunError
 from invoke_shell.pipeline.bind import Bound, Reading, read
 from invoke_shell.pipeline.chain import Chain, Source, Value
 from invoke_shell.pipeline.registry import Registry
+from invoke_shell.shell.beside import HashesBeside
 from invoke_shell.shell.home import Home
 from invoke_shell.shell.settings import Settings
 from invoke_shell.shell.view import Result, View, Where
@@ -96,6 +97,7 @@ class Session:
         self._keeper: Keeper | None = None
         self._opening = threading.Lock()
         self.catalogue = catalogue
+        self.hashing = HashesBeside(catalogue)
         self.view = view
         self.start = start
         self.now = now
@@ -156,12 +158,15 @@ class Session:
         try:
             self.runtime.warm(None)  # the imports, while the model is looked up
             chosen = self.settings.values().get("model")
-            self.runtime.warm(self.catalogue.find(str(chosen.value) if chosen else "pocket", hashed=False))
+            model = self.catalogue.find(str(chosen.value) if chosen else "pocket", read=0)
+            self.runtime.warm(model)
+            self.hashing.begin([model])
         except InvokeShellError as error:
             log.info("not warmed: %s", error.message)
 
     def close(self) -> None:
         """End the worker and the store."""
+        self.hashing.close()
         self.restart()
         if self._keeper is not None:
             self._keeper.close()

@@ -130,9 +130,9 @@ def test_a_relative_path_and_one_in_the_persons_folder(here, lora, monkeypatch):
 def test_without_waiting_the_hash_is_what_is_known(here, lora):
     here.add(lora)
 
-    assert here.find("fox", "lora", hashed=False).hash == ""
+    assert here.find("fox", "lora", read=0).hash == ""
     here.find("fox", "lora")
-    assert here.find("fox", "lora", hashed=False).hash.startswith("blake3:")
+    assert here.find("fox", "lora", read=0).hash.startswith("blake3:")
 
 
 def test_a_name_wins_over_a_hash_that_begins_so(here, lora):
@@ -159,7 +159,7 @@ def test_a_hash_of_six_digits_that_two_share_is_told(here, lora):
     said = message(here.find, "abcdef", "lora")
 
     assert said == "several models' hashes begin with abcdef: b@abcdef, fox@abcdef"
-    assert here.find("abcdef01", "lora", hashed=False).name == "fox"
+    assert here.find("abcdef01", "lora", read=0).name == "fox"
 
 
 def test_large_models_are_not_read_only_to_be_found(here, lora, monkeypatch):

@@ -26,7 +26,7 @@ def set_(
     name = name.lstrip("-").replace("-", "_")
     p = shell.settings.param(name)
     if p.kind.model:
-        shell.catalogue.find(value, p.kind.model, hashed=False)  # what is wrong is said now, not at the next line
+        shell.catalogue.find(value, p.kind.model, read=0)  # what is wrong is said now, not at the next line
     shell.settings.set(name, value)
     shell.keeper.remember(name, value)
     if keep:

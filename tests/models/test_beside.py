@@ -1,0 +1,177 @@
+"""A first picture does not begin later because its model was never read; what is written into it is the hash."""
+
+import threading
+from dataclasses import replace
+
+import pytest
+from blake3 import blake3
+from model_files import write
+from PIL import Image
+
+from invoke_shell.errors import BlockedError
+from invoke_shell.metadata.history import from_metadata, loads
+from invoke_shell.records import ModelRecord, Resource, StepRecord, topological
+from invoke_shell.shell.beside import HashesBeside, unhashed, with_models
+from invoke_shell.shell.gather import QUICK
+
+pytestmark = pytest.mark.timeout(60)
+
+BIG = {
+    "model.diffusion_model.input_blocks.0.0.weight": (320, 4, 3, 3),
+    "model.diffusion_model.input_blocks.4.1.transformer_blocks.0.attn2.to_k.weight": (640, 768),
+    "first_stage_model.x": (QUICK // 2,),
+}
+
+
+def model(path="/m/big", stamp="1"):
+    return ModelRecord(name="big", kind="checkpoint", path=path, stamp=stamp, bytes=100)
+
+
+def step_of(path):
+    return from_metadata(loads(Image.open(path).text["sd-metadata"]))
+
+
+# -- the whole program -----------------------------------------------------------------------------------------------
+
+
+def test_a_picture_of_a_model_never_read_before_has_its_hash(invoke, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    path = write(tmp_path / "files/big.safetensors", BIG)
+    digits = blake3(path.read_bytes()).hexdigest()
+    invoke("models", "add", str(path))
+
+    planned = invoke("-c", "explain txt2img a --model big").out
+    ran = invoke("--json", "-c", "txt2img a --model big --seed 1 | blur 1 | save out.png")
+
+    assert "model big\n" in planned  # looked at, not read
+    assert ran.status == 0, ran.err
+    (result,) = [r for r in ran.records if r["event"] == "result"]
+    assert f"--model big@{digits[:6]}" in result["command"]
+    models = [m for step in topological(step_of(result["path"])) for m in step.models.values()]
+    assert {m.hash for m in models} == {f"blake3:{digits}"}
+    assert models[0].hashes["autov2"] == models[0].hashes["sha256"][:10]
+    assert invoke("--json", "models", "show", digits[:8]).records[0]["name"] == "big"
+
+
+def test_what_save_writes_has_the_hash_too(invoke, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    invoke("models", "add", str(write(tmp_path / "files/big.safetensors", BIG)))
+
+    assert invoke("-c", "txt2img a --model big --seed 1 | save out.png").status == 0
+
+    assert step_of(tmp_path / "out.png").models["model"].hash.startswith("blake3:")
+
+
+def test_a_small_model_is_read_at_once(invoke, tmp_path):
+    invoke("models", "add", str(write(tmp_path / "small.safetensors", {**BIG, "first_stage_model.x": (1,)})))
+
+    assert "model small@" in invoke("-c", "explain txt2img a --model small").out
+
+
+# -- the thread ------------------------------------------------------------------------------------------------------
+
+
+class Slow:
+    """A catalogue whose hashes come when they are let go. why: refused with this sentence."""
+
+    def __init__(self, why=""):
+        self.go, self.read, self.why = threading.Event(), [], why
+
+    def hashed(self, model, tick):
+        while not self.go.wait(0.01):
+            tick(50, 100)
+        if self.why:
+            raise BlockedError(self.why)
+        self.read.append(model.stamp)
+        return replace(model, hash="blake3:" + "9" * 64)
+
+
+@pytest.fixture
+def slow():
+    made = Slow()
+    yield made
+    made.go.set()
+
+
+def test_beginning_returns_at_once_and_waiting_tells_bytes(slow):
+    beside, told = HashesBeside(slow), []
+    beside.begin([model(), model()])
+
+    def tick(done, total):
+        told.append((done, total))
+        slow.go.set()
+
+    found, why = beside.hashed(model(), tick)
+
+    assert (found.hash, why) == ("blake3:" + "9" * 64, "")
+    assert told[0] in ((0, 100), (50, 100))
+    assert slow.read == ["1"]
+    beside.close()
+
+
+def test_who_is_in_a_hurry_gets_the_model_without_its_hash_and_the_reading_goes_on(slow):
+    beside = HashesBeside(slow)
+    beside.begin([model()])
+    threading.Timer(0.1, beside.hurry).start()
+
+    found, why = beside.hashed(model(), lambda done, total: None)
+
+    assert (found.hash, why) == ("", "it was not read to its end")
+    slow.go.set()
+    beside.begin([])
+    assert beside.hashed(model(), lambda done, total: None)[0].hash
+    beside.close()
+
+
+def test_what_cannot_be_read_is_said_and_tried_again_by_the_next_line(slow):
+    slow.why = "big.safetensors changed since it was found"
+    slow.go.set()
+    beside = HashesBeside(slow)
+    beside.begin([model()])
+
+    assert beside.hashed(model(), lambda done, total: None) == (model(), slow.why)
+    slow.why = ""
+    beside.begin([model()])
+    assert beside.hashed(model(), lambda done, total: None)[0].hash
+    beside.close()
+
+
+def test_leaving_ends_the_reading(slow):
+    beside = HashesBeside(slow)
+    beside.begin([model()])
+
+    beside.close()
+
+    assert slow.read == []
+    assert not any(t.name == "hashes" and t.is_alive() for t in threading.enumerate())
+
+
+def test_the_history_is_the_same_but_for_the_hashes():
+    source = Resource(hash="blake3:" + "1" * 64, width=8, height=8)
+    common = {"version": 1, "package": "p", "params": {}}
+    first = StepRecord(node="a", models={"model": model()}, inputs={"image": (source,)}, **common)
+    second = StepRecord(node="b", models={"model": model()}, inputs={"image": (first,), "mask": (first,)}, **common)
+    known = replace(model(), hash="blake3:" + "9" * 64)
+
+    settled = with_models(second, {"1": known})
+
+    assert [m.stamp for m in unhashed(second)] == ["1"]
+    assert unhashed(settled) == []
+    assert settled.inputs["image"][0] is settled.inputs["mask"][0]
+    assert [s.node for s in topological(settled)] == ["a", "b"]
+    assert settled.inputs["image"][0].inputs == {"image": (source,)}
+
+
+@pytest.mark.skipif(not hasattr(__import__("os"), "setpriority"), reason="the system has no priorities")
+def test_the_thread_is_of_the_lowest_priority_and_nobody_else_is(slow):
+    import os
+
+    seen = {}
+    slow.hashed = lambda model, tick: seen.update(nice=os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+    beside = HashesBeside(slow)
+    beside.begin([model()])
+    beside.hashed(model(), lambda done, total: None)
+    beside.close()
+
+    assert seen["nice"] == 19
+    assert os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) < 19
