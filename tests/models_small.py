@@ -179,10 +179,11 @@ def _unet(folder: Path, **changes: object) -> None:
 def _vae(folder: Path, **changes: object) -> None:
     from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 
-    AutoencoderKL(
-        block_out_channels=(8, 16, 16, 16), layers_per_block=1, norm_num_groups=8, latent_channels=4, sample_size=64,
-        down_block_types=("DownEncoderBlock2D",) * 4, up_block_types=("UpDecoderBlock2D",) * 4, **changes,
-    ).save_pretrained(folder)  # fmt: skip
+    values = {
+        "block_out_channels": (8, 16, 16, 16), "layers_per_block": 1, "norm_num_groups": 8, "latent_channels": 4,
+        "sample_size": 64, "down_block_types": ("DownEncoderBlock2D",) * 4, "up_block_types": ("UpDecoderBlock2D",) * 4,
+    }  # fmt: skip
+    AutoencoderKL(**{**values, **changes}).save_pretrained(folder)
 
 
 def _write(path: Path, value: object) -> None:

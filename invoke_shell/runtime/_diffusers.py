@@ -6,6 +6,7 @@ Importing this module imports neither library; the first call of a loader does, 
 from __future__ import annotations
 
 import gc
+import importlib
 import inspect
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -25,11 +26,14 @@ __all__ = [
     "TextEncoder",
     "Tokenizer",
     "encode_latents",
+    "encode_prompt",
     "import_libraries",
+    "load_named",
     "load_part",
     "load_single_part",
     "load_single_text",
     "load_tokenizer",
+    "make_pipeline",
     "make_scheduler",
     "make_tokenizer",
     "read_weights",
@@ -253,6 +257,39 @@ def encode_latents(vae: Autoencoder, picture: Tensor) -> Tensor:
     encoder: Any = vae
     latents: Tensor = encoder.encode(picture).latent_dist.mode()
     return latents
+
+
+def load_named(library: str, kind: str, folder: str, name: str, **values: Any) -> Any:
+    """A part of a diffusers folder by its class in diffusers or transformers. values: dtype and variant of weights."""
+    import_libraries()
+    made_by = getattr(importlib.import_module(library), kind)
+    safely = {"use_safetensors": True} if values else {}
+    return made_by.from_pretrained(folder, subfolder=name, local_files_only=True, **values, **safely)
+
+
+def make_pipeline(kind: str, parts: Mapping[str, Any]) -> Any:
+    """A pipeline of diffusers around parts; takes a fifth of a millisecond. It draws no progress bar."""
+    import_libraries()
+    import diffusers
+
+    pipe = getattr(diffusers, kind)(**parts)
+    pipe.set_progress_bar_config(disable=True)
+    return pipe
+
+
+def encode_prompt(
+    pipe: Any, prompt: str, negative: str, guided: bool, skip: int, negated: bool
+) -> Sequence[Tensor | None]:
+    """What a pipeline reads of a prompt. negated: it reads a negative one too; skip: layers of CLIP left out."""
+    both = {"negative_prompt": negative, "do_classifier_free_guidance": guided, "clip_skip": skip or None}
+    coded: Sequence[Tensor | None] = pipe.encode_prompt(
+        prompt, prompt_2=None, **(both if negated else {}), **_third(pipe)
+    )
+    return coded
+
+
+def _third(pipe: Any) -> dict[str, None]:
+    return {"prompt_3": None} if hasattr(pipe, "tokenizer_3") else {}
 
 
 def make_scheduler(kind: str, config: Mapping[str, Any]) -> SchedulerLike:

@@ -20,11 +20,15 @@ DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """A device and the data type of the networks on it. memory: bytes loaded models may take."""
+    """A device and the data type of the networks on it. memory: bytes loaded models may take.
+
+    flow_dtype: of transformers, whose numbers are too large for float16.
+    """
 
     device: torch.device
     dtype: torch.dtype
     memory: int
+    flow_dtype: torch.dtype = torch.float32
 
 
 def find(policy: Policy) -> Place:
@@ -34,7 +38,9 @@ def find(policy: Policy) -> Place:
         raise RunError(f"this machine has no device {policy.device}", code="bad-setting", hint="try `set device auto`")
     automatic = "float32" if device.type == "cpu" else "float16"
     name = automatic if policy.precision == "auto" else policy.precision
-    return Place(device=device, dtype=DTYPES[name], memory=policy.memory or _budget(device))
+    flow = "bfloat16" if (policy.precision, name) == ("auto", "float16") else name
+    memory = policy.memory or _budget(device)
+    return Place(device=device, dtype=DTYPES[name], memory=memory, flow_dtype=DTYPES[flow])
 
 
 def settle(policy: Policy, place: Place) -> None:

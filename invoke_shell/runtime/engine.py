@@ -18,6 +18,8 @@ from invoke_shell.runtime._diffusers import import_libraries
 from invoke_shell.runtime.conditioning import Embeddings
 from invoke_shell.runtime.drawing import Desk, draw
 from invoke_shell.runtime.enlarging import enlarge
+from invoke_shell.runtime.piped import draw_piped
+from invoke_shell.runtime.pipelines import check_can, piped_family
 from invoke_shell.runtime.policy import SILENT, Once, Policy, Watcher
 from invoke_shell.runtime.stock import Stock
 
@@ -96,6 +98,10 @@ class DiffusersEngine:
     def _draw(self, asked: Generation, tiled: bool) -> Made:
         if (untouched := request.passed_through(asked)) is not None:
             return untouched
+        if family := piped_family(asked.model):
+            check_can(family, asked)
+            prepared = request.prepare(asked, self._watcher.say, family.multiple)
+            return draw_piped(self.stock.piped(prepared, family), prepared, self.desk(tiled))
         model = self.stock.dressed(asked)
         prepared = request.prepare(asked, self._watcher.say, max(8, model.factor))
         return draw(model, prepared, self.desk(tiled))

@@ -17,7 +17,7 @@ __all__ = ["RUNS", "Family", "Task", "encoders_of", "family_of", "task_of", "tit
 
 Task = Literal["", "inpaint", "edit"]
 
-RUNS = "Stable Diffusion 1, 2 and XL"
+RUNS = "Stable Diffusion 1, 2, XL and 3, and Flux"
 TITLES = {
     "sd1": "Stable Diffusion 1",
     "sd2": "Stable Diffusion 2",
@@ -95,10 +95,8 @@ def family_of(source: Source) -> tuple[str, Family]:
 
 
 def _kind(pipeline: str) -> str:
-    """A family by its pipeline's class, for people."""
-    bases = {"StableDiffusion3": "sd3", "Flux": "flux"}
-    base = next((base for start, base in bases.items() if pipeline.startswith(start)), "")
-    return titled(base) or (f"a {pipeline}" if pipeline else "a folder of no known kind")
+    """What a folder says it is, for people."""
+    return f"a {pipeline}" if pipeline else "a folder of no known kind"
 
 
 def _check_fit(source: Source, family: Family) -> None:

@@ -23,7 +23,7 @@ from invoke_shell.runtime.preview import LatentMap
 from invoke_shell.runtime.single_file import SingleFile
 from invoke_shell.runtime.sources import Folder, Source, aligned, model_key, refused, tensors
 
-__all__ = ["Checkpoint", "Vae", "load_checkpoint", "load_vae"]
+__all__ = ["Checkpoint", "Vae", "load_checkpoint", "load_vae", "one_sentence", "ready"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +64,7 @@ def load_checkpoint(model: ModelRecord, place: Place) -> Checkpoint:
     """A model, ready to run. Raises RunError (bad-model) with the reason."""
     source = _opened(model)
     name, family = family_of(source)
-    with _one_sentence(model):
+    with one_sentence(model):
         return _loaded(source, name, family, place)
 
 
@@ -75,8 +75,8 @@ def load_vae(model: ModelRecord, checkpoint: ModelRecord, place: Place) -> Vae:
     """
     config = _vae_config(model, checkpoint)
     dtype = torch.float32 if config.get("force_upcast") else place.dtype
-    with _one_sentence(model):
-        network = _ready(_vae_network(model, checkpoint, dtype), place.device)
+    with one_sentence(model):
+        network = ready(_vae_network(model, checkpoint, dtype), place.device)
     return Vae(network=network, scaling=network.config.scaling_factor, bytes=_bytes(network))
 
 
@@ -110,7 +110,7 @@ def _vae_network(model: ModelRecord, checkpoint: ModelRecord, dtype: torch.dtype
 
 
 @contextmanager
-def _one_sentence(model: ModelRecord) -> Iterator[None]:
+def one_sentence(model: ModelRecord) -> Iterator[None]:
     """What the libraries raise about a model's weights, as RunError; memory that runs out is not the model's fault."""
     try:
         yield
@@ -123,7 +123,7 @@ def _one_sentence(model: ModelRecord) -> Iterator[None]:
 
 def _loaded(source: Source, name: str, family: Family, place: Place) -> Checkpoint:
     def part(kind: Any, part: str, dtype: torch.dtype) -> Any:
-        return _ready(source.network(kind, part, dtype), place.device)
+        return ready(source.network(kind, part, dtype), place.device)
 
     texts = [part(kind, network, place.dtype) for _, network, kind in family.texts]
     unet = part("unet", "unet", place.dtype)
@@ -148,7 +148,7 @@ def _loaded(source: Source, name: str, family: Family, place: Place) -> Checkpoi
     )
 
 
-def _ready(part: Any, device: torch.device) -> Any:
+def ready(part: Any, device: torch.device) -> Any:
     """For use: not in training mode (some loaders leave it), on its device, in memory of known alignment."""
     part = part.eval().to(device)
     aligned(part)

@@ -97,7 +97,7 @@ class Folder:
         raise refused(self.model, f"{name} holds no .safetensors file")
 
     def network(self, kind: PartKind, name: str, dtype: torch.dtype) -> Any:
-        return _diffusers.load_part(kind, str(self.path), name, dtype, self._variant(name))
+        return _diffusers.load_part(kind, str(self.path), name, dtype, self.variant(name))
 
     def tokenizer(self, name: str) -> Tokenizer:
         return _diffusers.load_tokenizer(str(self.path), name)
@@ -108,7 +108,7 @@ class Folder:
     def beside(self, name: str) -> Path:
         return self.path / name
 
-    def _variant(self, name: str) -> str | None:
+    def variant(self, name: str) -> str | None:
         """`fp16` when a part has only files such as diffusion_pytorch_model.fp16.safetensors."""
         names = [p.name for p in (self.path / name).glob("*.safetensors")]
         return None if any(".fp16" not in name for name in names) else "fp16"

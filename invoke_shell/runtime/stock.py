@@ -8,6 +8,8 @@ from invoke_shell.pipeline.context import Generation
 from invoke_shell.records import ModelRecord
 from invoke_shell.runtime.device import Place, free_memory
 from invoke_shell.runtime.loading import Checkpoint, load_checkpoint, load_vae
+from invoke_shell.runtime.piped_loading import Piped, load_piped
+from invoke_shell.runtime.pipelines import PipedFamily
 from invoke_shell.runtime.residency import Residency
 from invoke_shell.runtime.sources import model_key
 from invoke_shell.runtime.upscalers import Upscaler, load_upscaler
@@ -35,6 +37,11 @@ class Stock:
         key, wanted = f"{model_key(asked.vae)} with {model_key(asked.model)}", asked.vae
         vae = self._held.get(key, lambda: load_vae(wanted, asked.model, self._place), wanted.bytes)
         return replace(model, vae=vae.network, scaling=vae.scaling)
+
+    def piped(self, asked: Generation, family: PipedFamily) -> Piped:
+        """A model that a pipeline of diffusers runs, with what a request puts on it."""
+        model = asked.model
+        return self._held.get(model_key(model), lambda: load_piped(model, family, self._place), model.bytes)
 
     def upscaler(self, model: ModelRecord) -> Upscaler:
         """An upscaler network. Raises RunError (bad-model)."""

@@ -29,7 +29,7 @@ def rewrite(path, **changes):
 
 
 def break_family(folder):
-    rewrite(folder / "model_index.json", _class_name="StableDiffusion3Pipeline")
+    rewrite(folder / "model_index.json", _class_name="StableDiffusion3ControlNetPipeline")
 
 
 def break_channels(folder):
@@ -58,14 +58,14 @@ def break_shapes(folder):
     ("change", "reason"),
     [
         (shutil.rmtree, "copy/model_index.json is missing"),
-        (break_family, "it is Stable Diffusion 3, and this runs Stable Diffusion 1, 2 and XL"),
+        (break_family, "it is a StableDiffusion3ControlNetPipeline, and this runs Stable Diffusion 1, 2, XL and 3, and Flux"),
         (
-            lambda f: rewrite(f / "model_index.json", _class_name="FluxPipeline"),
-            "it is Flux, and this runs Stable Diffusion 1, 2 and XL",
+            lambda f: rewrite(f / "model_index.json", _class_name="FluxFillPipeline"),
+            "it is a FluxFillPipeline, and this runs Stable Diffusion 1, 2, XL and 3, and Flux",
         ),
         (
             lambda f: rewrite(f / "model_index.json", _class_name="WanPipeline"),
-            "it is a WanPipeline, and this runs Stable Diffusion 1, 2 and XL",
+            "it is a WanPipeline, and this runs Stable Diffusion 1, 2, XL and 3, and Flux",
         ),
         (break_channels, "its U-Net reads 5 channels where its VAE makes 4"),
         (break_conditioning, "its U-Net wants more than its family's prompts and a timestep"),

@@ -1,0 +1,99 @@
+"""The families that diffusers' own pipelines run: those with a transformer in the U-Net's place. No torch here.
+
+Their pipelines' ways differ in many small things, so they are not run in our loop; noise, seeds, strength, progress
+and what is recorded are ours all the same (piped.py). What a family cannot do is said before anything is loaded.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from invoke_shell.errors import RunError
+from invoke_shell.pipeline.context import Generation
+from invoke_shell.records import ModelRecord
+
+__all__ = ["PIPED", "PipedFamily", "check_can", "piped_family"]
+
+FLOW = ("euler",)  # what flow matching is sampled with
+
+
+@dataclass(frozen=True, kw_only=True)
+class PipedFamily:
+    """text, image: diffusers' pipelines for a prompt alone and with a picture; "" where there is none.
+
+    coded: what encode_prompt gives, as the pipeline takes it; "" for what it makes itself. negative: reads a negative
+    prompt. guidance: the name of its weight. can: fields of a Generation it knows besides those that all know.
+    multiple: pixels that a side is a multiple of.
+    """
+
+    base: str
+    title: str
+    text: str
+    image: str
+    coded: tuple[str, ...]
+    guidance: str = "guidance_scale"
+    can: frozenset[str] = frozenset()
+    multiple: int = 16
+
+
+PIPED = (
+    PipedFamily(
+        base="sd3",
+        title="Stable Diffusion 3",
+        text="StableDiffusion3Pipeline",
+        image="StableDiffusion3Img2ImgPipeline",
+        coded=("prompt_embeds", "negative_prompt_embeds", "pooled_prompt_embeds", "negative_pooled_prompt_embeds"),
+        can=frozenset({"negative", "clip_skip", "loras", "vae"}),
+    ),
+    PipedFamily(
+        base="flux",
+        title="Flux",
+        text="FluxPipeline",
+        image="FluxImg2ImgPipeline",
+        coded=("prompt_embeds", "pooled_prompt_embeds", ""),
+        can=frozenset({"loras", "vae"}),
+    ),
+)
+# Fields of a Generation that every family knows.
+ALWAYS = {
+    "prompt", "model", "size", "steps", "guidance", "scheduler", "seed", "start_step", "source", "pure_noise",
+    "strength",
+}  # fmt: skip
+WORDS = {"negative": "negative prompt", "mask": "mask", "embeddings": "textual inversion", "loras": "LoRA"}
+
+
+def piped_family(model: ModelRecord) -> PipedFamily | None:
+    """The family of a model that a pipeline of diffusers runs; None for all others, and for what cannot be read."""
+    path = Path(model.path)
+    if path.is_dir():
+        kind = _class_of(path)
+        return next((f for f in PIPED if kind in (f.text, f.image)), None)
+    return next((f for f in PIPED if f.base == model.base), None)
+
+
+def check_can(family: PipedFamily, asked: Generation) -> None:
+    """Raise RunError (bad-value) for what a request asks and a family cannot do."""
+    if asked.scheduler not in FLOW:
+        raise _cannot(family, asked, f"scheduler but {', '.join(FLOW)}")
+    for field in dataclasses.fields(asked):
+        if field.name in ALWAYS or field.name in family.can or field.name == "options":
+            continue
+        default = field.default_factory() if callable(field.default_factory) else field.default
+        if getattr(asked, field.name) != default:
+            raise _cannot(family, asked, WORDS.get(field.name, f"--{field.name.replace('_', '-')}"))
+
+
+def _cannot(family: PipedFamily, asked: Generation, what: str) -> RunError:
+    message = f"{family.title} takes no {what}"
+    return RunError(message, hint=f"{asked.model.name} is {family.title}: leave it out", code="bad-value")
+
+
+def _class_of(folder: Path) -> str:
+    try:
+        index = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
+        return str(index.get("_class_name", ""))
+    except (OSError, ValueError, AttributeError):
+        return ""  # the loader says what is wrong with it

@@ -1,0 +1,246 @@
+"""Stable Diffusion 3 and Flux through diffusers' pipelines: their pixels, with our noise, steps and facts."""
+
+import dataclasses
+import json
+
+import diffusers
+import pytest
+import torch
+from models_small import small_record
+from models_transformers import small_flux, small_sd3
+
+from invoke_shell.errors import Cancelled, RunError
+from invoke_shell.pipeline.context import Generation
+from invoke_shell.pipeline.types import Size
+from invoke_shell.records import Image, Mask, ModelRecord
+from invoke_shell.runtime import pictures
+from invoke_shell.runtime.noise import generator
+
+STEPS = 4
+CPU = torch.device("cpu")
+MAKERS = {"sd3": small_sd3, "flux": small_flux}
+
+
+@pytest.fixture(scope="module", params=MAKERS)
+def both(request, tmp_path_factory):
+    """A model of the family: its record, and diffusers' pipeline on aligned weights as ours are."""
+    folder = MAKERS[request.param](tmp_path_factory.mktemp(request.param))
+    pipe = diffusers.DiffusionPipeline.from_pretrained(folder, local_files_only=True)
+    pipe.set_progress_bar_config(disable=True)
+    for network in (n for n in pipe.components.values() if isinstance(n, torch.nn.Module)):
+        for tensor in (*network.parameters(), *network.buffers()):
+            tensor.data = tensor.data.clone()
+    return small_record(folder, request.param, request.param), pipe
+
+
+@pytest.fixture
+def photo():
+    return Image(mode="RGB", width=64, height=64, pixels=bytes((n * 7) % 256 for n in range(64 * 64 * 3)))
+
+
+def asked(model, **changes):
+    values = {"steps": STEPS, "guidance": 5.0, "scheduler": "euler", "seed": 7} | changes
+    return Generation(**{"prompt": "a red circle", "model": model, "size": Size(64, 64)} | values)
+
+
+def drawn(engine, request):
+    return next(engine.generate(request))
+
+
+def theirs(pipe, **values):
+    values = {"prompt": "a red circle", "num_inference_steps": STEPS, "guidance_scale": 5.0} | values
+    return pipe(**values, height=64, width=64, generator=generator(7)).images[0].tobytes()
+
+
+def test_picture_equals_diffusers_pipeline(both, real_engine):
+    model, pipe = both
+    negative = {"negative": "blue"} if model.base == "sd3" else {}
+
+    made = drawn(real_engine, asked(model, **negative))
+
+    assert made.image.pixels == theirs(pipe, **{f"{k}_prompt": v for k, v in negative.items()})
+    assert drawn(real_engine, asked(model, seed=8)).image != made.image
+
+
+@pytest.mark.parametrize("values", [{"prompt": ""}, {"guidance": 1.0}, {"size": Size(80, 64)}], ids=str)
+def test_edges_equal_diffusers_pipeline(both, values, real_engine):
+    model, pipe = both
+    request = asked(model, **values)
+
+    expected = pipe(
+        request.prompt, num_inference_steps=STEPS, guidance_scale=request.guidance, generator=generator(7),
+        height=request.size.height, width=request.size.width,
+    ).images[0]  # fmt: skip
+
+    assert drawn(real_engine, request).image.pixels == expected.tobytes()
+
+
+@pytest.mark.parametrize("begin", [0, 1, 3])
+def test_img2img_equals_diffusers_pipeline_from_the_same_latents(both, photo, begin, real_engine):
+    model, pipe = both
+    kind = getattr(diffusers, type(pipe).__name__.replace("Pipeline", "Img2ImgPipeline"))
+    with torch.no_grad():
+        posterior = pipe.vae.encode(2.0 * pictures.to_unit(photo, CPU, torch.float32) - 1.0).latent_dist
+    latents = (posterior.mode() - pipe.vae.config.shift_factor) * pipe.vae.config.scaling_factor
+    image_pipe = kind(**pipe.components)
+    image_pipe.set_progress_bar_config(disable=True)
+
+    made = drawn(real_engine, asked(model, source=photo, start_step=begin))
+
+    assert made.image.pixels == theirs(image_pipe, image=latents, strength=(STEPS - begin) / STEPS)
+    assert made.facts["steps_run"] == made.facts["model_calls"] == STEPS - begin
+
+
+def test_pure_noise_is_txt2img(both, photo, real_engine):
+    model, _ = both
+
+    from_photo = drawn(real_engine, asked(model, source=photo, pure_noise=True)).image
+
+    assert from_photo == drawn(real_engine, asked(model)).image
+
+
+def test_pure_noise_from_a_later_step_holds_nothing_of_the_source(both, photo, real_engine):
+    model, _ = both
+    other = dataclasses.replace(photo, pixels=bytes(len(photo.pixels)))
+
+    one, two = (drawn(real_engine, asked(model, source=p, pure_noise=True, start_step=2)) for p in (photo, other))
+
+    assert one.image == two.image
+
+
+def test_every_step_can_be_begun_at(both, photo, real_engine, told):
+    model, _ = both
+
+    for count in range(1, 12):
+        told.ticks.clear()
+        made = drawn(real_engine.watch(told), asked(model, source=photo, steps=11, start_step=11 - count))
+        assert (made.facts["steps_run"], len(told.ticks)) == (count, count)
+
+
+def test_strength_is_said_with_its_sigma(both, photo, real_engine, told):
+    model, _ = both
+
+    made = drawn(real_engine.watch(told), asked(model, source=photo, start_step=2, strength=0.5))
+
+    sigma = made.facts["first_sigma"]
+    assert told.said == [f"img2img: 2 of 4 steps (strength 0.5, from sigma {sigma:.2g})"]
+    assert 0 < sigma < 1
+    assert [tick[:2] for tick in told.ticks] == [(1, 2), (2, 2)]
+
+
+def test_run_stops_at_the_next_step_and_goes_on_afterwards(both, real_engine, told):
+    model, _ = both
+    expected = drawn(real_engine, asked(model)).image
+
+    def stop(done, total, preview=None):
+        raise Cancelled("stopped")
+
+    told.tick = stop
+    with pytest.raises(Cancelled):
+        drawn(real_engine.watch(told), asked(model))
+
+    from invoke_shell.runtime.policy import SILENT
+
+    assert drawn(real_engine.watch(SILENT), asked(model)).image == expected
+
+
+def test_text_encoders_do_not_run_again_for_another_seed(both, real_engine):
+    model, _ = both
+    drawn(real_engine, asked(model))
+    parts = real_engine.stock.piped(asked(model), family_of(model)).parts
+    calls = []
+    hooks = [n.register_forward_hook(lambda *_: calls.append(1)) for p, n in parts.items() if "text_encoder" in p]
+
+    for seed in (1, 2):
+        drawn(real_engine, asked(model, prompt="never seen before", seed=seed))
+
+    for hook in hooks:
+        hook.remove()
+    assert len(calls) == (6 if model.base == "sd3" else 2)  # SD 3 reads the negative prompt too
+
+
+def family_of(model):
+    from invoke_shell.runtime.pipelines import piped_family
+
+    return piped_family(model)
+
+
+def test_previews_are_the_size_of_the_latents(both, real_engine, told, tmp_path, monkeypatch):
+    import shutil
+
+    from invoke_shell.runtime import preview
+
+    monkeypatch.setattr(preview, "EVERY", 0)
+    model, _ = both
+    folder = shutil.copytree(model.path, tmp_path / "previewed")
+    (folder / "preview.json").write_text(json.dumps({"matrix": [[0.1, 0.2, 0.3]] * 16, "bias": [0, 0, 0]}))
+
+    drawn(real_engine.watch(told), asked(dataclasses.replace(model, path=str(folder)), size=Size(80, 64)))
+
+    assert [preview.size for _, _, preview in told.ticks] == [(10, 8)] * STEPS
+
+
+def test_facts_say_what_ran(both, real_engine):
+    model, pipe = both
+
+    facts = drawn(real_engine, asked(model)).facts
+
+    assert (facts["family"], facts["pipeline"]) == (model.base, type(pipe).__name__)
+    assert facts["noise"]["shape"] == [1, 16, 8, 8]
+    assert facts["precision"] == {"weights": "float32", "compute": "float32", "vae": "float32"}
+    assert facts["scheduler"]["class"] == "FlowMatchEulerDiscreteScheduler"
+    assert facts["first_sigma"] == 1.0
+    assert json.loads(json.dumps(facts)) == facts
+
+
+def test_stable_diffusion_3_goes_without_t5(tmp_path, real_engine):
+    model = small_record(small_sd3(tmp_path, t5=False), "no-t5", "sd3")
+
+    assert drawn(real_engine, asked(model)).image.size == (64, 64)
+
+
+@pytest.mark.parametrize(
+    ("changes", "what"),
+    [
+        ({"negative": "blue"}, "negative prompt"),
+        ({"clip_skip": 1}, "--clip-skip"),
+        ({"scheduler": "ddim"}, "scheduler but euler"),
+        ({"embeddings": (ModelRecord(name="w", kind="embedding"),)}, "textual inversion"),
+        ({"mask": Mask(mode="L", width=64, height=64, pixels=bytes(64 * 64))}, "mask"),
+    ],
+)
+def test_what_flux_cannot_do_is_said_before_anything_is_loaded(tmp_path, real_engine, changes, what):
+    (tmp_path / "model_index.json").write_text('{"_class_name": "FluxPipeline"}')
+    model = small_record(tmp_path, "quick", "flux")
+
+    with pytest.raises(RunError) as raised:
+        drawn(real_engine, asked(model, **changes))
+
+    assert raised.value.message == f"Flux takes no {what}"
+    assert raised.value.hint == "quick is Flux: leave it out"
+
+
+def test_folder_that_names_another_library_is_one_sentence(tmp_path, real_engine):
+    folder = small_flux(tmp_path)
+    index = json.loads((folder / "model_index.json").read_text())
+    (folder / "model_index.json").write_text(json.dumps({**index, "text_encoder": ["os", "system"]}))
+
+    with pytest.raises(RunError) as raised:
+        drawn(real_engine, asked(small_record(folder, "odd", "flux")))
+
+    reason = "its text_encoder is made by os, and only diffusers and transformers are asked"
+    assert raised.value.message == f"the model odd cannot be used: {reason}"
+
+
+def test_no_host_name_is_looked_up(both, monkeypatch):
+    import socket
+
+    from invoke_shell.runtime.engine import DiffusersEngine
+    from invoke_shell.runtime.policy import Policy
+
+    looked_up = []
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **kwargs: looked_up.append(args))
+
+    drawn(DiffusersEngine(Policy(device="cpu", threads=1)), asked(both[0], steps=1))
+
+    assert looked_up == []
