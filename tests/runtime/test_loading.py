@@ -29,7 +29,7 @@ def rewrite(path, **changes):
 
 
 def break_family(folder):
-    rewrite(folder / "model_index.json", _class_name="StableDiffusion3ControlNetPipeline")
+    rewrite(folder / "model_index.json", _class_name="FluxControlPipeline")
 
 
 def break_channels(folder):
@@ -58,7 +58,7 @@ def break_shapes(folder):
     ("change", "reason"),
     [
         (shutil.rmtree, "copy/model_index.json is missing"),
-        (break_family, "it is a StableDiffusion3ControlNetPipeline, and this runs Stable Diffusion 1, 2, XL and 3, and Flux"),
+        (break_family, "it is a FluxControlPipeline, and this runs Stable Diffusion 1, 2, XL and 3, and Flux"),
         (
             lambda f: rewrite(f / "model_index.json", _class_name="FluxFillPipeline"),
             "it is a FluxFillPipeline, and this runs Stable Diffusion 1, 2, XL and 3, and Flux",
