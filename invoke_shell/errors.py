@@ -90,6 +90,7 @@ CODES: dict[str, str] = {
     "newer-spec": "metadata of a later major version",
     "no-metadata": "a picture without metadata",
     # the rest
+    "nothing-left": "there is nothing to undo, to redo or to resume",
     "bad-setting": "a setting's name or value",
     "bad-declaration": "a node's signature cannot be honoured",
     "bad-usage": "the program's own command line",

@@ -20,6 +20,7 @@ GROUPS = {
     "combine": "Combine pictures",
     "files": "Files",
     "view": "Look",
+    "results": "Results and sessions",
     "shell": "The shell",
     "": "More",
 }

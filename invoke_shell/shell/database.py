@@ -41,6 +41,22 @@ MIGRATIONS: Migrations = (
             session INTEGER NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL,
             PRIMARY KEY (session, key)) WITHOUT ROWID""",
     ),
+    (
+        # What undo takes back. before, after: JSON, number of a result -> state; files: [path, hash, where it is].
+        """CREATE TABLE actions (
+            id INTEGER PRIMARY KEY AUTOINCREMENT, session INTEGER NOT NULL, said TEXT NOT NULL,
+            before TEXT NOT NULL, after TEXT NOT NULL, files TEXT NOT NULL, undone INTEGER NOT NULL DEFAULT 0)""",
+        "CREATE INDEX actions_of_session ON actions (session, undone, id)",
+        # A command file on its way. at: the line it is in, of `lines`; pictures: of all lines, 0 when not known.
+        """CREATE TABLE runs (
+            id INTEGER PRIMARY KEY AUTOINCREMENT, session INTEGER NOT NULL, path TEXT NOT NULL, text TEXT NOT NULL,
+            trusted INTEGER NOT NULL, keep_going INTEGER NOT NULL, at INTEGER NOT NULL, lines INTEGER NOT NULL,
+            pictures INTEGER NOT NULL, started REAL NOT NULL, owner TEXT NOT NULL, status TEXT NOT NULL)""",
+        "CREATE INDEX runs_not_done ON runs (status, id) WHERE status <> 'done'",
+        "ALTER TABLE lines ADD COLUMN run INTEGER NOT NULL DEFAULT 0",
+        "CREATE INDEX lines_of_run ON lines (run) WHERE run <> 0",
+        "CREATE TABLE abbreviations (word TEXT PRIMARY KEY, text TEXT NOT NULL) WITHOUT ROWID",
+    ),
 )
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from invoke_shell.errors import BlockedError, nearest
 from invoke_shell.pipeline.types import Handle
 from invoke_shell.shell.store import ResultRow, Store
 
-__all__ = ["resolve"]
+__all__ = ["numbers_text", "resolve"]
 
 NUMBERS = re.compile(r"@(-?\d+)(?:\.\.(-?\d+))?")
 NAME = re.compile(r"@([A-Za-z_][\w-]*)(?:\[(\d+)\])?")
@@ -31,6 +32,18 @@ def resolve(store: Store, session: int, handle: Handle) -> list[ResultRow]:
     if name := NAME.fullmatch(text):
         return _by_name(store, session, name[1], int(name[2]) if name[2] else None)
     raise _unknown(f"{text} is no handle", "handles are @12, @-1, @15..22, @@, @kept and @name")
+
+
+def numbers_text(numbers: Iterable[int]) -> str:
+    """Numbers as handles, runs of three and more as ranges: `@3 @5 @7..12`."""
+    runs: list[list[int]] = []
+    for n in numbers:
+        if runs and n == runs[-1][-1] + 1:
+            runs[-1].append(n)
+        else:
+            runs.append([n])
+    words = [[f"@{r[0]}..{r[-1]}"] if len(r) > 2 else [f"@{n}" for n in r] for r in runs]
+    return " ".join(word for run in words for word in run)
 
 
 def _one(store: Store, session: int, text: str, number: int) -> ResultRow:

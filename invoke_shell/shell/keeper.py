@@ -8,7 +8,7 @@ import re
 import shlex
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, Any
 from invoke_shell.errors import BlockedError, MetadataError, OutputError
 from invoke_shell.pipeline.registry import Registry
 from invoke_shell.pipeline.types import Handle
-from invoke_shell.records import ModelRecord, StepRecord, topological
+from invoke_shell.records import ModelRecord, StepRecord, digest, topological
 from invoke_shell.shell import store as stores
-from invoke_shell.shell.handles import resolve
+from invoke_shell.shell.handles import numbers_text, resolve
 from invoke_shell.shell.home import Home
+from invoke_shell.shell.journal import Written
 from invoke_shell.shell.outputs import write_new
 from invoke_shell.shell.results import Results
 from invoke_shell.shell.store import ResultRow, Store
@@ -57,7 +58,8 @@ class Keeper:
         self.say = say
         self.begun = time.perf_counter()
         self.names: dict[str, list[int]] = {}
-        self.exported: set[Path] = set()
+        self.exported: list[Written] = []
+        self._taken: set[Path] = set()
 
     @property
     def session_name(self) -> str:
@@ -76,15 +78,19 @@ class Keeper:
         self.begun = time.perf_counter()
         self.names.clear()
         self.exported.clear()
+        self._taken.clear()
         kept = json.dumps(to_plain(plan, self.registry))
         return self.store.begin_line(self.session.id, plan.source, resolved, kept, len(plan.results))
 
-    def end(self, line: int, status: stores.Status) -> None:
-        """A line is over; its names are set now, all at once."""
+    def end(self, line: int, said: str, numbers: Sequence[int], status: stores.Status) -> None:
+        """A line is over; its names are set now, all at once, and what it made can be undone."""
         self.store.end_line(line, status, time.perf_counter() - self.begun)
+        if numbers or self.exported:
+            gone, there = dict.fromkeys(numbers, "discarded"), dict.fromkeys(numbers, "done")
+            self.store.journal.add(self.session.id, said, gone, there, self.exported)
         for name, numbers in self.names.items():
             if before := self.store.set_name(self.session.id, name, numbers):
-                self.say(f"@{name} was {_handles(before)} and is {_handles(numbers)} now")
+                self.say(f"@{name} was {numbers_text(before)} and is {numbers_text(numbers)} now")
 
     def keep(
         self, line: int, event: FrameDone, data: bytes, *, inner: bool, parents: tuple[int, ...], seconds: float
@@ -122,8 +128,9 @@ class Keeper:
             message = f"{target} is outside the output folder, where a file may write only with --trust"
             raise OutputError(message, code="not-trusted")
         # The second picture of one line may not fail because the first took the name.
-        written = write_new(data, target, tag=f"save-{time.monotonic_ns()}", exactly=target not in self.exported)
-        self.exported.add(target)
+        written = write_new(data, target, tag=f"save-{time.monotonic_ns()}", exactly=target not in self._taken)
+        self._taken.add(target)
+        self.exported.append(Written(path=str(written.absolute()), hash=digest(data)))
         self.say(f"saved {written}")
 
     def remember(self, name: str, text: str | None) -> None:
@@ -218,11 +225,7 @@ class Keeper:
 
     def with_paths(self, command: str) -> str:
         """A system command with its handles replaced by quoted paths. Raises BlockedError."""
-        return HANDLE.sub(lambda m: " ".join(shlex.quote(str(r.path)) for r in self.rows(m[0])), command)
-
-
-def _handles(numbers: list[int]) -> str:
-    return " ".join(f"@{n}" for n in numbers)
+        return HANDLE.sub(lambda m: " ".join(shlex.quote(str(r.trashed or r.path)) for r in self.rows(m[0])), command)
 
 
 def _sd_metadata(data: bytes) -> str:

@@ -24,6 +24,7 @@ PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", "
 HANDLES = 20  # earlier results that are offered
 SEEDS = 5
 FOLDERS = ("/",)  # an ending that no file has
+NAMES = 8
 SPREAD = 10  # numbers looked at for each result that is found: some are lost or discarded
 ENTRIES = 2000  # of a folder; more are not looked at while somebody types
 
@@ -67,6 +68,8 @@ class Listing:
             )
         if (command, name) in (("set", "name"), ("unset", "name")):
             return self._settings(given=command == "unset")
+        if name == "handles":
+            return self.handles()
         if name == "what":
             return [*self.handles(), *self.files(prefix, PICTURES)]
         return None
@@ -80,6 +83,10 @@ class Listing:
     def _handles(self) -> Rows:
         rows = recent(self.session.keeper.store, HANDLES)
         several = [("@-1", "the last result"), ("@@", "all results of the last line")] if rows else []
+        keeper = self.session.keeper
+        if kept := len(keeper.store.kept(keeper.session.id)):
+            several.append(("@kept", f"{kept} kept picture{'' if kept == 1 else 's'}"))
+        several += [(f"@{name}", "a name of this session") for name in keeper.store.names(keeper.session.id)[:NAMES]]
         lines: dict[int, str] = {}
         for row in rows:
             if row.line not in lines:

@@ -243,7 +243,13 @@ def _explained(error: OSError, path: Path) -> OutputError:
 
 
 def move_aside(path: Path, folder: Path) -> Path:
-    """Move a file into a folder, under a free name there, across disks too; where it is now. Raises OSError."""
+    """Move a file into a folder, under a free name there, across disks too; where it is now. Raises OSError.
+
+    Its time is that of the moving: the trash is emptied by how long something has been there.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     target = next(name for name in free_names(folder / path.name) if not name.exists())
-    return Path(shutil.move(path, target))
+    moved = Path(shutil.move(path, target))
+    with suppress(OSError):
+        os.utime(moved)
+    return moved

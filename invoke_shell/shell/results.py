@@ -7,7 +7,7 @@ A kill between any two of these leaves either no file and a lost number, or a wh
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 from itertools import takewhile
@@ -16,7 +16,7 @@ from pathlib import Path
 from invoke_shell.errors import BlockedError, OutputError
 from invoke_shell.records import Image
 from invoke_shell.shell.outputs import DISK, TEMPLATE, Files, file_name, free_names, move_aside, part_name, write_new
-from invoke_shell.shell.store import Facts, ResultRow, Store
+from invoke_shell.shell.store import Facts, ResultRow, State, Store
 
 __all__ = ["Recovered", "Results", "has_pixels"]
 
@@ -122,10 +122,36 @@ class Results:
     def _restore(self, row: ResultRow) -> bool:
         path = row.path
         if row.trashed and row.trashed.exists():
-            path = write_new(row.trashed.read_bytes(), row.path, tag=_tag(row.n, self.store.owner), files=self.files)
-            row.trashed.unlink()
+            path = self.move_back(row.trashed, row.path, tag=_tag(row.n, self.store.owner))
         self.store.mark(row.n, "done", path=path)
         return True
+
+    def move_back(self, trashed: Path, path: Path, *, tag: str) -> Path:
+        """A file out of the trash to its path, or the next free name; where it is now. Raises OutputError."""
+        found = write_new(trashed.read_bytes(), path, tag=tag, files=self.files)
+        trashed.unlink()
+        return found
+
+    def put(self, states: Mapping[int, State]) -> tuple[list[int], list[int]]:
+        """Bring results into these states. The numbers that are so now, and those whose file is nowhere any more.
+
+        A result that comes back stays discarded when its file was taken out of the trash.
+        """
+        put, gone = [], []
+        for n, state in states.items():
+            row = self.store.result(n)
+            if row is None or row.state in ("pending", "lost"):
+                continue
+            if state == "discarded":
+                self.discard([row])
+            elif row.state == "discarded" and not (row.trashed and row.trashed.exists()):
+                gone.append(n)
+                continue
+            else:
+                self.restore([row])
+                self.store.mark(n, state)
+            put.append(n)
+        return put, gone
 
     # ---- what a killed process left
 

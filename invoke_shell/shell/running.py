@@ -68,7 +68,7 @@ class Run:
                 session.events(event)
                 session.view.event(event)
                 self.take(event)
-        session.keeper.end(self.line, _status(self.failure))
+        session.keeper.end(self.line, made.source, [r.n for r, _ in self.finished], _status(self.failure))
         if self.failure is not None:
             raise self.told(self.failure)
         return self.finished

@@ -17,6 +17,7 @@ from invoke_shell.database import Database
 from invoke_shell.errors import OutputError
 from invoke_shell.shell.alive import Signs
 from invoke_shell.shell.database import open_sessions
+from invoke_shell.shell.journal import Journal
 
 if TYPE_CHECKING:
     import sqlite3
@@ -128,6 +129,7 @@ class Store:
         self.home = home
         self._db = database
         self._signs = Signs(home / "shells")
+        self.journal = Journal(database)
 
     @classmethod
     def open(cls, home: Path) -> Store:
@@ -230,7 +232,7 @@ class Store:
         return [one for one in found if one.done < one.line.pictures]
 
     def _made(self, line: int) -> int:
-        made = "state IN ('done', 'kept', 'discarded') AND NOT inner"
+        made = "state IN ('done', 'kept', 'discarded')"
         return int(self._db.read(f"SELECT count(*) FROM results WHERE line = ? AND {made}", line)[0][0])
 
     def _lines(self, condition: str, *values: object) -> list[LineRow]:
@@ -299,6 +301,14 @@ class Store:
     def kept(self, session: int) -> list[ResultRow]:
         """`@kept`: what was kept of this session."""
         return self._results("WHERE session = ? AND state = 'kept' ORDER BY n", session)
+
+    def not_kept(self, session: int) -> list[ResultRow]:
+        """The rest: what is to be seen of this session and was not kept."""
+        return self._results("WHERE session = ? AND state = 'done' ORDER BY n", session)
+
+    def counts(self) -> dict[str, int]:
+        """How many results of the home are in each state."""
+        return dict(self._db.read("SELECT state, count(*) FROM results GROUP BY state ORDER BY state"))
 
     def with_pixels(self, start: str) -> list[ResultRow]:
         """Results whose pixel hash (`blake3:` and hex digits) begins so, the newest first."""

@@ -54,7 +54,7 @@ class FakeSession:
         self.store = Store.open(folder)
         self.number = self.store.new_session().id
         results = SimpleNamespace(folder=lambda: folder / "outputs")
-        self.keeper = SimpleNamespace(store=self.store, results=results)
+        self.keeper = SimpleNamespace(store=self.store, results=results, session=SimpleNamespace(id=self.number))
         self.leaving = False
         self.recalled = ""
         self.ran: list[str] = []

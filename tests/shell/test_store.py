@@ -308,6 +308,7 @@ def test_many_may_open_a_new_home_at_once(tmp_path):
         one.close()
 
 
+NEXT = len(MIGRATIONS) + 1
 SECOND = (*MIGRATIONS, ("ALTER TABLE lines ADD COLUMN note TEXT NOT NULL DEFAULT ''",))
 
 
@@ -319,10 +320,10 @@ def test_migration_keeps_a_copy_and_every_row(tmp_path):
 
     opened = open_database(path, SECOND, "this session")
 
-    assert opened.connection.execute("PRAGMA user_version").fetchone() == (2,)
+    assert opened.connection.execute("PRAGMA user_version").fetchone() == (NEXT,)
     assert opened.connection.execute("SELECT name FROM sessions").fetchall() == [("fox",)]
-    copy = sqlite3.connect(tmp_path / "sessions.db.v1")
-    assert copy.execute("PRAGMA user_version").fetchone() == (1,)
+    copy = sqlite3.connect(tmp_path / f"sessions.db.v{NEXT - 1}")
+    assert copy.execute("PRAGMA user_version").fetchone() == (NEXT - 1,)
     assert copy.execute("SELECT name FROM sessions").fetchall() == [("fox",)]
     assert sorted(p.name for p in tmp_path.glob("*part*")) == []
 
@@ -335,7 +336,7 @@ def test_failed_migration_changes_nothing(tmp_path):
         open_database(path, (*MIGRATIONS, ("CREATE TABLE a (b)", "CREATE TABLE sessions (b)")), "this session")
 
     after = sqlite3.connect(path)
-    assert after.execute("PRAGMA user_version").fetchone() == (1,)
+    assert after.execute("PRAGMA user_version").fetchone() == (NEXT - 1,)
     assert after.execute("SELECT name FROM sqlite_master WHERE name = 'a'").fetchall() == []
 
 
@@ -353,7 +354,7 @@ def test_newer_file_is_only_read(tmp_path):
     store = Store.open(home)
     path = home / "sessions.db"
     assert store.notices() == [
-        f"{path} was written by a later invoke_shell (version 7, this one knows 1); this session is kept in memory only"
+        f"{path} was written by a later invoke_shell (version 7, this one knows {len(MIGRATIONS)}); this session is kept in memory only"
     ]
     assert store.notices() == []
     assert add(store, store.take_up("mine").id, 2) == [3, 4]

@@ -53,6 +53,7 @@ LINES = {
     "file-exists": "load_image a.png | save a.png",
     "cannot-write": "load_image a.png | save a.jpg",
     "no-metadata": "recall a.png",
+    "nothing-left": "redo",
     "bad-setting": "set stepz 3",
     "bad-metadata": "recall broken.png",
 }

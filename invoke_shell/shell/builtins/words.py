@@ -6,13 +6,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
-from invoke_shell.errors import Fault
+from invoke_shell.errors import Fault, LineError
 from invoke_shell.pipeline.node import Arg
 
-__all__ = ["OptionalRest", "Rest", "Word", "Words", "expanded", "fault"]
+__all__ = ["Age", "Handles", "OptionalRest", "Rest", "Word", "Words", "expanded", "fault", "seconds_of", "size_text"]
+
+UNITS = {"m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
 Word = Annotated[str | None, Arg(help="A command, a handle, or a word to look for.")]
 Words = Annotated[list[str], Arg(help="Pictures: files, handles, or lines of the history by number.")]
+Handles = Annotated[list[str], Arg(help="Results: @12, @-1, @15..22, @@, @kept, @name.")]
+Age = Annotated[str | None, Arg(help="A time back from now: 30m, 12h, 30d, 8w.")]
 Rest = Annotated[str, Arg(help="The rest of the line.")]
 OptionalRest = Annotated[str, Arg(help="The rest of the line.")]
 
@@ -29,3 +33,20 @@ def expanded(words: list[str]) -> Iterator[str]:
 def fault(word: str, message: str, hint: str = "", code: str = "unknown-command") -> Fault:
     """What is wrong with a word that is all of its text."""
     return Fault(0, len(word), message, hint, code)
+
+
+def seconds_of(age: str) -> float:
+    """Seconds of `30m`, `12h`, `30d` or `8w`. Raises LineError."""
+    if age[:-1].isdigit() and len(age) < 9 and age[-1:] in UNITS:
+        return float(int(age[:-1]) * UNITS[age[-1]])
+    message = f"{age} is no time: a number of minutes, hours, days or weeks is wanted"
+    raise LineError(age, [fault(age, message, "as in: 30m, 12h, 30d, 8w", "bad-value")])
+
+
+def size_text(size: float) -> str:
+    """`812 B`, `3.4 MB`: powers of 1000, as disks are sold."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} TB"

@@ -1,0 +1,130 @@
+"""What becomes of results: keep, discard, undo, redo; the trash, and the room on the disk."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from invoke_shell.errors import LineError, RunError
+from invoke_shell.metadata.visible import visible
+from invoke_shell.pipeline.node import Arg, node
+from invoke_shell.shell.builtins.words import Age, Handles, fault, seconds_of, size_text
+from invoke_shell.shell.session import Session
+
+if TYPE_CHECKING:
+    from invoke_shell.shell.store import ResultRow
+
+__all__ = ["discard", "disk", "keep", "redo", "trash", "undo"]
+
+
+@node(builtin=True, group="results", examples=["keep @-1", "keep @3 @17 @40"])
+def keep(shell: Session, handles: Handles) -> None:
+    """Keep results: they are @kept from now on, and discard --rest leaves them."""
+    from invoke_shell.shell.handles import numbers_text
+    from invoke_shell.shell.undoing import change
+
+    rows = _rows(shell, handles)
+    change(shell.keeper, f"keep {' '.join(handles)}", rows, "kept")
+    count = len(shell.keeper.store.kept(shell.keeper.session.id))
+    numbers = [row.n for row in rows]
+    so_far = f"; @kept is {count} picture{'' if count == 1 else 's'}" if count else ""  # 0: of another session
+    shell.view.text(f"{numbers_text(numbers)} kept{so_far}", {"event": "kept", "handles": numbers})
+
+
+@node(builtin=True, group="results", examples=["discard @-1", "discard @15..22", "discard --rest"])
+def discard(
+    shell: Session,
+    handles: Handles = (),  # type: ignore[assignment]  # always a list
+    *,
+    rest: Annotated[bool, Arg(help="All of this session that was not kept.")] = False,
+) -> None:
+    """Move results to the trash; undo brings them back.
+
+    A discarded result still has its number: @12 is read from the trash, and keep @12 brings it back.
+    """
+    from invoke_shell.shell.handles import numbers_text
+    from invoke_shell.shell.undoing import change
+
+    if rest == bool(handles):
+        said = " ".join(handles) or "discard"
+        message = "discard takes handles, or --rest" + (", not both" if rest else "")
+        raise LineError(said, [fault(said, message, "as in: discard @12, discard --rest", "missing-argument")])
+    keeper = shell.keeper
+    rows = keeper.store.not_kept(keeper.session.id) if rest else _rows(shell, handles)
+    said = "discard --rest" if rest else f"discard {' '.join(handles)}"
+    numbers = change(keeper, said, rows, "discarded")
+    if not numbers:
+        shell.view.say("there is no rest: all of this session is kept or discarded" if rest else "discarded before")
+        return
+    what = numbers_text(numbers) if len(numbers) < 9 else f"{len(numbers)} pictures"
+    shell.view.text(
+        f"{what} moved to the trash; undo brings {'it' if len(numbers) == 1 else 'them'} back",
+        {"event": "discarded", "handles": numbers},
+    )
+
+
+def _rows(shell: Session, handles: Sequence[str]) -> list[ResultRow]:
+    """The results of handles, each once, in order. Raises BlockedError."""
+    found = {row.n: row for handle in handles for row in shell.keeper.rows(handle)}
+    return list(found.values())
+
+
+@node(builtin=True, group="results", examples=["undo"])
+def undo(shell: Session) -> None:
+    """Take back the last thing: pictures made go to the trash, what was kept or discarded is as it was.
+
+    A file that save wrote goes to the trash too, unless it was changed since. Again, the one before it.
+    """
+    from invoke_shell.shell.undoing import undo as undone
+
+    shell.view.text(undone(shell.keeper))
+
+
+@node(builtin=True, group="results", examples=["redo"])
+def redo(shell: Session) -> None:
+    """Do again what undo took back."""
+    from invoke_shell.shell.undoing import redo as redone
+
+    shell.view.text(redone(shell.keeper))
+
+
+@node(builtin=True, group="results", examples=["trash", "trash empty --older 30d"])
+def trash(
+    shell: Session,
+    action: Annotated[Literal["list", "empty"], Arg(help="What to do.")] = "list",
+    *,
+    older: Age = None,
+) -> None:
+    """Say what is in the trash, or empty it: the only command that deletes pictures.
+
+    The lines that made them stay: replay @12 makes a picture again whose file is gone.
+    """
+    from invoke_shell.shell.disk import emptied, in_trash
+
+    seconds = seconds_of(older) if older else 0.0
+    if action == "empty":
+        if not shell.trusted:
+            raise RunError("trash empty deletes files, which a file may only with --trust", code="not-trusted")
+        count, size = emptied(shell.keeper.results.trash, seconds)
+        said = f"{count} file{'' if count == 1 else 's'} deleted, {size_text(size)}" if count else "there was nothing"
+        shell.view.text(said, {"event": "trash", "deleted": count, "bytes": size})
+        return
+    files = in_trash(shell.keeper.results.trash, seconds)
+    for path, size, _ in files[-20:]:
+        shell.view.text(f"{size_text(size):>9}  {visible(path.name)}")
+    total = sum(size for _, size, _ in files)
+    more = f", the last {min(20, len(files))} here" if len(files) > 20 else ""
+    shell.view.say(
+        f"{len(files)} in the trash{more}, {size_text(total)}; trash empty deletes them" if files else "empty"
+    )
+
+
+@node(builtin=True, group="results", examples=["disk"])
+def disk(shell: Session) -> None:
+    """Say how much room pictures, the trash, the caches and the models take."""
+    from invoke_shell.shell.disk import rows
+
+    for name, count, size, where in rows(shell):
+        record = {"event": "disk", "what": name, "files": count, "bytes": size, "path": where}
+        files = f"{count} file{'' if count == 1 else 's'}"
+        shell.view.text(f"{name:<10} {files:>12} {size_text(size):>9}  {visible(where)}", record)

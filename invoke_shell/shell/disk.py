@@ -1,0 +1,57 @@
+"""Room on the disk: what takes it, and emptying the trash."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from invoke_shell.shell.session import Session
+
+__all__ = ["emptied", "in_trash", "rows"]
+
+
+def in_trash(folder: Path, older: float = 0.0) -> list[tuple[Path, int, float]]:
+    """(file, bytes, when it came) of what has been in the trash for `older` seconds and more, the newest last."""
+    now = time.time()
+    return sorted((f for f in _files(folder) if now - f[2] >= older), key=lambda f: f[2])
+
+
+def emptied(folder: Path, older: float = 0.0) -> tuple[int, int]:
+    """Delete what has been in the trash that long; how many files, and their bytes."""
+    count = size = 0
+    for path, room, _ in in_trash(folder, older):
+        with suppress(OSError):
+            path.unlink()
+            count, size = count + 1, size + room
+    return count, size
+
+
+def rows(session: Session) -> Iterator[tuple[str, int, int, str]]:
+    """(what, files, bytes, where) of everything that grows."""
+    home, keeper = session.home, session.keeper
+    yield _of("pictures", keeper.results.folder())
+    yield _of("trash", keeper.results.trash)
+    yield _of("sources", home.resources)
+    yield _of("steps", home.cache / "steps")
+    yield _of("models", home.models)
+    yield _of("logs", home.log_file.parent)
+
+
+def _of(name: str, folder: Path) -> tuple[str, int, int, str]:
+    found = list(_files(folder))
+    return name, len(found), sum(size for _, size, _ in found), str(folder)
+
+
+def _files(folder: Path) -> Iterator[tuple[Path, int, float]]:
+    """Every file under a folder; links are not followed, what vanishes meanwhile is left out."""
+    for root, _, names in os.walk(folder):
+        for name in names:
+            path = Path(root, name)
+            with suppress(OSError):
+                about = path.lstat()
+                yield path, about.st_size, about.st_mtime

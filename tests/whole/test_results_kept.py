@@ -1,0 +1,150 @@
+"""Keeping, discarding, undo and redo, the trash: nothing is lost that the person did not empty."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture
+def outputs(home: Path) -> Path:
+    return home / "outputs"
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(p.name for p in folder.glob("*.png"))
+
+
+def test_the_rest_is_what_was_not_kept_and_kept_goes_on_in_a_pipe(invoke, outputs, home):
+    ran = invoke(
+        "-c", "txt2img fox --seed 1..6", "-c", "keep @2 @5", "-c", "discard --rest", "-c", "@kept | blur as @soft",
+        "-c", "discard --rest",
+    )  # fmt: skip
+
+    assert ran.status == 0, ran.err
+    assert [line for line in ran.out.splitlines() if "128x128" not in line] == [
+        "@2 @5 kept; @kept is 2 pictures",
+        "@1 @3 @4 @6 moved to the trash; undo brings them back",
+        "@7 @8 moved to the trash; undo brings them back",
+    ]
+    assert names(outputs) == ["000002-fox-2.png", "000005-fox-5.png"]
+    assert len(names(home / "trash")) == 6
+
+
+def test_undo_goes_back_step_by_step_and_redo_forward(invoke, outputs, folder):
+    invoke("-c", "txt2img fox --seed 1..3 | save out.png", "-c", "keep @2", "-c", "discard --rest")
+    assert (names(outputs), names(folder)) == (["000002-fox-2.png"], ["a.png", "b.png", "mask.png", "out-2.png",
+                                                                     "out-3.png", "out.png"])  # fmt: skip
+
+    first = invoke("--continue", "-c", "undo")
+    assert first.out == "undone: discard --rest (@1 @3 back); redo does it again\n"
+    assert len(names(outputs)) == 3
+    assert invoke("--continue", "-c", "undo").out.startswith("undone: keep @2 (@2 not kept any more)")
+    third = invoke("--continue", "-c", "undo")
+    assert third.out.startswith("undone: txt2img fox --seed 1..3 | save out.png (@1..3 to the trash, out.png, out-2")
+    assert (names(outputs), names(folder)) == ([], ["a.png", "b.png", "mask.png"])
+    fourth = invoke("--continue", "-c", "undo")
+    assert (fourth.status, fourth.err) == (1, "there is nothing to undo in this session\n")
+
+    for _ in range(3):
+        assert invoke("--continue", "-c", "redo").status == 0
+    assert (names(outputs), len(names(folder))) == (["000002-fox-2.png"], 6)
+    assert invoke("--continue", "-c", "@kept | blur").status == 0
+    nothing = invoke("--continue", "-c", "redo")
+    assert nothing.err == "there is nothing to redo\n  redo does again what undo took back\n"
+
+
+def test_a_new_line_ends_redo(invoke):
+    invoke("-c", "txt2img fox", "-c", "undo", "-c", "txt2img cat")
+
+    assert invoke("--continue", "-c", "redo").status == 1
+
+
+def test_a_saved_file_that_was_changed_since_stays(invoke, folder):
+    invoke("-c", "txt2img fox | save out.png")
+    (folder / "out.png").write_bytes(b"mine")
+
+    ran = invoke("--continue", "-c", "undo")
+
+    assert "out.png was changed since, and stays" in ran.err
+    assert (folder / "out.png").read_bytes() == b"mine"
+
+
+def test_a_discarded_picture_is_used_from_the_trash_and_comes_back_with_keep(invoke, outputs):
+    invoke("-c", "txt2img fox", "-c", "discard @-1")
+
+    assert names(outputs) == []
+    assert invoke("-c", "@1 | blur").status == 0
+    assert invoke("-c", "keep @1").out == "@1 kept\n"
+    assert len(names(outputs)) == 2
+
+
+def test_only_an_emptied_trash_loses_pixels_and_the_line_makes_them_again(invoke, home, outputs):
+    made = invoke("--json", "-c", "txt2img fox --seed 7").results[0]
+    invoke("--continue", "-c", "discard @1")
+    old = home / "trash" / "000001-fox-7.png"
+    os.utime(old, (time.time() - 40 * 86400,) * 2)
+    (home / "trash" / "young.png").write_bytes(b"young")
+
+    listed = invoke("-c", "trash", "-c", "trash --older 30d")
+    emptied = invoke("-c", "trash empty --older 30d")
+
+    assert "2 in the trash" in listed.err
+    assert "1 in the trash" in listed.err
+    assert emptied.out.startswith("1 file deleted, ")
+    assert names(home / "trash") == ["young.png"]
+    undone = invoke("--session", "none", "-c", "@1 | blur")
+    assert "the file of @1 is gone" in undone.err
+    assert "replay @1 makes it again" in undone.err
+    again = invoke("--json", "-c", "replay @1")
+    assert [r["verdict"] for r in again.records if r["event"] == "replay"] == ["exact"]
+    assert again.results[0]["pixel_hash"] == made["pixel_hash"]
+
+
+def test_undo_says_what_is_in_the_trash_no_more(invoke):
+    invoke("-c", "txt2img fox", "-c", "discard @1", "-c", "trash empty")
+
+    ran = invoke("--continue", "-c", "undo")
+
+    assert ran.out == "undone: discard @1 (nothing is there any more); redo does it again\n"
+    assert ran.err == "not in the trash any more: @1; replay @1 makes it again\n"
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("discard", "discard takes handles, or --rest"),
+        ("discard @1 --rest", "discard takes handles, or --rest, not both"),
+        ("keep @9", "@9 is no result"),
+        ("keep fox", "fox is not a handle such as @12"),
+        ("trash empty --older 3x", "3x is no time: a number of minutes, hours, days or weeks is wanted"),
+        ("@kept | blur", "nothing is kept in this session yet"),
+    ],
+)
+def test_what_cannot_be_is_one_sentence(invoke, line, said):
+    ran = invoke("-c", "txt2img fox", "-c", line)
+
+    assert ran.status in (2, 3)
+    assert said in ran.err
+    assert "Traceback" not in ran.err
+
+
+def test_a_strangers_file_deletes_nothing(invoke, folder):
+    (folder / "x.invoke").write_text("trash empty\n")
+
+    ran = invoke("x.invoke")
+
+    assert ran.status != 0
+    assert "trash empty deletes files, which a file may only with --trust" in ran.err
+
+
+def test_disk_tells_what_takes_room(invoke):
+    invoke("-c", "txt2img fox", "-c", "txt2img cat", "-c", "discard @2")
+
+    rows = {r["what"]: r for r in invoke("--json", "-c", "disk").records}
+
+    assert (rows["pictures"]["files"], rows["trash"]["files"]) == (1, 1)
+    assert rows["pictures"]["bytes"] > 100
