@@ -354,7 +354,8 @@ def test_newer_file_is_only_read(tmp_path):
     store = Store.open(home)
     path = home / "sessions.db"
     assert store.notices() == [
-        f"{path} was written by a later invoke_shell (version 7, this one knows {len(MIGRATIONS)}); this session is kept in memory only"
+        f"{path} was written by a later invoke_shell (version 7, this one knows {len(MIGRATIONS)}); "
+        "this session is kept in memory only"
     ]
     assert store.notices() == []
     assert add(store, store.take_up("mine").id, 2) == [3, 4]
