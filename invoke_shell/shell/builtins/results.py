@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["discard", "disk", "keep", "redo", "trash", "undo"]
 
 
-@node(builtin=True, group="results", examples=["keep @-1", "keep @3 @17 @40"])
+@node(builtin=True, group="results", examples=["keep @-1", "keep @1 @3"])
 def keep(shell: Session, handles: Handles) -> None:
     """Keep results: they are @kept from now on, and discard --rest leaves them."""
     from invoke_shell.shell.handles import numbers_text
@@ -31,7 +31,7 @@ def keep(shell: Session, handles: Handles) -> None:
     shell.view.text(f"{numbers_text(numbers)} kept{so_far}", {"event": "kept", "handles": numbers})
 
 
-@node(builtin=True, group="results", examples=["discard @-1", "discard @15..22", "discard --rest"])
+@node(builtin=True, group="results", examples=["discard @-1", "discard @2..3", "discard --rest"])
 def discard(
     shell: Session,
     handles: Handles = (),  # type: ignore[assignment]  # always a list
@@ -80,7 +80,7 @@ def undo(shell: Session) -> None:
     shell.view.text(undone(shell.keeper))
 
 
-@node(builtin=True, group="results", examples=["redo"])
+@node(builtin=True, group="results", examples=["undo; redo"])
 def redo(shell: Session) -> None:
     """Do again what undo took back."""
     from invoke_shell.shell.undoing import redo as redone
