@@ -205,7 +205,7 @@ def compose(options: argparse.Namespace, *, interactive: bool) -> Session:
         keep=lambda: _keeper(options, home, registry, settings, view),
         catalogue=catalogue,
         view=view,
-        start=_starter(home, registry, inline=options.inline),
+        start=_starter(home, registry, inline=options.inline, drawn=_redraws(view)),
         interactive=interactive,
         now=_clock(),
     )
@@ -283,8 +283,13 @@ def _view(options: argparse.Namespace, settings: Settings, *, interactive: bool)
     return TerminalView(settings, color=color, quiet=options.quiet)
 
 
-def _starter(home: Any, registry: Registry, *, inline: bool) -> Callable[[Settings], Runtime]:
-    """How the runtime is started: a worker process, or this one."""
+def _redraws(view: View) -> bool:
+    """Whether it is the view that draws; asked by its name, because importing it costs what others need not pay."""
+    return type(view).__name__ == "TerminalView"
+
+
+def _starter(home: Any, registry: Registry, *, inline: bool, drawn: bool) -> Callable[[Settings], Runtime]:
+    """How the runtime is started: a worker process, or this one. drawn: somebody looks at pictures in progress."""
 
     def start(settings: Settings) -> Runtime:
         from invoke_shell.runtime.policy import Policy, Setup
@@ -296,7 +301,7 @@ def _starter(home: Any, registry: Registry, *, inline: bool) -> Callable[[Settin
             precision=settings["precision"],
             memory=None if memory is None else int(memory * 1e9),
             threads=settings["threads"],
-            previews=bool(settings["preview"]),
+            previews=drawn and settings["preview"] != "off",
         )
         engine: Any = "fake" if os.environ.get(ENGINE) == "fake" else "diffusers"
         setup = Setup(policy=policy, engine=engine, cache=home.cache / "steps")

@@ -113,7 +113,7 @@ class SchedulerLike(Protocol):
 
     def step(
         self, guess: Tensor, timestep: Tensor, sample: Tensor, *, return_dict: bool, **extra: Any
-    ) -> tuple[Tensor]: ...
+    ) -> tuple[Tensor, ...]: ...
 
 
 class _Libraries(NamedTuple):
@@ -309,6 +309,17 @@ def make_scheduler(kind: str, config: Mapping[str, Any]) -> SchedulerLike:
 def step_arguments(scheduler: SchedulerLike, generator: torch.Generator) -> dict[str, Any]:
     """The generator for those schedulers that draw noise in a step; the others take no such argument."""
     return {"generator": generator} if "generator" in _parameters(type(scheduler)) else {}
+
+
+def expected(scheduler: SchedulerLike, stepped: tuple[Tensor, ...]) -> Tensor:
+    """What a step takes the finished latents to be, where the scheduler says so; else its latents, noise and all."""
+    if len(stepped) > 1:
+        return stepped[1]
+    remembered = getattr(scheduler, "model_outputs", None)  # of solvers of several steps
+    speaks_of_pictures = scheduler.config.get("predict_x0") or "dpmsolver++" in str(
+        scheduler.config.get("algorithm_type")
+    )
+    return remembered[-1] if remembered and speaks_of_pictures else stepped[0]
 
 
 @cache

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from invoke_shell.runtime._diffusers import Denoiser, SchedulerLike, step_arguments
+from invoke_shell.runtime._diffusers import Denoiser, SchedulerLike, expected, step_arguments
 from invoke_shell.runtime.encoders import Conditioning
 
 __all__ = ["Region", "denoise", "first_latents"]
@@ -61,7 +61,8 @@ def denoise(
     """Latents (1, c, h, w) without noise.
 
     told: of one prompt; with guidance of two, the negative first, and one model call for both.
-    guidance: weight of prompt over negative, None without. each_step: (calls done, of, latents), may raise to stop.
+    guidance: weight of prompt over negative, None without. each_step: may raise to stop; it gets
+    the calls done, of how many, and the latents that the end is expected to have.
     """
     extra = step_arguments(scheduler, generator)
     arguments = {"encoder_hidden_states": told.states, **({"added_cond_kwargs": told.added} if told.added else {})}
@@ -73,8 +74,9 @@ def denoise(
         if guidance is not None:
             negative, positive = guess.chunk(2)
             guess = negative + guidance * (positive - negative)
-        latents = scheduler.step(guess, timestep, latents, return_dict=False, **extra)[0]
+        stepped = scheduler.step(guess, timestep, latents, return_dict=False, **extra)
+        latents = stepped[0]
         if region is not None:
             latents = region.kept(latents, scheduler, timesteps[done] if done < calls else None)
-        each_step(done, calls, latents)
+        each_step(done, calls, expected(scheduler, stepped))
     return latents

@@ -20,12 +20,14 @@ from invoke_shell.pipeline.context import Enlargement, Generation
 from invoke_shell.pipeline.schedulers import SCHEDULERS
 from invoke_shell.records import Image, Made, ModelRecord
 from invoke_shell.runtime import request
+from invoke_shell.runtime.pace import Pace
 from invoke_shell.runtime.policy import SILENT, Once, Policy, Watcher
 
 __all__ = ["FakeEngine", "Mishap"]
 
 CELLS = 8  # of the pattern, across and down
 NETWORK_SCALE = 2
+LATENT = 8  # pixels of a picture that are one of its preview
 
 MishapKind = Literal["out-of-memory", "bad-numbers", "crash"]
 
@@ -113,8 +115,10 @@ class FakeEngine:
         sigma = 14.6 * (1 - asked.start_step / asked.steps)
         if line := request.told_start(asked, sigma, calls):
             self._watcher.say(line)
-        self._run_steps(request.steps_run(asked))
-        image = pattern(_hashed(_relevant(asked)), asked.size.width, asked.size.height)
+        seed, size = _hashed(_relevant(asked)), asked.size
+        small = pattern(seed, size.width // LATENT, size.height // LATENT) if self.policy.previews else None
+        self._run_steps(request.steps_run(asked), small)
+        image = pattern(seed, size.width, size.height)
         return Made(image=image, facts=_facts(asked, sigma, calls))
 
     def _enlarge(self, asked: Enlargement) -> Made:
@@ -124,13 +128,14 @@ class FakeEngine:
         precision = {"weights": "float32", "compute": "float32"}
         return Made(image=_repeated(asked), facts={**facts, "precision": precision})
 
-    def _run_steps(self, steps: int) -> None:
+    def _run_steps(self, steps: int, preview: Image | None = None) -> None:
+        pace = Pace()
         for done in range(1, steps + 1):
             if self._latency:
                 time.sleep(self._latency)
             if self._mishap is not None and self._mishap.step == done:
                 self._mishap.strike()
-            self._watcher.tick(done, steps)
+            self._watcher.tick(done, steps, preview if preview is not None and pace.due() else None)
 
 
 def pattern(seed: bytes, width: int, height: int) -> Image:

@@ -141,7 +141,7 @@ def _loaded(source: Source, name: str, family: Family, place: Place) -> Checkpoi
         task=task_of(unet.config.in_channels, vae.config.latent_channels),
         scaling=vae.config.scaling_factor,
         words=_words(source.beside("vocabulary.json")),
-        latent_map=LatentMap.read(source.beside("preview.json")),
+        latent_map=LatentMap.find(source.beside("preview.json"), name, vae.config.latent_channels),
         stored=source.stored(),
         bytes=_bytes(*texts, unet, vae),
         adapters=Adapters(name, unet, texts),

@@ -17,7 +17,7 @@ from invoke_shell.shell.session import Session
 
 __all__ = ["examine"]
 
-PACKAGES = ("torch", "diffusers", "transformers", "safetensors", "pillow", "prompt_toolkit", "rich", "blake3")
+PACKAGES = ("torch", "diffusers", "transformers", "safetensors", "pillow", "prompt_toolkit", "blake3")
 
 
 def examine(session: Session) -> Iterator[str]:

@@ -6,6 +6,7 @@ The handles of a sheet are text, not pixels: they stay sharp at every size and c
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from math import ceil
 from typing import TYPE_CHECKING, TextIO
 
@@ -24,6 +25,8 @@ THUMBNAILS = 4  # more than these make a sheet
 GAP = 1  # columns between pictures
 NARROWEST = 12  # columns of a sheet's cell: room for a handle of six digits
 BELOW = 3  # rows kept for the handle, the result line and the next prompt
+PREVIEW = 32  # columns of a picture in progress
+SLOW = 0.15  # seconds a terminal takes to answer over a line that four previews a second would fill
 CHECKS = (b"\x66", b"\x99")  # greys of what shows through transparent pixels
 
 
@@ -60,6 +63,22 @@ class Pictures:
         self._stdout.write(text)
         self._stdout.flush()
         return bool(text)
+
+    def preview(self, image: Image, *, setting: str = "auto", wanted: str = "auto") -> list[str]:
+        """Rows of half-blocks, whatever protocol finished pictures have: text can be redrawn in place everywhere.
+
+        wanted: `on`, `off`, or `auto`: not over a slow line. Raises SettingError (see terminal.detect).
+        """
+        if wanted == "off":
+            return []
+        there = self.terminal(setting=setting)
+        slow = self._answer is not None and self._answer.seconds > SLOW
+        if there.protocol == "path" or (slow and wanted == "auto"):
+            return []
+        columns, rows = terminals.window(self._stdout)
+        half_blocks = replace(there, protocol="half-blocks", tmux=False)
+        text = drawn([image], terminal=half_blocks, columns=min(PREVIEW, columns - 1), window=(columns, rows - 1))
+        return text.split("\n")[:-1]
 
     def _asked_once(self) -> Answer:
         if self._answer is None:

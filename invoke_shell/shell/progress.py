@@ -1,8 +1,9 @@
-"""The one line that is redrawn while a line runs: stage, bar, steps, speed, time left. A fold over the events.
+"""What is redrawn while a line runs: the picture as far as it is, and stage, bar, steps, speed, time left.
 
-    2/3 img2img  ━━━━━━━╸━━━━  12/20  8.1 it/s  0:01 left
+    2/3 img2img  ━━━━━━━━━━━━━━╸─────────  12/20  8.1 it/s  0:01 left
 
-It appears after DELAY, so that what is quick draws nothing, and is gone when it ends. rich is imported when it appears.
+A fold over the events. It appears after DELAY, so that what is quick draws nothing, and is gone when it ends.
+Tried: rich's Progress and Live, which take 50 ms to import and leave pieces behind where the terminal gets narrower.
 """
 
 from __future__ import annotations
@@ -13,16 +14,23 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TextIO
 
-from invoke_shell.pipeline.events import ChainStarted, Event, Progress, StageStarted
+from invoke_shell.errors import cells
+from invoke_shell.pipeline.events import ChainDone, ChainStarted, Event, Failed, Progress, StageStarted
+from invoke_shell.shell.block import Block
+from invoke_shell.shell.terminal import window
 
 if TYPE_CHECKING:
-    from rich.progress import Progress as Bar
+    from invoke_shell.records import Image
 
-__all__ = ["DELAY", "ProgressLine", "State"]
+__all__ = ["DELAY", "PlainProgress", "ProgressLine", "State", "bar"]
 
 DELAY = 0.3  # seconds
 WAITING = "working"  # nothing was told yet: the engine starts, or a model's file is being read
+STALL = 0.1  # seconds that a terminal may take to accept a preview
 RATE = 8  # times a second; ssh lines are slow
+PLAIN_EVERY = 10.0  # seconds between two lines where nothing can be redrawn
+BAR, NARROWEST = 24, 8  # columns of the bar
+CYAN, DIM, PLAIN = "\x1b[36m", "\x1b[2m", "\x1b[0m"
 
 
 @dataclass
@@ -39,6 +47,7 @@ class State:
     begun: float | None = None
     offset: int = 0
     told: float = 0.0
+    preview: Image | None = None
 
     def take(self, event: Event) -> None:
         """Go on by one event."""
@@ -54,11 +63,12 @@ class State:
 
     def _rest(self) -> None:
         self.done = self.total = self.offset = 0
-        self.begun = None
+        self.begun = self.preview = None
 
     def _step(self, event: Progress) -> None:
         self.stage, self.call, self.done, self.total = event.stage, event.call, event.done, event.total
         self.told = self.now()
+        self.preview = event.preview or self.preview
         if self.begun is None:
             # The time before the first step is loading, no speed; what was skipped (a cached picture) is none either.
             self.begun, self.offset = self.told, self.steps
@@ -106,79 +116,108 @@ def _clock(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
-class ProgressLine:
-    """Shows a State on a terminal. Events come from one thread; a timer and rich's own thread draw."""
+def bar(state: State, columns: int) -> str:
+    """Done in cyan, the rest dim; without a total a piece that wanders, so that one sees that something goes on."""
+    if not state.total:
+        at = int(state.now() * RATE) % columns
+        places = range(at, at + columns // 4)
+        return "".join(
+            f"{CYAN}━{PLAIN}" if {x, x + columns} & set(places) else f"{DIM}─{PLAIN}" for x in range(columns)
+        )
+    halves = round(2 * columns * min(1.0, state.done / state.total))
+    done = "━" * (halves // 2) + "╸" * (halves % 2)
+    return f"{CYAN}{done}{PLAIN}{DIM}{'─' * (columns - len(done))}{PLAIN}"
 
-    def __init__(self, out: TextIO) -> None:
-        self.out = out
+
+def row(state: State, columns: int) -> str:
+    """The line, at most `columns` wide: the bar gives way first, then the speed."""
+    steps = f"{state.done}/{state.total}" if state.total else ""
+    texts = [state.label, steps, state.rate]
+    room = columns - sum(cells(t) + 2 for t in texts if t)
+    if room < NARROWEST:
+        texts[2] = ""
+        room = columns - sum(cells(t) + 2 for t in texts if t)
+    drawn = bar(state, min(BAR, room)) if room >= NARROWEST else ""
+    label, rate = texts[0][: max(0, columns - cells(steps) - 2)], f"{DIM}{texts[2]}{PLAIN}" if texts[2] else ""
+    return "  ".join(part for part in (label, drawn, steps, rate) if part)
+
+
+class ProgressLine:
+    """Shows a State on a terminal, from a thread of its own; events come from another.
+
+    pictured: the rows of text that show a preview, none where it cannot be shown.
+    """
+
+    def __init__(self, out: TextIO, pictured: Callable[[Image], list[str]] | None = None) -> None:
         self.state = State()
-        self._bar: Bar | None = None
-        self._timer: threading.Timer | None = None
+        self._block = Block(out)
+        self._pictured = pictured
+        self._shown: tuple[Image | None, list[str]] = (None, [])
+        self._stalled = False
+        self._stop: threading.Event | None = None
         self._lock = threading.RLock()
 
     def begin(self) -> None:
         """A line runs; if nothing is told within DELAY, say at least that something goes on."""
         with self._lock:
             self.state = State()
-            self._wait(DELAY)
+            self._stalled = False
+            self._start(DELAY)
 
     def take(self, event: Event) -> None:
         """Go on by one event."""
         with self._lock:
             self.state.take(event)
-            if self._bar is None and self._timer is None:
-                self._wait(DELAY if isinstance(event, ChainStarted) else 0)
-            self._update()
+            if self._stop is None:
+                self._start(DELAY if isinstance(event, ChainStarted) else 0)
 
     def hide(self) -> None:
-        """Take the line off the screen; the next event brings it back."""
+        """Take it off the screen; the next event brings it back."""
         with self._lock:
-            if self._timer is not None:
-                self._timer.cancel()
-                self._timer = None
-            if self._bar is not None:
-                self._bar.stop()
-                self._bar = None
+            if self._stop is not None:
+                self._stop.set()
+                self._stop = None
+            self._block.erase()
 
-    def _wait(self, seconds: float) -> None:
+    def _start(self, seconds: float) -> None:
         self.hide()
-        self._timer = threading.Timer(seconds, self._appear)
-        self._timer.daemon = True
-        self._timer.start()
+        self._stop = threading.Event()
+        threading.Thread(target=self._redraw, args=(self._stop, seconds), daemon=True).start()
 
-    def _appear(self) -> None:
-        made = self._made()  # the import takes 50 ms and must not hold up the events
-        with self._lock:
-            if self._timer is threading.current_thread() and self._bar is None:
-                self._bar = made
-                self._update()
-                made.start()
+    def _redraw(self, stop: threading.Event, seconds: float) -> None:
+        while not stop.wait(seconds):
+            seconds = 1 / RATE
+            with self._lock:
+                if not stop.is_set():
+                    self._draw()
 
-    def _update(self) -> None:
-        if self._bar is not None:
-            s = self.state
-            steps = f"{s.done}/{s.total}" if s.total else ""
-            self._bar.update(
-                self._bar.task_ids[0],
-                description=s.label,
-                completed=s.done,
-                total=s.total or None,  # without a total the bar only says that something goes on
-                steps=steps,
-                rate=s.rate,
-            )
+    def _draw(self) -> None:
+        preview = self.state.preview
+        if preview is not self._shown[0]:
+            pictured = None if self._stalled else self._pictured
+            self._shown = (preview, pictured(preview) if preview is not None and pictured is not None else [])
+        columns = max(1, window(self._block.out)[0] - 1)
+        began = time.monotonic()
+        self._block.draw([*self._shown[1], row(self.state, columns)])
+        if self._shown[1] and time.monotonic() - began > STALL:
+            self._stalled, self._shown = True, (preview, [])  # the line is too slow for pictures: none until the next
 
-    def _made(self) -> Bar:
-        from rich.console import Console
-        from rich.progress import BarColumn, TextColumn
-        from rich.progress import Progress as Bar
 
-        console = Console(file=self.out, force_terminal=True, highlight=False)
-        columns = (
-            TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=24, style="dim", complete_style="cyan", finished_style="cyan", pulse_style="cyan"),
-            TextColumn("{task.fields[steps]}", markup=False),
-            TextColumn("{task.fields[rate]}", style="dim", markup=False),
-        )
-        bar = Bar(*columns, console=console, transient=True, refresh_per_second=RATE)
-        bar.add_task("", total=None, steps="", rate="")
-        return bar
+class PlainProgress:
+    """Now and then a line of its own, where nothing can be redrawn: `txt2img  12/40  0.2 it/s  2:20 left`."""
+
+    def __init__(self, say: Callable[[str], None], now: Callable[[], float] = time.monotonic) -> None:
+        self._say = say
+        self._now = now
+        self._state = State(now)
+        self._last = now()
+
+    def take(self, event: Event) -> None:
+        """Go on by one event."""
+        self._state.take(event)
+        if isinstance(event, ChainStarted | ChainDone | Failed):
+            self._last = self._now()
+        elif self._state.total and self._now() - self._last >= PLAIN_EVERY:
+            self._last = self._now()
+            s = self._state
+            self._say("  ".join(part for part in (s.label, f"{s.done}/{s.total}", s.rate) if part))

@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any, TextIO
 from invoke_shell.errors import Fault, InvokeShellError, SettingError, cells, render_fault, render_faults
 from invoke_shell.metadata.visible import visible_lines
 from invoke_shell.pipeline.events import ChainDone, ChainStarted, Event, Failed, Said
+from invoke_shell.shell.progress import PlainProgress, ProgressLine
 from invoke_shell.shell.settings import Settings
 from invoke_shell.shell.view import Result, Where, error_text, result_line
 
 if TYPE_CHECKING:
     from invoke_shell.records import Image
     from invoke_shell.shell.pictures import Pictures
-    from invoke_shell.shell.progress import ProgressLine
 
 __all__ = ["TerminalView"]
 
@@ -62,6 +62,7 @@ class TerminalView:
         self._shown: set[str] = set()
         self._expected = 1
         self._progress: ProgressLine | None = None
+        self._plain_progress = PlainProgress(self.say)
         self._pictures: Pictures | None = None
         self._lock = threading.RLock()
 
@@ -92,8 +93,7 @@ class TerminalView:
         else:
             if isinstance(event, ChainStarted):
                 self._expected = event.pictures
-            if not self.plain:
-                self._line().take(event)
+            (self._plain_progress if self.plain else self._line()).take(event)
 
     def result(self, result: Result) -> None:
         """One picture is drawn above its line; of several each line comes at once, the pictures when all are there."""
@@ -177,10 +177,17 @@ class TerminalView:
 
     def _line(self) -> ProgressLine:
         if self._progress is None:
-            from invoke_shell.shell.progress import ProgressLine
-
-            self._progress = ProgressLine(self.out)
+            self._progress = ProgressLine(self.out, self._pictured)
         return self._progress
+
+    def _pictured(self, preview: Image) -> list[str]:
+        """The rows that show a picture in progress; none where the setting or the terminal is against it."""
+        try:
+            return self.pictures.preview(
+                preview, setting=str(self.settings["pictures"]), wanted=str(self.settings["preview"])
+            )
+        except SettingError:  # said when the finished picture is drawn
+            return []
 
     def _hide(self) -> None:
         if self._progress is not None:

@@ -31,7 +31,9 @@ def _shell_settings(
     ] = "auto",
     keep: Annotated[Literal["results", "all"], Arg(help="Which pictures of a line get a file.")] = "results",
     plain: Annotated[bool, Arg(help="No colours, no redrawing, no pictures.")] = False,
-    preview: Annotated[bool, Arg(help="Show the picture while it is drawn.")] = True,
+    preview: Annotated[
+        Literal["auto", "on", "off"], Arg(help="Show the picture while it is drawn; auto is not over a slow line.")
+    ] = "auto",
     device: Annotated[str, Arg(help="cpu, cuda, cuda:1, mps or auto.")] = "auto",
     deterministic: Annotated[bool, Arg(help="Only arithmetic that repeats bit for bit (CUDA).")] = False,
     precision: Annotated[

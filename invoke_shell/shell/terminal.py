@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal, TextIO, get_args
@@ -65,6 +66,7 @@ class Answer:
     name: as it calls itself, "" when it did not say. cell: pixels, None when unknown. sixel: among its abilities.
     answered: it said anything at all. leftover: keys typed ahead, in order. not_asked: why nobody asked, "" when asked.
     outer, passthrough: in tmux, the terminal around it, and whether tmux lets pictures through to it.
+    seconds: until it had answered.
     """
 
     name: str = ""
@@ -75,6 +77,7 @@ class Answer:
     not_asked: str = ""
     outer: str = ""
     passthrough: bool = False
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,7 +144,9 @@ def ask(stdin: TextIO, stdout: TextIO, env: Mapping[str, str], budget: float = B
         answer = Answer(not_asked=reason)
     else:
         stdout.flush()
+        began = time.monotonic()
         answer = _understood(posix.ask(stdin.fileno(), stdout.fileno(), QUESTION, ABILITIES, budget))
+        answer = replace(answer, seconds=time.monotonic() - began)
     answer = replace(answer, cell=answer.cell or _cell_by_driver(stdout))
     return _with_tmux(answer, env) if env.get("TMUX") else answer
 

@@ -14,6 +14,7 @@ from invoke_shell.metadata.visible import visible
 if TYPE_CHECKING:
     from invoke_shell.pipeline.events import Event
     from invoke_shell.records import Image
+    from invoke_shell.shell.progress import PlainProgress
 
 __all__ = ["JsonView", "PlainView", "Result", "View", "Where", "result_line"]
 
@@ -98,13 +99,17 @@ class PlainView:
         self.out = out or sys.stdout
         self.err = err or sys.stderr
         self.quiet = quiet
-        self.told = -1.0
+        self._progress: PlainProgress | None = None
 
     def event(self, event: Event) -> None:
         from invoke_shell.pipeline.events import Said
+        from invoke_shell.shell.progress import PlainProgress
 
+        self._progress = self._progress or PlainProgress(self.say)
         if isinstance(event, Said):
             self.say(event.text, warning=event.warning)
+        else:
+            self._progress.take(event)
 
     def result(self, result: Result) -> None:
         self.write(self.out, result_line(result))

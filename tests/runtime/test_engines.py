@@ -265,9 +265,9 @@ def test_unknown_words_are_told_by_a_model_that_has_a_vocabulary(real_engine, as
 def test_previews_come_from_the_model_folder(real_engine, ask, small_model, told, tmp_path, monkeypatch):
     import shutil
 
-    from invoke_shell.runtime import preview
+    from invoke_shell.runtime import pace
 
-    monkeypatch.setattr(preview, "EVERY", 0)
+    monkeypatch.setattr(pace, "EVERY", 0)
     folder = shutil.copytree(small_model.path, tmp_path / "previewed")
     (folder / "preview.json").write_text('{"matrix": [[1, 0, 0], [0, 1, 0], [0, 0, 1], [0, 0, 0]], "bias": [0, 0, 0]}')
 

@@ -119,6 +119,32 @@ def test_progress_is_shown_and_ctrl_c_returns_to_a_prompt_that_works(home):
         terminal.wait("@1 ")
 
 
+def far(one: str, other: str) -> int:
+    """How far two colours in hex are apart, in the channel that differs most; scaling down blurs a little."""
+    return max(abs(a - b) for a, b in zip(bytes.fromhex(one), bytes.fromhex(other), strict=True))
+
+
+def test_the_picture_is_seen_while_it_is_drawn_and_replaced_when_it_is_finished(home):
+    with shell(home, INVOKE_SHELL_FAKE_LATENCY="0.08", INVOKE_IMAGE_PROTOCOL="half-blocks") as terminal:
+        terminal.line('txt2img "a fox" --steps 30 --seed 7')
+        terminal.wait(lambda screen: HALF in screen and "/30" in screen)
+        terminal.settle(0.02)
+        top = terminal.row(HALF)
+        seen = [[terminal.style(top + y, x)[1:3] for x in range(32)] for y in range(16)]
+        terminal.wait("@1 ")
+        terminal.wait_prompt()
+
+        # The fake engine's latents are its picture's pattern of 8x8 cells, eight times smaller: 4x4 pixels a cell here.
+        first = terminal.row(HALF)
+        for y in range(8):
+            for x in range(8):
+                cell = {colour for row in seen[2 * y : 2 * y + 2] for both in row[4 * x : 4 * x + 4] for colour in both}
+                middle = terminal.style(first + (5 * y + 2) // 2, 5 * x + 2)
+                assert len(cell) == 1
+                assert far(cell.pop(), middle.bg if (5 * y + 2) % 2 else middle.fg) < 16
+        assert len([line for line in terminal.lines if set(line) == {HALF}]) == 20
+
+
 def test_what_a_stopped_line_had_finished_is_kept_and_drawn(home):
     with shell(home, **SLOW) as terminal:
         terminal.line("txt2img a fox --steps 8 -n 3 --seed 5")

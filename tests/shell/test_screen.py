@@ -13,10 +13,12 @@ from shell_kit import REGISTRY, readings
 from invoke_shell.errors import BlockedError, Cancelled, Fault, LineError
 from invoke_shell.pipeline.events import ChainDone, ChainStarted, Failed, Progress, Said, StageStarted
 from invoke_shell.records import Image
-from invoke_shell.shell import progress
-from invoke_shell.shell.progress import ProgressLine, State
+from invoke_shell.shell import block, progress
+from invoke_shell.shell.pictures import Pictures
+from invoke_shell.shell.progress import PlainProgress, ProgressLine, State, row
 from invoke_shell.shell.screen import TerminalView
 from invoke_shell.shell.settings import Settings
+from invoke_shell.shell.terminal import Answer
 from invoke_shell.shell.view import Result, Where
 
 COLOURS = re.compile(r"\x1b\[[\d;?]*[a-zA-Z]")
@@ -391,6 +393,120 @@ def test_progress_appears_after_a_while_and_is_gone_afterwards(monkeypatch):
     line.hide()
     assert screen.lines == []
     assert screen.getvalue().rindex("\x1b[?25h") > screen.getvalue().rindex("\x1b[?25l")
+
+
+def latents(size: int = 16) -> Image:
+    """A small picture whose pixels all differ."""
+    pixels = bytes(v for y in range(size) for x in range(size) for v in (x * 15, y * 15, 40))
+    return Image(mode="RGB", width=size, height=size, pixels=pixels)
+
+
+def appears(screen: Screen, text: str) -> None:
+    end = time.monotonic() + 10
+    while text not in screen.bare and time.monotonic() < end:
+        time.sleep(0.01)
+    assert text in screen.bare
+
+
+def half_block_pixels(text: str, rows: int, columns: int) -> list[list[tuple[str, str]]]:
+    """(upper, lower) colours of the cells of a screen's first rows."""
+    screen = pyte.Screen(80, 60)
+    pyte.Stream(screen).feed(text.replace("\n", "\r\n"))
+    return [[(screen.buffer[y][x].fg, screen.buffer[y][x].bg) for x in range(columns)] for y in range(rows)]
+
+
+def test_a_preview_is_the_exact_pixels_and_gone_afterwards(monkeypatch):
+    monkeypatch.setattr(progress, "DELAY", 0.0)
+    screen, preview = Screen(), latents()
+    v = view(screen)
+    v.event(ChainStarted(stages=("txt2img",), pictures=1))
+    v.event(Progress(stage=0, call=0, done=7, total=20, preview=preview))
+    appears(screen, "7/20")
+
+    colours = [preview.pixels[i : i + 3].hex() for i in range(0, len(preview.pixels), 3)]
+    doubled = [[colours[(y // 2) * 16 + x // 2] for x in range(32)] for y in range(32)]
+    expected = [[(doubled[2 * y][x], doubled[2 * y + 1][x]) for x in range(32)] for y in range(16)]
+    assert half_block_pixels(screen.getvalue(), 16, 32) == expected
+    assert screen.lines[16] == "txt2img  ━━━━━━━━╸───────────────  7/20"
+    v.line_done()
+    assert screen.lines == []
+
+
+@pytest.mark.parametrize("settings", [{"preview": "off"}, {"pictures": "path"}, {"plain": "on"}])
+def test_no_preview_where_it_is_unwanted(monkeypatch, settings):
+    monkeypatch.setattr(progress, "DELAY", 0.0)
+    screen = Screen()
+    v = view(screen, **settings)
+    v.event(ChainStarted(stages=("txt2img",), pictures=1))
+    v.event(Progress(stage=0, call=0, done=7, total=20, preview=latents()))
+    time.sleep(0.1)
+    v.line_done()
+
+    assert HALF not in screen.bare
+
+
+@pytest.mark.parametrize(
+    ("seconds", "wanted", "drawn"),
+    [(0.01, "auto", True), (0.3, "auto", False), (0.3, "on", True), (0.01, "off", False)],
+)
+def test_no_preview_over_a_slow_line_unless_asked_for(seconds, wanted, drawn):
+    pictures = Pictures(io.StringIO(), Screen(), {"TERM": "xterm-256color"})
+    pictures._answer = Answer(name="xterm", answered=True, seconds=seconds)
+
+    assert bool(pictures.preview(latents(), wanted=wanted)) is drawn
+
+
+def test_a_terminal_that_stalls_gets_no_more_previews_of_this_line(monkeypatch):
+    monkeypatch.setattr(progress, "STALL", -1.0)
+    line = ProgressLine(Screen(), lambda image: ["picture"])
+    line.state.take(Progress(stage=0, call=0, done=1, total=9, preview=latents()))
+    line._draw()
+    line.state.take(Progress(stage=0, call=0, done=2, total=9, preview=latents()))
+    line._draw()
+
+    assert line._block._drawn[0] != "picture"
+
+
+@pytest.mark.parametrize("columns", [20, 30, 40, 60, 100])
+def test_the_progress_row_fits_every_width(columns):
+    state = told(ChainStarted(stages=("a", "img2img", "c"), pictures=1), *STEPS)
+    plain = COLOURS.sub("", row(state, columns))
+
+    assert len(plain) <= columns
+    assert plain.startswith("2/3 img2img")
+    assert "12/20" in plain
+
+
+def test_a_redrawn_block_leaves_nothing_behind_when_the_terminal_gets_narrower(monkeypatch):
+    out = Screen()
+    width = [40]
+    monkeypatch.setattr(block, "window", lambda stream: (width[0], 10))
+    rows = block.Block(out)
+    rows.draw(["x" * 30, "y" * 30])
+    narrow = pyte.Screen(20, 10)
+    pyte.Stream(narrow).feed("x" * 30 + "\r\n" + "y" * 30)  # as a terminal that breaks its rows anew shows them
+    width[0] = 20
+    out.seek(0)
+    out.truncate()
+    rows.erase()
+    pyte.Stream(narrow).feed(out.getvalue())
+
+    assert [line.strip() for line in narrow.display if line.strip()] == []
+
+
+def test_progress_without_redrawing_is_a_line_now_and_then():
+    clock, said = Clock(), []
+    plain = PlainProgress(said.append, clock)
+    plain.take(ChainStarted(stages=("txt2img",), pictures=1))
+    for step in range(1, 31):
+        clock.time += 1
+        plain.take(Progress(stage=0, call=0, done=step, total=40))
+
+    assert said == [
+        "txt2img  10/40  1.0 it/s  0:30 left",
+        "txt2img  20/40  1.0 it/s  0:20 left",
+        "txt2img  30/40  1.0 it/s  0:10 left",
+    ]
 
 
 def test_what_is_said_during_progress_stands_above_it(monkeypatch):

@@ -14,6 +14,7 @@ import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from transformers import CLIPTextModel
 
+from training.pocket.colours import latent_colours
 from training.pocket.scene import vocabulary
 from training.pocket.tokenizer import write_tokenizer
 from training.pocket.unet import scheduler
@@ -31,6 +32,7 @@ def write_folder(target: Path, text: CLIPTextModel, unet: UNet2DConditionModel, 
             deepcopy(part).to("cpu", torch.float16).save_pretrained(made / name)
         (made / "advice.json").write_text(json.dumps(ADVICE) + "\n")
         (made / "vocabulary.json").write_text(json.dumps({"words": vocabulary()}, indent=1) + "\n")
+        (made / "preview.json").write_text(json.dumps(latent_colours(vae), indent=1) + "\n")
         (made / "model_index.json").write_text(json.dumps(INDEX, indent=2) + "\n")
         for path in sorted(made.rglob("*")):
             if path.is_file():
