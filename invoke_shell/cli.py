@@ -86,6 +86,9 @@ def _run(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
     words: list[str] = options.words
     if words[:1] == ["--"]:
         words = words[1:]
+    if "--json" in words[1:]:  # no command has such a flag, and people write it there
+        words = [word for word in words if word != "--json"]
+        options.json = True
     if options.lines and words:
         parser.error("-c LINE and a FILE or COMMAND exclude each other")
     if not options.lines and not words and sys.stdin.isatty():

@@ -8,7 +8,8 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -38,6 +39,7 @@ Verdict = Literal["unchanged", "hashed", "changed", "damaged", "gone"]
 
 class Catalogue:
     """The models of one home. folders: the home's own, always looked into. path: catalogue.db; None is memory alone.
+    watch: gives who is told of a model that must be read whole before anything else can be done.
 
     Threads may share it. All methods raise BlockedError for what cannot be found or used, and OutputError when
     another program holds the file.
@@ -49,6 +51,7 @@ class Catalogue:
         self.folders = list(folders)
         self.digests = digests or Digests()
         self.path = path
+        self.watch: Callable[[Entry], AbstractContextManager[Tick]] = lambda entry: nullcontext(quiet)
         self._lock = threading.RLock()
         self._seen: dict[str, int] | None = None
         self._examined: dict[Path, Entry] = {}
@@ -96,9 +99,12 @@ class Catalogue:
             raise refusal(path, "changed since it was found", "run the line again")
         return replace(self.hash(entry, tick).record, name=model.name)
 
-    def by_hash(self, text: str, kind: str = "checkpoint") -> ModelRecord | None:
-        """The model with this hash, or whose hash digits begin so (6 or more); None when there is none."""
-        found = self._by_hash(text, kind)
+    def by_hash(self, text: str, kind: str = "checkpoint", *, read: int | None = None) -> ModelRecord | None:
+        """The model with this hash, or whose hash digits begin so (6 or more); None when there is none.
+
+        read: bytes that may be read, of all models whose hash is not known together; None for AT_ONCE.
+        """
+        found = self._by_hash(text, kind, read)
         return found.record if found is not None else None
 
     def all(self, kind: str = "checkpoint") -> Iterator[ModelRecord]:
@@ -169,11 +175,12 @@ class Catalogue:
 
         return scan(self._rows, [f.expanduser() for f in folders], "scanned", self._taken, tick)
 
-    def hash(self, entry: Entry, tick: Tick = quiet) -> Entry:
-        """The model with its hashes, read where they are not known. tick: bytes; may raise to stop."""
+    def hash(self, entry: Entry, tick: Tick | None = None) -> Entry:
+        """The model with its hashes, read where they are not known. tick: bytes; may raise to stop; None: `watch`."""
         entry = self._fresh(entry)
         if not entry.hash:
-            entry = self._kept(entry, **self._hashes(entry, tick))
+            with self.watch(entry) if tick is None else nullcontext(tick) as told:
+                entry = self._kept(entry, **self._hashes(entry, told))
             self.digests.save()
         return entry
 
@@ -230,23 +237,30 @@ class Catalogue:
         if _is_path(text):
             return self._at(text, kind)
         boxed = next((self._boxed(p) for p in _box_paths() if name in (p.name, p.stem)), None)
-        if (
-            boxed is not None
-            and kind in ("", boxed.kind)
-            and (not at or self.hash(boxed).hash.rpartition(":")[2].startswith(digits))
-        ):
-            return boxed  # without opening the file: most lines need no other
+        if boxed is not None and kind in ("", boxed.kind):  # without opening the file: most lines need no other
+            return self._exactly(boxed, digits, kind) if at else boxed
         entries = self.entries(kind)
         named = next((e for e in entries if e.name == name or (e.key and e.key == text)), None)
-        found = self._by_hash(digits, kind) if at else None if named else self._by_hash(text, kind)
-        if entry := found or named:
+        if named is not None and at:
+            return self._exactly(named, digits, kind)
+        if entry := named or self._by_hash(digits if at else text, kind):
             return entry
         from invoke_shell.models.words import mistaken, unknown
 
         other = next((e for e in self.entries() if e.name == name), None) if kind else None
         raise mistaken(other, kind) if other else unknown(text, kind, entries)
 
-    def _by_hash(self, text: str, kind: str) -> Entry | None:
+    def _exactly(self, named: Entry, digits: str, kind: str) -> Entry:
+        """What `name@digits` means: the hash decides, the name is for people. Raises BlockedError for another one."""
+        named = self.hash(named)
+        found = named if named.is_or_was(digits.lower()) else self._by_hash(digits, kind)
+        if found is None:
+            from invoke_shell.models.words import another
+
+            raise another(named, digits)
+        return found
+
+    def _by_hash(self, text: str, kind: str, read: int | None = None) -> Entry | None:
         """Of several with one content the first. Raises BlockedError when several contents begin so."""
         scheme, _, digits = text.lower().rpartition(":")
         if len(digits) < ENOUGH or not all(c in DIGITS for c in digits):
@@ -254,7 +268,7 @@ class Catalogue:
         entries = [self.hash(e) if e.origin == "box" else e for e in self.entries(kind) if _is_of(e, scheme)]
         silent = [e for e in entries if not e.hash]
         found = self._beginning(entries, digits)
-        if not found and sum(e.finding.bytes for e in silent) <= AT_ONCE:
+        if not found and sum(e.finding.bytes for e in silent) <= (AT_ONCE if read is None else read):
             found = self._beginning([self._read(e) for e in silent], digits)
         found = [e for e in found if e.is_now(digits)] or found  # before what was converted from it
         if len({e.hash for e in found}) > 1:

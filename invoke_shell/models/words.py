@@ -10,7 +10,7 @@ from invoke_shell.models.entry import Entry
 from invoke_shell.models.files import shown, size_text
 from invoke_shell.models.finding import KINDS
 
-__all__ = ["mistaken", "taken", "unfit", "unknown"]
+__all__ = ["another", "mistaken", "taken", "unfit", "unknown"]
 
 FLAGS = {"checkpoint": "--model", "upscaler": "--upscaler", "lora": "--lora", "vae": "--vae", "controlnet": "--control"}
 MOST = 12  # names that are listed
@@ -30,9 +30,8 @@ def _silent(text: str, entries: Sequence[Entry]) -> str:
     silent = [e for e in entries if not e.hash]
     if not silent or len(digits) < 6 or digits.strip("0123456789abcdef"):
         return ""
-    return (
-        f"{len(silent)} are not hashed yet ({size_text(sum(e.finding.bytes for e in silent))}): models verify does it"
-    )
+    count = "1 is" if len(silent) == 1 else f"{len(silent)} are"
+    return f"{count} not hashed yet ({size_text(sum(e.finding.bytes for e in silent))}): models verify does it"
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -48,6 +47,12 @@ def mistaken(entry: Entry, kind: str, path: Path | None = None) -> BlockedError:
     return BlockedError(
         f"{shown(path or entry.name)} is {what}, not {KINDS.get(kind, kind)}", hint=hint, code="bad-model"
     )
+
+
+def another(entry: Entry, digits: str) -> BlockedError:
+    """A model has the name that was asked for, and another content."""
+    message = f"{entry.name} is here with another content: {entry.record.text}, not @{shown(digits)}"
+    return BlockedError(message, hint=f"{entry.name} alone means the one that is here", code="unknown-model")
 
 
 def taken(there: Entry) -> BlockedError:

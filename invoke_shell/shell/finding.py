@@ -73,15 +73,16 @@ def foreign_line(session: Session, info: PictureInfo) -> Line | None:
     if info.foreign is None:
         return None
     from invoke_shell.metadata.foreign.line import to_line
+    from invoke_shell.shell.foreign_models import named_here
 
-    line = to_line(info.foreign, session.registry)
+    line = to_line(named_here(info.foreign, session.catalogue), session.registry)
     return line._replace(missing=(*line.missing, *_absent(session, line)))
 
 
 def _absent(session: Session, line: Line) -> Iterator[str]:
     """Models of a line that no folder of this home has."""
     for kind, names in line.models.items():
-        here = {model.name for model in session.catalogue.all(kind)}
+        here = {text for model in session.catalogue.all(kind) for text in (model.name, model.text)}
         yield from (f"there is no {_SPOKEN.get(kind, kind)} {visible(name)} here" for name in names if name not in here)
 
 

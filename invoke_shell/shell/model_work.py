@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from invoke_shell.errors import BlockedError, Fault, LineError
 from invoke_shell.metadata.visible import visible
 from invoke_shell.models.finding import KINDS
-from invoke_shell.pipeline.events import ChainDone, ChainStarted, Progress
 from invoke_shell.shell import model_pages as pages
+from invoke_shell.shell.counting import MB, counted
 from invoke_shell.shell.session import Session, StatusError
 
 if TYPE_CHECKING:
     from invoke_shell.models.catalogue import Catalogue
     from invoke_shell.models.entry import Entry
-    from invoke_shell.models.files import Tick
     from invoke_shell.models.scan import Scanned
 
 __all__ = ["Work"]
 
-RATE = 0.1  # seconds between two looks at the progress
 FOLDERS = "folders"  # fact of the catalogue: what was scanned, a line each
 
 
@@ -59,7 +55,7 @@ class Work:
         if entry.path.is_dir():
             message = f"{entry.name} is a folder; other hashes than blake3-tree are of files"
             raise BlockedError(message, code="bad-model")
-        with self.progress(f"hashing {entry.name}, MB", 1_000_000) as tick:
+        with counted(self.view, f"hashing {entry.name}, MB", MB) as tick:
             return dict(self.catalogue.digests.of(entry.path, self.hashes, tick))
 
     def do_add(self, words: Sequence[str]) -> None:
@@ -71,7 +67,7 @@ class Work:
             if source is None:
                 entry = self.catalogue.add(Path(word), name=self.name, kind=self.kind)
             else:
-                with self.progress(f"fetching {source}, MB", 1_000_000) as tick:
+                with counted(self.view, f"fetching {source}, MB", MB) as tick:
                     entry = self.catalogue.fetch(source, name=self.name, kind=self.kind, tick=tick)
             self.added(entry)
 
@@ -102,7 +98,7 @@ class Work:
         entries = [self.catalogue.entry(w, self.kind) for w in words] if words else self.catalogue.entries(self.kind)
         bad = 0
         for entry in entries:
-            with self.progress(f"reading {entry.name}, MB", 1_000_000) as tick:
+            with counted(self.view, f"reading {entry.name}, MB", MB) as tick:
                 verdict, now = self.catalogue.verify(entry, tick)
             bad += verdict not in ("unchanged", "hashed")
             text = f"{pages.fit(visible(entry.name), pages.NAME)} {VERDICTS[verdict]}"
@@ -114,7 +110,7 @@ class Work:
         folders = words or [f for f in self.catalogue.fact(FOLDERS).splitlines() if f]
         for folder in self.needed("scan", folders, "models scan ~/ComfyUI/models"):
             path = Path(folder).expanduser().absolute()
-            with self.progress(f"scanning {path.name}", 1) as tick:
+            with counted(self.view, f"scanning {path.name}") as tick:
                 out = self.catalogue.scan([path], tick)
             self.remember(str(path))
             self.scanned(path, out)
@@ -134,7 +130,7 @@ class Work:
 
     def do_convert(self, words: Sequence[str]) -> None:
         for word in self.needed("convert", words, "models convert old.ckpt"):
-            with self.progress(f"converting {Path(word).name}, MB", 1_000_000) as tick:
+            with counted(self.view, f"converting {Path(word).name}, MB", MB) as tick:
                 done, entry = self.catalogue.convert(Path(word), self.output, kind=self.kind, tick=tick)
             self.view.say(f"{done.tensors} tensors are in {visible(str(done.path))}; {visible(word)} stays as it is")
             if done.left_out:
@@ -147,23 +143,6 @@ class Work:
             line = f"models {action}"
             raise _usage(line, line, f"{line} needs to know what", f"as in: {example}", "missing-argument")
         return words
-
-    @contextmanager
-    def progress(self, label: str, unit: int) -> Iterator[Tick]:
-        """A Tick that is shown. unit: what one of the shown steps is of what is counted."""
-        told, start = 0.0, time.monotonic()
-
-        def tick(done: int, total: int) -> None:
-            nonlocal told
-            if time.monotonic() - told >= RATE:
-                told = time.monotonic()
-                self.view.event(Progress(stage=0, call=0, done=done // unit, total=total // unit))
-
-        self.view.event(ChainStarted(stages=(visible(label),), pictures=0))
-        try:
-            yield tick
-        finally:
-            self.view.event(ChainDone(pictures=0, seconds=time.monotonic() - start))
 
 
 VERDICTS = {

@@ -17,6 +17,7 @@ from invoke_shell.pipeline.bind import Bound, Reading, read
 from invoke_shell.pipeline.chain import Chain, Source, Value
 from invoke_shell.pipeline.registry import Registry
 from invoke_shell.shell.beside import HashesBeside
+from invoke_shell.shell.counting import MB, counted
 from invoke_shell.shell.home import Home
 from invoke_shell.shell.settings import Settings
 from invoke_shell.shell.view import Result, View, Where
@@ -98,6 +99,7 @@ class Session:
         self._opening = threading.Lock()
         self.catalogue = catalogue
         self.hashing = HashesBeside(catalogue)
+        catalogue.watch = lambda entry: counted(view, f"reading {entry.name} once, for its hash, MB", MB)
         self.view = view
         self.start = start
         self.now = now

@@ -163,18 +163,29 @@ def test_a_hash_of_six_digits_that_two_share_is_told(here, lora):
 
 
 def test_large_models_are_not_read_only_to_be_found(here, lora, monkeypatch):
-    monkeypatch.setattr(module, "AT_ONCE", 1000)
     here.add(lora)
     digits = blake3(lora.read_bytes()).hexdigest()
 
-    assert here.by_hash(digits, "lora") is None
-    assert message(here.find, digits[:8], "lora").endswith("1 are not hashed yet (95.5 kB): models verify does it")
+    assert here.by_hash(digits, "lora", read=1000) is None
+    monkeypatch.setattr(module, "AT_ONCE", 1000)
+    assert message(here.find, digits[:8], "lora").endswith("1 is not hashed yet (95.5 kB): models verify does it")
     here.hash(here.entry("fox"))
     assert here.by_hash(digits, "lora").name == "fox"
 
 
-def test_the_box_is_found_by_its_hash_whatever_else_is_there(here, lora, monkeypatch):
-    monkeypatch.setattr(module, "AT_ONCE", 0)
+def test_a_name_with_digits_means_the_content_and_nothing_else(here, lora, tmp_path):
+    here.add(lora)
+    other = here.hash(here.add(write(tmp_path / "other.safetensors", kohya_lora("sd1"))))
+
+    assert here.find(f"fox@{other.record.text[-6:]}", "lora").name == "other"
+    text = here.hash(here.entry("fox")).record.text
+    assert message(here.find, "fox@000000", "lora") == (
+        f"fox is here with another content: {text}, not @000000\n  fox alone means the one that is here"
+    )
+    assert message(here.find, "pocket@000000").startswith("pocket is here with another content: pocket@")
+
+
+def test_the_box_is_found_by_its_hash_whatever_else_is_there(here, lora):
     write(here.folders[0] / "big.safetensors", checkpoint("sd1"))
 
     assert here.by_hash(here.find("pocket").hash).name == "pocket"

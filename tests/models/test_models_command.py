@@ -34,6 +34,13 @@ def test_the_list_is_a_table_of_80_columns(invoke, tmp_path):
     assert ran.status == 0
 
 
+def test_json_may_stand_behind_the_command(invoke):
+    behind = invoke("models", "show", "pocket", "--json")
+
+    assert behind.records == invoke("--json", "models", "show", "pocket").records
+    assert behind.records[0]["name"] == "pocket"
+
+
 def test_a_list_of_some_kinds(invoke, lora):
     invoke("models", "add", str(lora))
 
