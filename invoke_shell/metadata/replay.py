@@ -5,8 +5,10 @@ Nothing of the session, the config or a model's advice takes part: a value is th
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from typing import Any, Protocol
 
 from invoke_shell.errors import Fault, LineError
@@ -16,10 +18,12 @@ from invoke_shell.pipeline.node import Node, Param
 from invoke_shell.pipeline.plan import Call, InputRef, Plan, common
 from invoke_shell.pipeline.registry import Registry
 from invoke_shell.pipeline.script import resolved_text
-from invoke_shell.pipeline.types import Seed, Weighted
+from invoke_shell.pipeline.types import Seed, Weighted, number
 from invoke_shell.records import ModelRecord, Resource, StepRecord, topological
 
 __all__ = ["Finder", "Recalled", "overridden", "recall"]
+
+NUMBER = re.compile(r"[+-]\d{1,19}(\.\d{1,9})?")  # counted from what was recorded
 
 
 class Finder(Protocol):
@@ -87,8 +91,8 @@ class _Reader:
             name = visible(step.node)
             self.missing.append(f"the node {name} is not installed ({visible(step.package)} has it)")
             return
-        if node.version != step.version:
-            self.notes.append(f"{node.name} was revision {step.version} and is {node.version} here")
+        self.revision(node, step)
+        self.batch(node, step)
         inputs = {name: self.inputs(items) for name, items in step.inputs.items() if self.has(node, name)}
         params = {p.name: self.value(node, p, step) for p in node.params.values() if not p.kind.picture}
         call = Call(
@@ -102,6 +106,21 @@ class _Reader:
         self.ids[step.key] = call.id
         self.calls.append(call)
 
+    def revision(self, node: Node[Any, Any], step: StepRecord) -> None:
+        """Why the same values may give other pixels: what changed in the node since."""
+        if node.version == step.version:
+            return
+        since = [why for n, why in sorted(node.changes.items()) if step.version < n <= node.version]
+        reason = f": {'; '.join(since)}" if since else ""
+        self.notes.append(f"{node.name} was revision {step.version} and is {node.version} here{reason}")
+
+    def batch(self, node: Node[Any, Any], step: StepRecord) -> None:
+        """A picture drawn together with others has other last bits than one drawn alone, as all are here."""
+        facts = step.facts.get("batch")
+        size, index = (facts.get("size"), facts.get("index")) if isinstance(facts, dict) else (1, 0)
+        if isinstance(size, int) and isinstance(index, int) and size > 1:
+            self.notes.append(f"{node.name} drew it as number {index + 1} of a batch of {size}; here it is drawn alone")
+
     def has(self, node: Node[Any, Any], name: str) -> bool:
         """Whether a node still takes pictures under this name."""
         if name == node.frames or (name in node.params and node.params[name].kind.picture):
@@ -110,7 +129,12 @@ class _Reader:
         return False
 
     def inputs(self, items: Sequence[StepRecord | Resource]) -> tuple[int | InputRef, ...]:
-        return tuple(self.ids.get(i.key, 0) if isinstance(i, StepRecord) else self.picture(i) for i in items)
+        """Steps that are no node here are left out: that they are missing was said."""
+        return tuple(
+            self.ids[i.key] if isinstance(i, StepRecord) else self.picture(i)
+            for i in items
+            if not isinstance(i, StepRecord) or i.key in self.ids
+        )
 
     def picture(self, resource: Resource) -> InputRef:
         found = self.finder.picture(resource)
@@ -128,11 +152,15 @@ class _Reader:
         recorded = step.params[p.name]
         try:
             if p.kind.many and isinstance(recorded, list):
-                return tuple(self.item(p, v, step, f"{p.name}.{n}") for n, v in enumerate(recorded))
-            return self.item(p, recorded, step, p.name)
+                items = [self.item(p, v, step, f"{p.name}.{n}") for n, v in enumerate(recorded)]
+            else:
+                items = [self.item(p, recorded, step, p.name)]
         except ValueError:
-            self.missing.append(f"{node.name} has no {p.flag} {visible(str(recorded))}")
+            self.missing.append(f"{node.name} has no {p.flag} {visible(str(recorded)[:80])}")
             return None if p.required else p.default
+        # A stranger's value may be of the right kind and far beyond what the flag takes.
+        self.missing += [f"{node.name}: {wrong}" for item in items if (wrong := p.check(item))]
+        return tuple(items) if p.kind.many and isinstance(recorded, list) else items[0]
 
     def item(self, p: Param, recorded: Any, step: StepRecord, name: str) -> Any:
         """One recorded value; a model among them is the one recorded under `name`. Raises ValueError."""
@@ -167,7 +195,9 @@ def _with_flows(calls: Sequence[Call], registry: Registry) -> tuple[Call, ...]:
 def overridden(plan: Plan, registry: Registry, changes: Mapping[str, str], draw: Callable[[], int]) -> Plan:
     """A plan with other values: flag name (`steps`, `img2img.steps`, `2.steps`) -> text.
 
-    A seed may be `random`, or `+1` to count on. Raises LineError for an unknown or ambiguous flag or a bad value.
+    A seed may be `random`. A number may be counted from the recorded one: `+5`, and `-5` where the flag takes none
+    below 0.
+    Raises LineError for an unknown or ambiguous flag or a bad value.
     """
     calls = list(plan.calls)
     for name, text in changes.items():
@@ -210,18 +240,32 @@ def _meant(calls: Sequence[Call], registry: Registry, name: str) -> list[int]:
 def _read(p: Param, text: str, old: Any, draw: Callable[[], int]) -> Any:
     if p.kind.is_seed and text == "random":
         return Seed(draw())
-    if p.kind.is_seed and text.startswith("+") and text[1:].isdigit():
-        return Seed(int(old or 0) + int(text[1:]))
     if p.kind.is_switch:
         return text != "off"
     try:
-        value = p.kind.parse(p.arg.spell(text) if p.arg.spell else text)
+        counted = _counted(p, text, old)
+        value = p.kind.parse(p.arg.spell(text) if p.arg.spell else text) if counted is None else counted
     except ValueError as error:
         wanted = str(error) if p.arg.spell else f"{p.flag} is {error}, not {text}"
         raise _wrong(text, wanted, "", "bad-value") from None
     if wrong := p.check(value):
         raise _wrong(text, wrong, "", "out-of-range")
     return value
+
+
+def _counted(p: Param, text: str, old: Any) -> Any:
+    """The recorded number and so much more or less; None for a text that is a value of its own. Raises ValueError."""
+    below = p.kind.is_seed or p.arg.ge is None or p.arg.ge < 0  # -5 is a value there; a seed of -1 others' random
+    if not NUMBER.fullmatch(text) or (text[0] == "-" and below) or not _is_number(old):
+        return None
+    if p.kind.is_seed:
+        return Seed(int(old) + int(text)) if text[1:].isdigit() else None
+    total = Decimal(str(old)) + Decimal(text)
+    return p.kind.parse(number(float(total)) if isinstance(old, float) else str(total))
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _wrong(word: str, message: str, hint: str, code: str) -> LineError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Generic, ParamSpec, TypeVar, overload
 
@@ -24,6 +24,7 @@ class Node(Generic[P, R]):
     stage_only: passes its pictures on unchanged and is no step (save, show_image).
     builtin: runs in the shell and stands alone on a line; its first parameter, `shell`, is the session.
     rest: takes the rest of the line as its one text. alike: flat values -> what of them decides the pixels.
+    changes: revision -> what is other since, for pictures of before.
     """
 
     func: Callable[P, R]
@@ -36,6 +37,7 @@ class Node(Generic[P, R]):
     context: bool
     bundles: Mapping[str, type]
     version: int = 1
+    changes: Mapping[int, str] = field(default_factory=dict)
     examples: tuple[str, ...] = ()
     gives: tuple[str, ...] = ()
     stage_only: bool = False
@@ -96,6 +98,7 @@ def node(func: Callable[P, R], /) -> Node[P, R]: ...
 def node(
     *,
     version: int = 1,
+    changes: Mapping[int, str] = ...,
     examples: Iterable[str] = (),
     gives: Iterable[str] = (),
     group: str = "",
@@ -109,7 +112,8 @@ def node(
 def node(func: Any = None, /, **options: Any) -> Any:
     """Declare a function as a node (see docs/nodes.md). Raises DeclarationError with file:line.
 
-    version: pixel revision, bumped only when the same inputs would give other pixels. gives: names of the parameters
+    version: pixel revision, bumped only when the same inputs would give other pixels; changes: {2: "what is other"},
+    told when a picture of before is made again. gives: names of the parameters
     whose values flow on with its pictures. explains: flat values -> a line for `explain` and before the run.
     alike: flat values -> what of them decides the pixels, when two values may run the same steps.
     """

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from invoke_shell.shell.keeper import Keeper
     from invoke_shell.shell.session import Session
 
-__all__ = ["Target", "find_target", "foreign_line", "foreign_of", "recalled_here", "recalled_text"]
+__all__ = ["Target", "find_target", "foreign_line", "foreign_of", "is_own", "recalled_here", "recalled_text"]
 
 _SPOKEN = {"checkpoint": "model", "lora": "LoRA", "vae": "VAE"}
 
@@ -61,6 +61,12 @@ def find_target(session: Session, word: str) -> Target:
     step = info.step()
     image, _ = read_image(path)
     return Target(label=word, step=step, image=image, warnings=info.warnings)
+
+
+def is_own(session: Session, target: Target) -> bool:
+    """True for a picture that this home made, by its whole history: a stranger's file may say any hash."""
+    rows = session.keeper.store.with_pixels(target.step.output_hash)
+    return any(from_metadata(loads(row.metadata)) == target.step for row in rows)
 
 
 def foreign_of(session: Session, word: str) -> Line | None:

@@ -19,7 +19,7 @@ from invoke_shell.pipeline.plan import Facts, Given, InputRef, Need, Needs
 from invoke_shell.pipeline.registry import Registry
 from invoke_shell.records import Image, ModelRecord, Resource, StepRecord
 
-__all__ = ["Gatherer", "Pool", "flows_of", "input_ref"]
+__all__ = ["Gatherer", "Pool", "flows_of", "input_ref", "matching"]
 
 
 QUICK = 64_000_000  # bytes of a model that is read at once for its hash; a larger one is read beside the drawing
@@ -91,14 +91,19 @@ class Gatherer:
 
     def matches(self, pattern: str) -> list[Path]:
         """The files a pattern matches, sorted as people count: a2 before a10."""
-        found = [Path(p) for p in glob.glob(str(self.path(pattern)))]
-        if not found:
-            raise BlockedError(f"no file matches {visible(pattern)}", code="missing-file")
-        return sorted((p for p in found if p.is_file()), key=_natural)
+        return matching(str(self.path(pattern)), pattern)
 
     @staticmethod
     def file(path: Path) -> InputRef:
         return input_ref(read_image(path)[1], path)
+
+
+def matching(pattern: str, shown: str = "") -> list[Path]:
+    """The files a pattern matches, sorted as people count. Raises BlockedError when there are none."""
+    found = [Path(p) for p in glob.glob(pattern)]
+    if not found:
+        raise BlockedError(f"no file matches {visible(shown or pattern)}", code="missing-file")
+    return sorted((p for p in found if p.is_file()), key=_natural)
 
 
 def input_ref(resource: Resource, path: Path | None = None, image: Image | None = None) -> InputRef:

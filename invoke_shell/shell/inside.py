@@ -18,7 +18,7 @@ from invoke_shell.shell.session import Session
 if TYPE_CHECKING:
     from invoke_shell.metadata.foreign.line import Line
 
-__all__ = ["about", "line_of", "made_how", "png_without_texts", "stripped_name"]
+__all__ = ["about", "in_a_file", "line_of", "made_how", "png_without_texts", "stripped_name"]
 
 
 def made_how(shell: Session, word: str) -> Iterator[str]:
@@ -44,12 +44,21 @@ def line_of(shell: Session, word: str) -> str:
     return shell.recalled_text(find_target(shell, word).step) if line is None else _foreign_text(shell, word, line)
 
 
+def in_a_file(word: str, text: str) -> str:
+    """A recalled line for a command file of several: below its name; one that wants a picture piped in is no command.
+
+    Its pipe would take the results of the line before it.
+    """
+    lines = [f"# {line}" if text.startswith("|") else line for line in text.splitlines()]
+    return "\n".join([f"# {visible(word)}", *lines])
+
+
 def _foreign_text(shell: Session, word: str, line: Line) -> str:
     """The line of another program's picture; what did not carry over is told beside it."""
     if not line.text:
         raise MetadataError(f"no command can be made of {visible(word)}: {'; '.join(line.missing)}", code="no-metadata")
     for sentence in (*line.missing, *line.guessed):
-        shell.view.say(sentence)
+        shell.view.say(f"{visible(word)}: {sentence}")
     return line.text
 
 

@@ -6,27 +6,30 @@ A replay never reads the step cache, the session's settings, the config or a mod
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from invoke_shell.errors import BlockedError, Fault, LineError, MetadataError
 from invoke_shell.metadata.decode import read_image
 from invoke_shell.metadata.replay import overridden
-from invoke_shell.metadata.verdict import is_edited, reasons, verdict
+from invoke_shell.metadata.verdict import Verdict, is_edited, reasons, verdict
 from invoke_shell.metadata.visible import visible
 from invoke_shell.pipeline.bind import understand
 from invoke_shell.pipeline.plan import Plan, needs, plan
-from invoke_shell.pipeline.text import parse
-from invoke_shell.records import Image, StepRecord, topological
-from invoke_shell.shell.finding import find_target, foreign_of
+from invoke_shell.pipeline.text import parse, quote
+from invoke_shell.records import Image, Json, StepRecord, topological
+from invoke_shell.shell.finding import find_target, foreign_of, is_own
 from invoke_shell.shell.gather import Gatherer
+from invoke_shell.shell.large import large
 from invoke_shell.shell.session import Session
 from invoke_shell.shell.view import Where
 
 if TYPE_CHECKING:
     from invoke_shell.metadata.foreign.line import Line
+    from invoke_shell.shell.running import Remark
 
 __all__ = ["Replayed", "options", "replay", "worst"]
 
@@ -83,12 +86,17 @@ class Replayed:
         }
 
 
-def replay(session: Session, words: Sequence[str], changes: Mapping[str, str], where: Where) -> list[Replayed]:
-    """Make each picture again and compare. What fails is told and is that picture's verdict; the others go on."""
+def replay(
+    session: Session, words: Sequence[str], changes: Mapping[str, str], where: Where, *, yes: bool = False
+) -> list[Replayed]:
+    """Make each picture again and compare. What fails is told and is that picture's verdict; the others go on.
+
+    yes: pictures from elsewhere may be as much work as they like.
+    """
     outcomes = []
     for word in words:
         try:
-            outcome = _one(session, word, changes, where)
+            outcome = _one(session, word, changes, where, yes=yes)
         except (BlockedError, MetadataError) as error:
             outcome = Replayed(label=word, verdict="blocked", missing=(error.message,))
         outcomes.append(outcome)
@@ -96,9 +104,9 @@ def replay(session: Session, words: Sequence[str], changes: Mapping[str, str], w
     return outcomes
 
 
-def _one(session: Session, word: str, changes: Mapping[str, str], where: Where) -> Replayed:
+def _one(session: Session, word: str, changes: Mapping[str, str], where: Where, *, yes: bool) -> Replayed:
     if line := foreign_of(session, word):
-        return _foreign(session, word, line, changes, where)
+        return _foreign(session, word, line, changes, where, yes=yes)
     target = find_target(session, word)
     for warning in target.warnings:
         session.view.say(warning, warning=True)
@@ -108,13 +116,17 @@ def _one(session: Session, word: str, changes: Mapping[str, str], where: Where) 
     for note in recalled.notes:
         session.view.say(note, warning=True)
     made = overridden(recalled.plan, session.registry, changes, session.draw) if changes else recalled.plan
+    if not yes and not is_own(session, target):
+        _ask_about(session, made, word, changes)
     edited = target.image is not None and is_edited(target.step.output_hash, target.image)
+    compared = partial(verdict, target.step.output_hash, old=None if edited else target.image)
+    remark = _remark(target.step.output_hash, compared, changes)
     with session.with_threads(_threads(target.step)):
-        finished = session.run_plan(made, where, cached=False)
+        finished = session.run_plan(made, where, cached=False, remark=remark)
     if not finished:
         raise BlockedError(f"{visible(word)} gave no picture", code="missing-input")
     result, frame = finished[-1]
-    found = verdict(target.step.output_hash, frame.image, None if edited else target.image)
+    found = compared(frame.image)
     why = (*recalled.notes, *reasons(target.step, frame.step))
     return Replayed(
         label=word,
@@ -134,20 +146,47 @@ def _threads(step: StepRecord) -> object:
     return drawn[-1] if drawn else None
 
 
-def _foreign(session: Session, word: str, line: Line, changes: Mapping[str, str], where: Where) -> Replayed:
+def _ask_about(session: Session, made: Plan, word: str, changes: Mapping[str, str]) -> None:
+    """A picture from elsewhere does not start hours of work. Raises BlockedError; in the shell Enter runs it then."""
+    if not (much := large(made, session.registry)):
+        return
+    flags = "".join(f" --{name} {quote(text)}" for name, text in changes.items())
+    if session.interactive:
+        session.recalled = f"replay {quote(word)}{flags} --yes"
+        raise BlockedError(f"{much}: Enter runs it all the same")
+    raise BlockedError(f"{much}: replay --yes runs it all the same")
+
+
+def _remark(recorded: str, compared: Callable[[Image], Verdict], changes: Mapping[str, str], tool: str = "") -> Remark:
+    """What the new picture's step says of the one it replays."""
+
+    def remark(image: Image) -> dict[str, Json]:
+        of: dict[str, Json] = {"of": recorded, **({"tool": tool} if tool else {})}
+        if changes:
+            return {**of, "changed": dict(changes)}
+        found = compared(image)
+        return {**of, "verdict": found.outcome, "max_difference": found.max_difference, "psnr": found.psnr}
+
+    return remark
+
+
+def _foreign(
+    session: Session, word: str, line: Line, changes: Mapping[str, str], where: Where, *, yes: bool
+) -> Replayed:
     """Run the line of another program's picture and compare with its pixels; what it cannot carry are the reasons."""
     if not line.text or line.continues:
         return Replayed(label=word, verdict="blocked", missing=line.missing)
     made = _planned(session, line.text)
     made = overridden(made, session.registry, changes, session.draw) if changes else made
+    if not yes:
+        _ask_about(session, made, word, changes)
     old, _ = read_image(Path(word).expanduser())
-    finished = session.run_plan(made, where, cached=False)
+    remark = _remark(old.hash, partial(_beside, old), changes, line.tool)
+    finished = session.run_plan(made, where, cached=False, remark=remark)
     if not finished:
         raise BlockedError(f"{visible(word)} gave no picture", code="missing-input")
     result, frame = finished[-1]
-    if old.mode != frame.image.mode:
-        old = Image.from_pil(old.pil().convert(frame.image.mode))
-    found = verdict(old.hash, frame.image, old)
+    found = _beside(old, frame.image)
     return Replayed(
         label=word,
         verdict=found.outcome,
@@ -157,6 +196,13 @@ def _foreign(session: Session, word: str, line: Line, changes: Mapping[str, str]
         reasons=(*line.missing, *line.guessed),
         changed=changes,
     )
+
+
+def _beside(old: Image, new: Image) -> Verdict:
+    """The verdict on pixels alone; those of a picture with alpha or without colour brought to the new one's mode."""
+    if old.mode != new.mode:
+        old = Image.from_pil(old.pil().convert(new.mode))
+    return verdict(old.hash, new, old)
 
 
 def _planned(session: Session, text: str) -> Plan:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -20,7 +20,7 @@ from invoke_shell.pipeline.chain import Chain, Source
 from invoke_shell.pipeline.events import AskShell, ChainStarted, Event, Failed, FrameDone, Progress
 from invoke_shell.pipeline.plan import Call, Given, InputRef, Plan, needs, plan
 from invoke_shell.pipeline.script import resolved_text
-from invoke_shell.records import Frame, ModelRecord
+from invoke_shell.records import Frame, Image, Json, ModelRecord
 from invoke_shell.shell.beside import unhashed, with_models
 from invoke_shell.shell.finding import recalled_text
 from invoke_shell.shell.gather import Gatherer
@@ -30,8 +30,9 @@ from invoke_shell.shell.view import Result, Where
 if TYPE_CHECKING:
     from invoke_shell.shell.session import Session
 
-__all__ = ["PATIENCE", "Run", "planned"]
+__all__ = ["PATIENCE", "Remark", "Run", "planned"]
 
+Remark = Callable[[Image], Json]
 PATIENCE = 10.0  # seconds a worker has to answer a stop before it is ended
 
 
@@ -45,12 +46,16 @@ def planned(session: Session, chain: Chain) -> Plan:
 
 
 class Run:
-    """A plan on its way. finished: its results so far. failure: what ended it early, or could not be written."""
+    """A plan on its way. finished: its results so far. failure: what ended it early, or could not be written.
 
-    def __init__(self, session: Session, made: Plan, where: Where) -> None:
+    remark: what is to be recorded of the last result, beside what its nodes recorded; from its pixels.
+    """
+
+    def __init__(self, session: Session, made: Plan, where: Where, remark: Remark | None = None) -> None:
         self.session = session
         self.made = made
         self.where = where
+        self.remark = remark
         self.line = 0
         self.finished: list[tuple[Result, Frame]] = []
         self.failure: InvokeShellError | None = None
@@ -78,6 +83,7 @@ class Run:
         try:
             if isinstance(event, FrameDone) and event.final:
                 event = replace(event, frame=self.settled(event.frame))
+                event = self.remarked(event)
                 self.finished.append((self.keep(event), event.frame))
             elif isinstance(event, AskShell):
                 self.answer(event)
@@ -85,6 +91,14 @@ class Run:
             self.failure = self.failure or error
         if isinstance(event, Failed):
             self.failure = event.error
+
+    def remarked(self, event: FrameDone) -> FrameDone:
+        """The last result with the remark among the facts of its step."""
+        if self.remark is None or self.made.stage_calls(event.stage)[event.call].id != self.made.results[-1]:
+            return event
+        step = event.frame.step
+        facts = {**step.facts, "replay": self.remark(event.frame.image)}
+        return replace(event, frame=replace(event.frame, step=replace(step, facts=facts)))
 
     def told(self, failure: InvokeShellError) -> InvokeShellError:
         """What stopped a run, and how much of it is kept."""

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from invoke_shell.pipeline.plan import Plan
     from invoke_shell.records import Frame, ModelRecord, StepRecord
     from invoke_shell.shell.keeper import Keeper
+    from invoke_shell.shell.running import Remark
 
 __all__ = ["Runtime", "Session", "StatusError"]
 
@@ -266,11 +267,13 @@ class Session:
             return
         self.run_plan(made, where)
 
-    def run_plan(self, made: Plan, where: Where, *, cached: bool = True) -> list[tuple[Result, Frame]]:
-        """Run a plan to its end and keep its results. Raises the error that ended it."""
+    def run_plan(
+        self, made: Plan, where: Where, *, cached: bool = True, remark: Remark | None = None
+    ) -> list[tuple[Result, Frame]]:
+        """Run a plan to its end and keep its results, with a remark on the last. Raises the error that ended it."""
         from invoke_shell.shell.running import Run
 
-        return Run(self, made, where).to_the_end(cached=cached)
+        return Run(self, made, where, remark).to_the_end(cached=cached)
 
     def recalled_text(self, step: StepRecord) -> str:
         """The lines that make a picture, from its record alone."""

@@ -288,7 +288,7 @@ def test_recall_prints_the_lines_of_pictures(invoke):
 
     ran = invoke("recall", *[r["path"] for r in made.results])
 
-    assert ran.out.splitlines() == [r["command"] for r in made.results]
+    assert ran.out.splitlines() == [line for r in made.results for line in (f"# {r['path']}", r["command"])]
 
 
 def test_keep_all_gives_in_between_pictures_a_file(invoke):

@@ -25,7 +25,7 @@ __all__ = ["Line", "to_line"]
 class Line(NamedTuple):
     """text: the line, "" when there is nothing to run. missing, guessed: the reader's sentences and the line's own.
 
-    continues: a picture must be piped into it. models: the names it has, by kind.
+    continues: a picture must be piped into it. models: the names it has, by kind. tool: the program.
     """
 
     text: str
@@ -33,6 +33,7 @@ class Line(NamedTuple):
     guessed: tuple[str, ...]
     continues: bool = False
     models: Mapping[str, tuple[str, ...]] = MappingProxyType({})
+    tool: str = ""
 
 
 def to_line(found: Foreign, registry: Registry) -> Line:
@@ -46,7 +47,7 @@ def to_line(found: Foreign, registry: Registry) -> Line:
         notes.say(_source(found))
     text = visible(to_text(chain, registry)) if stages else ""
     missing, guessed = (*found.missing, *notes.missing), (*found.guessed, *notes.guessed)
-    return Line(text, missing, guessed, chain.continues, _models(stages, registry))
+    return Line(text, missing, guessed, chain.continues, _models(stages, registry), found.tool)
 
 
 class _Writer:

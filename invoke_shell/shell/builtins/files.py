@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from json import dumps
 from pathlib import Path
 from typing import Annotated
 
@@ -16,14 +17,16 @@ from invoke_shell.shell.view import Where
 __all__ = ["info", "strip"]
 
 
-@node(builtin=True, group="shell", examples=["info @1", "info a.png"])
-def info(shell: Session, what: Words) -> None:
+@node(builtin=True, group="shell", examples=["info @1", "info a.png", "info @1..3 --json"])
+def info(
+    shell: Session, what: Words, *, json: Annotated[bool, Arg(help="One JSON object a line, for programs.")] = False
+) -> None:
     """Say what is inside pictures: program, command, steps. Runs nothing."""
     from invoke_shell.metadata.read import read_picture
     from invoke_shell.shell.inside import about
 
     status = 0
-    for word in expanded(what):
+    for word in expanded(shell, what):
         try:
             path = shell.keeper.row(word).path if word.startswith("@") else Path(word).expanduser()
             found = read_picture(path)
@@ -32,7 +35,7 @@ def info(shell: Session, what: Words) -> None:
             status = status or error.exit_status
             continue
         text, record = about(shell, word, found)
-        shell.view.text(text, record)
+        shell.view.text(dumps(record) if json else text, record)
     if status:
         raise StatusError(status)
 
@@ -47,7 +50,7 @@ def strip(
     """Write copies of pictures without what is inside them; the pictures stay as they are."""
     from invoke_shell.shell.inside import png_without_texts, stripped_name
 
-    words = list(expanded(what))
+    words = list(expanded(shell, what))
     for word in words:
         path = shell.keeper.row(word).path if word.startswith("@") else Path(word).expanduser()
         data = png_without_texts(path)

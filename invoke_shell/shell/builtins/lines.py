@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from invoke_shell.errors import LineError
+from invoke_shell.errors import InvokeShellError, LineError
 from invoke_shell.metadata.visible import visible
 from invoke_shell.pipeline.node import Arg, node
 from invoke_shell.shell.builtins.words import OptionalRest, Rest, Words, expanded, fault
@@ -27,34 +27,55 @@ def explain(shell: Session, line: Rest) -> None:
             shell.view.text("\n".join(explained(shell.planned(bound.chain), shell.registry)))
 
 
-@node(builtin=True, group="shell", examples=["recall @1", "recall a.png"])
+@node(builtin=True, group="shell", examples=["recall @1", "recall a.png", "recall @1..3"])
 def recall(shell: Session, what: Words) -> None:
-    """Put the command of a picture, or a line of the history, into the edit line; printed outside the shell."""
-    from invoke_shell.shell.inside import line_of
+    """Put the command of a picture, or a line of the history, into the edit line; printed outside the shell.
 
-    texts = [line_of(shell, word) for word in expanded(what)]
-    if shell.interactive:
-        shell.recalled = texts[0]
+    Several are printed as a command file, each below a comment with its name: recall *.png > all.invoke
+    """
+    from invoke_shell.shell.inside import in_a_file, line_of
+
+    words = list(expanded(shell, what))
+    if len(words) == 1:
+        text = line_of(shell, words[0])
+        if shell.interactive:
+            shell.recalled = text
+        else:
+            shell.view.text(text, recalled_record(words[0], text))
         return
-    for text in texts:
-        shell.view.text(text)
+    status = 0
+    for word in words:
+        try:
+            text = line_of(shell, word)
+        except InvokeShellError as error:
+            shell.view.error(error, Where())
+            status = status or error.exit_status
+            continue
+        shell.view.text(in_a_file(word, text), recalled_record(word, text))
+    if status:
+        raise StatusError(status)
+
+
+def recalled_record(word: str, text: str) -> dict[str, str]:
+    """What recall tells programs."""
+    return {"event": "recall", "image": word, "command": text}
 
 
 @node(builtin=True, rest=True, group="shell", examples=["replay @1", "replay a.png --steps 30"])
 def replay(shell: Session, what: Rest) -> None:
     """Make pictures again from what is inside them, and say whether they are the same.
 
-    Takes files and handles; flags change a value (--steps 30, --seed +1). --exact ends with status 1 unless all are
-    exact.
+    Takes files and handles; flags change a value: --steps 30, or so much more: --steps +5, --seed +1. --exact ends with
+    status 1 unless all are exact. --yes runs what a picture from elsewhere asks for, however much it is.
     """
     from invoke_shell.shell.replaying import options, worst
     from invoke_shell.shell.replaying import replay as replayed
 
-    words, flags = options(what, ("exact",))
-    exact = flags.pop("exact", "") == "on"
+    words, flags = options(what, ("exact", "yes"))
+    exact, yes = (flags.pop(name, "") == "on" for name in ("exact", "yes"))
     if not words:
         raise LineError(what, [fault(what, "replay needs a picture", "as in: replay @1", "missing-argument")])
-    status = worst(replayed(shell, list(expanded(words)), flags, Where()), exact=exact)
+    status = worst(replayed(shell, list(expanded(shell, words)), flags, Where(), yes=yes), exact=exact)
     if status:
         raise StatusError(status)
 

@@ -8,6 +8,7 @@ from typing import Annotated
 
 from invoke_shell.errors import Fault, LineError
 from invoke_shell.pipeline.node import Arg
+from invoke_shell.shell.session import Session
 
 __all__ = ["Age", "Handles", "OptionalRest", "Rest", "Word", "Words", "expanded", "fault", "seconds_of", "size_text"]
 
@@ -21,13 +22,26 @@ Rest = Annotated[str, Arg(help="The rest of the line.")]
 OptionalRest = Annotated[str, Arg(help="The rest of the line.")]
 
 
-def expanded(words: list[str]) -> Iterator[str]:
-    """Words with their patterns expanded; a word that names a file is that file."""
-    from glob import glob
+def expanded(shell: Session, words: list[str]) -> Iterator[str]:
+    """Words one picture each: patterns of files as people count (a2 before a10), handles that name several.
 
+    A word that names a file is that file. Raises BlockedError for a pattern that nothing matches.
+    """
     for word in words:
-        found = sorted(glob(str(Path(word).expanduser()))) if any(c in word for c in "*?[") else []
-        yield from found or [word]
+        if word.startswith("@") and not word[1:].isdigit():
+            yield from _results(shell, word)
+        elif any(c in word for c in "*?[") and not Path(word).expanduser().exists():
+            from invoke_shell.shell.gather import matching
+
+            yield from map(str, matching(str(Path(word).expanduser())))
+        else:
+            yield word
+
+
+def _results(shell: Session, word: str) -> list[str]:
+    """The results of a handle; the handle itself where it names one."""
+    rows = shell.keeper.rows(word)
+    return [word] if len(rows) == 1 else [row.handle for row in rows]
 
 
 def fault(word: str, message: str, hint: str = "", code: str = "unknown-command") -> Fault:

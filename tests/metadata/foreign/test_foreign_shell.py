@@ -123,7 +123,7 @@ def test_the_page_shows_what_info_says(invoke: Invoke):
 def test_recall_prints_the_line_and_says_beside_it_what_is_missing(invoke: Invoke):
     write("a.png", parameters=TEXT.format("pocket"))
 
-    assert invoke("recall", "a.png") == (0, f"{LINE.format('pocket')}\n", "not carried: ENSD 31337\n")
+    assert invoke("recall", "a.png") == (0, f"{LINE.format('pocket')}\n", "a.png: not carried: ENSD 31337\n")
 
 
 def test_recall_of_what_is_no_command(invoke: Invoke):
