@@ -17,10 +17,12 @@ __all__ = [
     "Background",
     "Checkpoint",
     "ClipSkip",
+    "Embed",
     "Embeddings",
     "Extras",
     "FontSize",
     "Gap",
+    "Graft",
     "Guidance",
     "Loras",
     "Negative",
@@ -117,6 +119,8 @@ PureNoise = Annotated[bool, Arg(help="Begin from noise alone: nothing of the sou
 Picture = Annotated[Image, Arg(help="A picture file, a handle, or blake3:HEX.")]
 Other = Annotated[Image, Arg(help="The other picture: a file, a handle, or blake3:HEX.")]
 Stencil = Annotated[Mask, Arg(help="A mask: white or transparent is repainted.", short="M")]
+Embed = Annotated[bool, Arg(help="Source pictures travel inside the results, for another home.", pixels=False)]
+Graft = Annotated[bool, Arg(help="Go on with the file's own history, not with its pixels alone.", pixels=False)]
 Target = Annotated[Path, Arg(help="File to write; its ending says the format.", pixels=False)]
 Side = Annotated[int, Arg(help="Pixels.", unit="px", ge=1, le=16384)]
 Resampler = Annotated[

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+from html import escape, unescape
 
 from invoke_shell.metadata.summary import Summary
 from invoke_shell.pipeline.types import number
 
-__all__ = ["ai_mark", "dream", "parameters"]
+__all__ = ["dream", "metadata_in", "parameters", "xmp"]
 
 SAMPLERS = {
     "ddim": "DDIM",
@@ -29,6 +30,8 @@ SAMPLERS = {
     "lcm": "LCM",
 }
 SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/"
+NAMESPACE = "urn:invoke-shell:sd-metadata:1#"
+PROPERTY = re.compile(r"<sd:metadata[^<>]*>([^<]*)</sd:metadata>")
 
 
 def parameters(made: Summary, app_version: str, *, privacy: bool = False) -> str:
@@ -87,13 +90,22 @@ def dream(made: Summary | None) -> str:
     return text if made.strength is None else f"{text} -f {number(made.strength)}"
 
 
-def ai_mark(*, composite: bool) -> str:
-    """An XMP packet that says a machine drew it, in IPTC's words; composite: a picture from outside went in."""
-    term = "compositeWithTrainedAlgorithmicMedia" if composite else "trainedAlgorithmicMedia"
+def xmp(term: str, metadata: str = "") -> str:
+    """An XMP packet: IPTC's word for how a picture came to be ("" for none), and `sd-metadata` for files without texts.
+
+    metadata: JSON in ASCII, as PROPERTY in a namespace of its own.
+    """
+    mark = f"<Iptc4xmpExt:DigitalSourceType>{SOURCE_TYPE}{term}</Iptc4xmpExt:DigitalSourceType>" if term else ""
+    own = f'<sd:metadata xmlns:sd="{NAMESPACE}">{escape(metadata, quote=False)}</sd:metadata>' if metadata else ""
     return (
         '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>'
         '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
         '<rdf:Description rdf:about="" xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/">'
-        f"<Iptc4xmpExt:DigitalSourceType>{SOURCE_TYPE}{term}</Iptc4xmpExt:DigitalSourceType>"
-        '</rdf:Description></rdf:RDF></x:xmpmeta><?xpacket end="r"?>'
+        f'{mark}{own}</rdf:Description></rdf:RDF></x:xmpmeta><?xpacket end="r"?>'
     )
+
+
+def metadata_in(packet: str) -> str:
+    """The `sd-metadata` of an XMP packet; "" when there is none. A search, no XML parser: the file is a stranger's."""
+    found = PROPERTY.search(packet)
+    return unescape(found[1]) if found else ""

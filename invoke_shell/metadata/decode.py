@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from invoke_shell.errors import BlockedError, MetadataError
 from invoke_shell.metadata.files import opened, shown
 from invoke_shell.metadata.png import SIGNATURE, strip
+from invoke_shell.metadata.provenance import marks_of
 from invoke_shell.records import Image, Mask, Resource, digest
 
 if TYPE_CHECKING:
@@ -29,8 +30,8 @@ ORIENTATION = 0x0112
 def read_image(source: Path | bytes, name: str = "") -> tuple[Image, Resource]:
     """The pixels of a file, and what is recorded of it: hashes, base name, and how it was brought to pixels.
 
-    The facts: format; mode and bits where they were not 8-bit RGB, RGBA or L; orientation, icc, frames where it had
-    them. `name` is for bytes, which have none.
+    The facts: format; mode and bits where they were not 8-bit RGB, RGBA or L; orientation, icc, frames, and marks of
+    origin (provenance.marks_of), where it had them. `name` is for bytes, which have none.
     Raises BlockedError (`missing-file`, `not-a-picture`), one sentence with the name.
     """
     data = source if isinstance(source, bytes) else _bytes(source)
@@ -113,6 +114,8 @@ def _facts(picture: PILImage, data: bytes) -> dict[str, Any]:
         facts["frames"] = frames
     if (turned := picture.getexif().get(ORIENTATION, 1)) in range(2, 9):
         facts["orientation"] = turned
+    if marks := marks_of(data):
+        facts["marks"] = marks
     return facts
 
 

@@ -4,17 +4,27 @@ from __future__ import annotations
 
 import warnings
 from io import BytesIO
-from typing import Any
+from typing import Any, NamedTuple
 
-__all__ = ["texts_of"]
+__all__ = ["Found", "texts_of"]
 
 FORMATS = ("JPEG", "WEBP", "AVIF", "GIF")
+MAX_XMP = 12 << 20  # bytes: the sources that may be embedded, and their record
 EXIF_IFD = 0x8769
 TAGS = {0x010E: "ImageDescription", 0x010F: "Make", 0x0110: "Model", 0x0131: "Software", 0x9286: "UserComment"}
 
 
-def texts_of(data: bytes) -> tuple[int, int, dict[str, str]]:
-    """Width, height and texts by name: EXIF's names, `xmp`, `comment`.
+class Found(NamedTuple):
+    """Width, height, the file's kind as Pillow calls it, and texts by name."""
+
+    width: int
+    height: int
+    kind: str
+    texts: dict[str, str]
+
+
+def texts_of(data: bytes) -> Found:
+    """The texts of a picture: EXIF's names, `xmp`, `comment`. XMP of more than MAX_XMP bytes is left out.
 
     Raises whatever Pillow does for a file that is none of FORMATS or damaged.
     """
@@ -24,8 +34,9 @@ def texts_of(data: bytes) -> tuple[int, int, dict[str, str]]:
         exif = picture.getexif()
         found: dict[int, Any] = {**exif, **exif.get_ifd(EXIF_IFD)}
         texts = {name: _text(found[tag]) for tag, name in TAGS.items() if found.get(tag)}
-        rest = {name: _text(picture.info[name]) for name in ("xmp", "comment") if picture.info.get(name)}
-        return picture.width, picture.height, {**texts, **rest}
+        rest = {name: picture.info[name] for name in ("xmp", "comment") if picture.info.get(name)}
+        rest = {name: _text(value) for name, value in rest.items() if len(value) <= MAX_XMP}
+        return Found(picture.width, picture.height, picture.format or "", {**texts, **rest})
 
 
 def _text(value: Any) -> str:

@@ -9,12 +9,17 @@ from typing import BinaryIO
 from invoke_shell.errors import BlockedError
 from invoke_shell.metadata.visible import visible
 
-__all__ = ["opened", "shown"]
+__all__ = ["opened", "shown", "sidecar"]
 
 
 def shown(path: Path) -> str:
     """The path as it may stand in a message."""
     return visible(str(path))
+
+
+def sidecar(picture: Path) -> Path:
+    """The JSON beside a picture, for what does not fit into it: `a.png.json`."""
+    return picture.with_name(f"{picture.name}.json")
 
 
 def opened(path: Path) -> BinaryIO:

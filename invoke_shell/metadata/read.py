@@ -8,11 +8,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from invoke_shell.errors import BlockedError, MetadataError
+from invoke_shell.errors import BlockedError, InvokeShellError, MetadataError
+from invoke_shell.metadata.companions import metadata_in
 from invoke_shell.metadata.detect import tool_of
 from invoke_shell.metadata.exif import texts_of
-from invoke_shell.metadata.files import opened, shown
+from invoke_shell.metadata.files import opened, shown, sidecar
 from invoke_shell.metadata.history import from_metadata, loads
+from invoke_shell.metadata.jpeg_webp import PNG, Form
 from invoke_shell.metadata.png import SIGNATURE, Png, TextChunk
 from invoke_shell.metadata.record import KEYWORD, SPEC
 from invoke_shell.metadata.stealth import has_stealth, hidden_texts
@@ -22,8 +24,9 @@ from invoke_shell.records import Json, StepRecord
 if TYPE_CHECKING:
     from invoke_shell.metadata.foreign import Foreign
 
-__all__ = ["PictureInfo", "read_picture"]
+__all__ = ["PictureInfo", "form_of", "read_picture"]
 
+MAX_BESIDE = 16 << 20  # bytes of the JSON beside a picture, as of a text inside
 MAX_OTHER = 32 << 20  # bytes of a file that is no PNG
 SHOWN = 1 << 17  # characters of a foreign text; a large ComfyUI workflow has half of it
 SHOWN_IN_ALL = 1 << 20
@@ -35,7 +38,8 @@ KEPT_IN_ALL = 1 << 22
 class PictureInfo:
     """One file's account of itself.
 
-    tool: the program that made it, "" when nothing tells. data: our `sd-metadata` as it was read, unknown keys and all.
+    tool: the program that made it, "" when nothing tells. kind: of the file, as Pillow calls it (PNG, JPEG, WEBP ...).
+    beside: the metadata stands in the JSON beside the file. data: our `sd-metadata` as read, unknown keys and all.
     raw: what other programs wrote, by name; never to be shown as it stands. problem: why our own metadata cannot be
     used. warnings: sentences.
     """
@@ -43,6 +47,8 @@ class PictureInfo:
     tool: str
     width: int
     height: int
+    kind: str = "PNG"
+    beside: bool = False
     data: Mapping[str, Json] | None = None
     raw: Mapping[str, str] = field(default_factory=dict, repr=False)
     problem: MetadataError | None = None
@@ -82,10 +88,26 @@ class PictureInfo:
 
     @property
     def pixel_hash(self) -> str:
-        """The recorded hash of its pixels; "" when there is none."""
-        result = (self.data or {}).get("result")
-        value = result.get("pixel_hash") if isinstance(result, dict) else None
+        """The recorded hash of its pixels, before any loss of the file's; "" when there is none."""
+        value = _result(self.data or {}).get("pixel_hash")
         return value if isinstance(value, str) else ""
+
+    @property
+    def form(self) -> Form:
+        """How our metadata says that the file was written: a JPEG gives back other pixels than it was made from."""
+        return form_of(self.data or {})
+
+
+def _result(data: Mapping[str, Json]) -> Mapping[str, Json]:
+    result = data.get("result")
+    return result if isinstance(result, dict) else {}
+
+
+def form_of(data: Mapping[str, Json]) -> Form:
+    """How `sd-metadata` says that the picture's file was written; a PNG where it says nothing."""
+    name, quality = _result(data).get("format"), _result(data).get("quality", 100)
+    known = name in ("jpeg", "webp") and type(quality) is int and 1 <= quality <= 100
+    return Form(name=name, quality=quality) if known else PNG  # type: ignore[arg-type]  # known says so
 
 
 def read_picture(path: Path) -> PictureInfo:
@@ -166,8 +188,49 @@ def _read_other(file: BinaryIO, path: Path) -> PictureInfo:
         raise BlockedError(f"{shown(path)} is no PNG and has {size:,} bytes: it is not read", code="not-a-picture")
     file.seek(0)
     try:
-        width, height, texts = texts_of(file.read(size))
+        found = texts_of(file.read(size))
     except Exception as error:  # Pillow's plugins raise a dozen kinds for damaged files
         raise BlockedError(f"{shown(path)} cannot be read as a picture", code="not-a-picture") from error
-    raw = {name: text[:KEPT] for name, text in texts.items()}
-    return PictureInfo(tool=tool_of(raw), width=width, height=height, raw=raw)
+    warnings: list[str] = []
+    beside = False
+    data, problem = _own_text(metadata_in(found.texts.get("xmp", "")))
+    if data is None and problem is None:
+        data, problem = _beside(path, (found.width, found.height), warnings)
+        beside = data is not None or problem is not None
+    raw = {} if data is not None else {name: text[:KEPT] for name, text in found.texts.items()}
+    return PictureInfo(
+        tool="invoke_shell" if data is not None or problem is not None else tool_of(raw),
+        width=found.width, height=found.height, kind=found.kind, beside=beside, data=data, raw=raw, problem=problem,
+        warnings=tuple(warnings),
+    )  # fmt: skip
+
+
+def _own_text(text: str) -> tuple[dict[str, Json] | None, MetadataError | None]:
+    """Our metadata from its text, or why it cannot be used; neither where the text is none of ours."""
+    try:
+        return (loads(text), None) if SPEC in text else (None, None)
+    except MetadataError as error:
+        return None, error
+
+
+def _beside(
+    path: Path, size: tuple[int, int], warnings: list[str]
+) -> tuple[dict[str, Json] | None, MetadataError | None]:
+    """The metadata in the JSON beside a picture that has none inside."""
+    name = sidecar(path)
+    try:
+        if not name.is_file():
+            return None, None
+        with opened(name) as file:
+            text = file.read(MAX_BESIDE + 1)
+    except (InvokeShellError, OSError, ValueError):
+        return None, None
+    if len(text) > MAX_BESIDE:
+        warnings.append(f"{shown(name)} beside it has more than {MAX_BESIDE >> 20} MiB and is not read")
+        return None, None
+    data, problem = _own_text(text.decode("utf-8", "replace"))
+    result = (data or {}).get("result")
+    if isinstance(result, dict) and (result.get("width"), result.get("height")) != size:
+        warnings.append(f"{shown(name)} beside it is of another picture and is not believed")
+        return None, None
+    return data, problem

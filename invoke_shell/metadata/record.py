@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -30,6 +31,7 @@ STEP_KEYS = frozenset((
 ))  # fmt: skip
 IMAGE_KEYS = frozenset((
     "resource_id", "kind", "linkage", "pixel_hash", "width", "height", "mode", "name", "resource_hash", "facts",
+    "resource_mime", "bytes", "resource_content",
 ))  # fmt: skip
 # What privacy leaves of an environment: versions and switches, nothing that tells one machine from another.
 PUBLIC = frozenset((
@@ -46,17 +48,21 @@ def to_metadata(
     created: str = "",
     command: str = "",
     privacy: bool = False,
+    contents: Mapping[str, bytes] | None = None,
+    form: Mapping[str, Json] | None = None,
 ) -> dict[str, Json]:
     """The whole history that ends in `step` as plain JSON.
 
     mode: of the picture (RGB, RGBA, L). created: RFC 3339 in UTC. command: the resolved line, for people; a replay
-    reads the steps. privacy: no names of files and models, no date, no command, no device.
+    reads the steps. privacy: no names of files and models, no date, no command, no device, and no contents.
+    contents: bare PNGs of source pictures, by pixel hash, to be embedded. form: how the file was written, where it is
+    no PNG (`format`, and `quality` where pixels were lost).
     Raises MetadataError for more than MAX_STEPS steps.
     """
     steps = list(topological(step))
     if len(steps) > MAX_STEPS:
         raise MetadataError(f"a picture's history may have {MAX_STEPS:,} steps, not {len(steps):,}")
-    table = _Table(privacy)
+    table = _Table(privacy, {} if privacy else contents or {})
     ids = {s.key: f"s{n}" for n, s in enumerate(steps, 1)}
     rows: list[Json] = [_step_row(s, ids, table, step.environment) for s in steps]
     when = {} if privacy else _kept({"created": created, "command": command})
@@ -77,6 +83,7 @@ def to_metadata(
             "width": step.width,
             "height": step.height,
             "mode": mode,
+            **(form or {}),
         },
     }
 
@@ -84,17 +91,20 @@ def to_metadata(
 class _Table:
     """The resources of one picture, equal ones once, numbered as they are met."""
 
-    def __init__(self, privacy: bool) -> None:
+    def __init__(self, privacy: bool, contents: Mapping[str, bytes]) -> None:
         self.rows: list[Json] = []
         self._ids: dict[str, str] = {}
         self._privacy = privacy
+        self._contents = dict(contents)  # what is left to embed: each once
 
     def ref(self, item: Resource | ModelRecord) -> dict[str, Json]:
         row = _model_row(item, self._privacy) if isinstance(item, ModelRecord) else _image_row(item, self._privacy)
         key = json.dumps(row, sort_keys=True)
         if key not in self._ids:
             self._ids[key] = f"r{len(self._ids) + 1}"
-            self.rows.append({"resource_id": self._ids[key], **row})
+            content = self._contents.pop(item.hash, None) if isinstance(item, Resource) else None
+            inside = {} if content is None else _embedded(content)
+            self.rows.append({"resource_id": self._ids[key], **row, **inside})
         return {"resource": self._ids[key]}
 
     def environment(self, values: Mapping[str, Json]) -> dict[str, Json]:
@@ -134,6 +144,12 @@ def _image_row(item: Resource, privacy: bool) -> dict[str, Json]:
         "resource_hash": item.file_hash,
     }
     return {**_kept(row), **_facts(item.facts, IMAGE_KEYS)}
+
+
+def _embedded(content: bytes) -> dict[str, Json]:
+    """The keys of a picture whose pixels travel inside."""
+    text = b64encode(content).decode("ascii")
+    return {"linkage": "static", "resource_mime": "image/png", "bytes": len(content), "resource_content": text}
 
 
 def _model_row(item: ModelRecord, privacy: bool) -> dict[str, Json]:

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from invoke_shell.records import Json, ModelRecord, Resource, StepRecord
+from invoke_shell.records import Json, ModelRecord, StepRecord
 
-__all__ = ["Summary", "has_source", "is_generation", "rfc266", "summarise"]
+__all__ = ["Summary", "is_generation", "rfc266", "summarise"]
 
 # InvokeAI 2's names; its k_dpmpp_2 is diffusers' DPM-Solver++ 2M.
 INVOKEAI_2 = {
@@ -144,8 +144,3 @@ def _after(step: StepRecord) -> dict[str, Json]:
     if any(model.kind == "upscaler" for model in step.models.values()):
         return {"type": "esrgan", **scale, "strength": 1.0, "denoise_str": 0.0}
     return {"type": step.node, **scale}
-
-
-def has_source(steps: Sequence[StepRecord]) -> bool:
-    """True when a picture from outside went in."""
-    return any(isinstance(item, Resource) for step in steps for items in step.inputs.values() for item in items)

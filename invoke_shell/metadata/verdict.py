@@ -7,11 +7,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from invoke_shell.metadata.jpeg_webp import PNG, Form, encode_other
 from invoke_shell.metadata.visible import visible
 from invoke_shell.records import Image, Json, StepRecord, topological
 
-__all__ = ["CLOSE", "Verdict", "differences", "is_edited", "reasons", "verdict"]
+__all__ = ["CLOSE", "Verdict", "differences", "is_edited", "is_of", "reasons", "through", "verdict"]
 
+DECODERS = 6  # of 255: what JPEG libraries differ by
 CLOSE = 40.0  # dB: about three of 255 off on average, which no eye sees side by side
 
 
@@ -27,14 +29,16 @@ class Verdict:
     psnr: float | None = None
 
 
-def verdict(recorded_hash: str, new: Image, old: Image | None = None) -> Verdict:
+def verdict(recorded_hash: str, new: Image, old: Image | None = None, form: Form = PNG) -> Verdict:
     """The verdict on a replay's picture.
 
     exact: its pixels have the recorded hash. close: at least CLOSE dB from `old`, the file's own pixels. different:
     below that, of another size or mode, or nothing to compare with (`old` None, or not the recorded picture).
+    form: how the file was written; where that lost pixels, the new ones are compared as such a file gives them back.
     """
     if new.hash == recorded_hash:
         return Verdict(outcome="exact", max_difference=0)
+    new = through(new, form)
     if old is None or (old.mode, old.size) != (new.mode, new.size):
         return Verdict(outcome="different")
     worst, psnr = _compared(new, old)
@@ -53,8 +57,25 @@ def _compared(new: Image, old: Image) -> tuple[int, float | None]:
 
 
 def is_edited(recorded_hash: str, own: Image) -> bool:
-    """True when the pixels of a file are not those its metadata was written for."""
+    """True when the pixels of a file without loss are not those its metadata was written for."""
     return own.hash != recorded_hash
+
+
+def through(image: Image, form: Form) -> Image:
+    """The pixels that a file of this form gives back."""
+    if form.lossless or (form.name == "jpeg" and image.mode == "RGBA"):  # no JPEG was made of it
+        return image
+    from invoke_shell.metadata.decode import read_image
+
+    return read_image(encode_other(image, form, comment="", xmp="", software=""))[0]
+
+
+def is_of(own: Image, made: Image, form: Form) -> bool:
+    """True when a file's pixels are what a lossy file of `made` gives back, as far as decoders agree."""
+    back = through(made, form)
+    if (back.mode, back.size) != (own.mode, own.size):
+        return False
+    return _compared(back, own)[0] <= DECODERS
 
 
 def reasons(old: StepRecord, new: StepRecord) -> list[str]:

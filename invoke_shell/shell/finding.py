@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from invoke_shell.metadata.history import from_metadata, loads
+from invoke_shell.metadata.jpeg_webp import PNG, Form
 from invoke_shell.metadata.read import PictureInfo, read_picture
 from invoke_shell.metadata.replay import Recalled, recall
 from invoke_shell.metadata.visible import visible
@@ -33,6 +34,7 @@ class Target:
     label: str
     step: StepRecord
     image: Image | None = None
+    form: Form = PNG
     warnings: tuple[str, ...] = ()
 
 
@@ -56,11 +58,14 @@ def find_target(session: Session, word: str) -> Target:
     else:
         path = Path(word).expanduser()
     from invoke_shell.metadata.decode import read_image
+    from invoke_shell.shell.sources import bring_in
 
     info = read_picture(path)
     step = info.step()
     image, _ = read_image(path)
-    return Target(label=word, step=step, image=image, warnings=info.warnings)
+    for sentence in bring_in(session.keeper, path, info, step):
+        session.view.say(sentence)
+    return Target(label=word, step=step, image=image, form=info.form, warnings=info.warnings)
 
 
 def is_own(session: Session, target: Target) -> bool:

@@ -10,14 +10,14 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from invoke_shell.errors import BlockedError, MetadataError, OutputError
+from invoke_shell.metadata.files import sidecar
 from invoke_shell.pipeline.registry import Registry
 from invoke_shell.pipeline.types import Handle
-from invoke_shell.records import ModelRecord, StepRecord, digest, topological
+from invoke_shell.records import Image, ModelRecord, StepRecord, digest, topological
 from invoke_shell.shell import store as stores
 from invoke_shell.shell.handles import numbers_text, resolve
 from invoke_shell.shell.home import Home
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     # Loaded by what needs them: a keeper is made before the first prompt.
     from invoke_shell.pipeline.events import FrameDone
     from invoke_shell.pipeline.plan import Given, InputRef, Plan
+    from invoke_shell.shell.packing import Parcel
 
 __all__ = ["Keeper"]
 
@@ -93,7 +94,14 @@ class Keeper:
                 self.say(f"@{name} was {numbers_text(before)} and is {numbers_text(numbers)} now")
 
     def keep(
-        self, line: int, event: FrameDone, data: bytes, *, inner: bool, parents: tuple[int, ...], seconds: float
+        self,
+        line: int,
+        event: FrameDone,
+        parcel: Parcel,
+        *,
+        inner: bool,
+        parents: tuple[int, ...],
+        seconds: float,
     ) -> ResultRow:
         """Write a result's file, then its row. Raises OutputError; the picture is kept in memory then."""
         frame = event.frame
@@ -102,28 +110,33 @@ class Keeper:
             seed=None if seed is None else int(seed),
             title=str(frame.values.get("prompt", "") or frame.step.node),
             model=next((m.name for m in frame.step.models.values()), ""),
-            metadata=_sd_metadata(data),
+            metadata=parcel.packed.metadata,
             name=event.name,
             place=event.number,
             inner=inner,
             parents=parents,
             seconds=seconds,
         )
-        row = self.results.keep_picture(line, frame.image, lambda n: data, facts)
+        if not parcel.form.lossless:
+            self._keep_pixels(frame.image, {"name": ""})  # the handle stands for these, not for what the file gives
+        row = self.results.keep_picture(
+            line, frame.image, lambda n: parcel.packed.data, facts, suffix=parcel.form.suffix
+        )
+        self._write_beside(row.path, parcel.packed.sidecar)
         if event.name:
             self.names.setdefault(event.name, []).append(row.n)
         return row
 
-    def export(self, path: Path, data: bytes, *, trusted: bool) -> None:
-        """Write a copy where the person said; nothing is overwritten. Raises OutputError."""
-        if str(path) == "-":
+    def export(self, target: Path, parcel: Parcel, *, trusted: bool) -> None:
+        """Write a copy where the person said; nothing is overwritten. Raises OutputError.
+
+        target: with its ending, or - for standard output.
+        """
+        data = parcel.packed.data
+        if str(target) == "-":
             sys.stdout.buffer.write(data)
             sys.stdout.buffer.flush()
             return
-        if path.suffix.lower() not in (".png", ""):
-            message = f"save writes PNG files, and {path.name} ends in {path.suffix}"
-            raise OutputError(message, hint=f"as in: save {path.with_suffix('.png').name}")
-        target = path if path.suffix else path.with_suffix(".png")
         if not trusted and not target.resolve().is_relative_to(self.results.folder().resolve()):
             message = f"{target} is outside the output folder, where a file may write only with --trust"
             raise OutputError(message, code="not-trusted")
@@ -131,7 +144,21 @@ class Keeper:
         written = write_new(data, target, tag=f"save-{time.monotonic_ns()}", exactly=target not in self._taken)
         self._taken.add(target)
         self.exported.append(Written(path=str(written.absolute()), hash=digest(data)))
-        self.say(f"saved {written}")
+        self.say(f"saved {written}" + (f"  {parcel.note}" if parcel.note else ""))
+        if beside := self._write_beside(written, parcel.packed.sidecar):
+            self.exported.append(Written(path=str(beside.absolute()), hash=digest(parcel.packed.sidecar)))
+
+    def _write_beside(self, picture: Path, data: bytes) -> Path | None:
+        """Write the JSON that a picture has no room for; the picture is whole without it, so a fault is only told."""
+        if not data:
+            return None
+        try:
+            path = write_new(data, sidecar(picture), tag=f"beside-{time.monotonic_ns()}", exactly=True)
+            self.say(f"beside it: {path}")
+        except OutputError as error:
+            self.say(f"what does not fit into {picture.name} is lost: {error.message}")
+            return None
+        return path
 
     def remember(self, name: str, text: str | None) -> None:
         """Keep a setting of the session; None forgets it."""
@@ -142,14 +169,20 @@ class Keeper:
     def keep_source(self, ref: InputRef) -> None:
         """Keep the bare pixels of a source picture, so that a result can be made again from its hash."""
         from invoke_shell.metadata.decode import read_image
-        from invoke_shell.metadata.png import encode
 
-        path = self._resource(ref.hash)
-        if path.exists() or self.store.in_memory:
+        if self._resource(ref.hash).exists():
             return
         about = {"name": ref.name, "file_hash": ref.file_hash, "facts": dict(ref.facts)}
+        self._keep_pixels(ref.image if ref.image is not None else read_image(Path(ref.path))[0], about)
+
+    def _keep_pixels(self, image: Image, about: dict[str, Any]) -> None:
+        """Keep a picture's bare pixels, and how they were called and read."""
+        from invoke_shell.metadata.png import encode
+
+        path = self._resource(image.hash)
+        if path.exists() or self.store.in_memory:
+            return
         try:
-            image = ref.image if ref.image is not None else read_image(Path(ref.path))[0]
             write_new(
                 json.dumps(about).encode(), path.with_suffix(".json"), tag=f"{path.stem[:16]}-about", exactly=True
             )
@@ -213,7 +246,9 @@ class Keeper:
         image, resource = read_image(self.results.data(row), row.path.name)
         path = row.path if row.n not in self.results.unsaved and row.trashed is None else None
         ref = input_ref(resource, path, None if path is not None else image)
-        if image.hash != row.pixel_hash:
+        if image.hash != row.pixel_hash and (kept := self._unedited(row, image)) is not None:
+            ref = kept
+        elif image.hash != row.pixel_hash:
             self.say(f"{row.handle} was edited since it was made: it is taken as a file, without its history")
             return Given(ref=ref, handle=row.handle)
         step = _history(row)
@@ -223,18 +258,20 @@ class Keeper:
             ref=ref, step=step, values=flows_of(step, self.registry), handle=row.handle, model=_last_model(step)
         )
 
+    def _unedited(self, row: ResultRow, image: Image) -> InputRef | None:
+        """The pixels a lossy file was made from, if the file still gives back what was written."""
+        from invoke_shell.metadata.decode import read_image
+        from invoke_shell.metadata.read import form_of
+        from invoke_shell.metadata.verdict import is_of
+
+        form = form_of(json.loads(row.metadata or "{}"))
+        kept = None if form.lossless else self.pixels(row.pixel_hash)
+        same = kept is not None and is_of(image, read_image(Path(kept.path))[0], form)
+        return kept if same else None
+
     def with_paths(self, command: str) -> str:
         """A system command with its handles replaced by quoted paths. Raises BlockedError."""
         return HANDLE.sub(lambda m: " ".join(shlex.quote(str(r.trashed or r.path)) for r in self.rows(m[0])), command)
-
-
-def _sd_metadata(data: bytes) -> str:
-    """The text of our chunk in a PNG of ours."""
-    from invoke_shell.metadata.png import Png
-    from invoke_shell.metadata.record import KEYWORD
-
-    png = Png(BytesIO(data))
-    return next(png.text(chunk) for chunk in png.texts if chunk.keyword == KEYWORD)
 
 
 def _about(path: Path) -> dict[str, Any]:

@@ -129,8 +129,8 @@ def check_template(template: str) -> None:
         raise SettingError(f"filename cannot have {wrong[0]!r}, in {template!r}", hint=f"as shipped: {TEMPLATE}")
 
 
-def file_name(template: str, values: Mapping[str, object]) -> str:
-    """The name of a picture's file, `.png` included. Raises SettingError as check_template does.
+def file_name(template: str, values: Mapping[str, object], suffix: str = ".png") -> str:
+    """The name of a picture's file, its ending included. Raises SettingError as check_template does.
 
     values: of FIELDS; None and "" leave no gap. `{n:06}` fills with zeros, `{prompt:24}` is cut at 24 characters.
     """
@@ -138,7 +138,7 @@ def file_name(template: str, values: Mapping[str, object]) -> str:
     stem = FIELD.sub(lambda field: _filled(field[1], field[2], values.get(field[1])), template)
     stem = re.sub(r"-{2,}", "-", stem).strip("-. ")
     stem = stem.encode()[:LONGEST].decode("utf-8", "ignore").rstrip("-. ") or "picture"
-    return ("_" if RESERVED.fullmatch(stem) else "") + stem + ".png"
+    return ("_" if RESERVED.fullmatch(stem) else "") + stem + suffix
 
 
 def _filled(field: str, width: str, value: object) -> str:

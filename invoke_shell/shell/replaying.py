@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from invoke_shell.errors import BlockedError, Fault, LineError, MetadataError
 from invoke_shell.metadata.decode import read_image
 from invoke_shell.metadata.replay import overridden
-from invoke_shell.metadata.verdict import Verdict, is_edited, reasons, verdict
+from invoke_shell.metadata.verdict import Verdict, is_edited, is_of, reasons, verdict
 from invoke_shell.metadata.visible import visible
 from invoke_shell.pipeline.bind import understand
 from invoke_shell.pipeline.plan import Plan, needs, plan
@@ -46,6 +46,7 @@ class Replayed:
     reasons: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     edited: bool = False
+    lossy: str = ""
     changed: Mapping[str, str] = field(default_factory=dict)
 
     def sentence(self) -> str:
@@ -53,6 +54,10 @@ class Replayed:
         lines = [f"{visible(self.label)}: {self._head()}"]
         if self.edited:
             lines.append("  edited since it was made: its pixels are not the recorded ones")
+        if self.lossy and not self.edited and self.verdict != "blocked":
+            compared = "the pixels it was made from" if self.verdict == "exact" else "the new picture in that format"
+            kind = {"jpeg": "JPEG", "webp": "WebP with loss"}[self.lossy]
+            lines.append(f"  the file is a {kind}: what was compared is {compared}")
         lines += [f"  {m}" for m in self.missing]
         if self.verdict in ("close", "different") and self.reasons:
             lines.append("  possible reasons: " + "; ".join(self.reasons))
@@ -83,6 +88,7 @@ class Replayed:
             "reasons": list(self.reasons),
             "missing": list(self.missing),
             "edited": self.edited,
+            "lossy": self.lossy or None,
         }
 
 
@@ -118,8 +124,10 @@ def _one(session: Session, word: str, changes: Mapping[str, str], where: Where, 
     made = overridden(recalled.plan, session.registry, changes, session.draw) if changes else recalled.plan
     if not yes and not is_own(session, target):
         _ask_about(session, made, word, changes)
-    edited = target.image is not None and is_edited(target.step.output_hash, target.image)
-    compared = partial(verdict, target.step.output_hash, old=None if edited else target.image)
+    lossy = not target.form.lossless
+    edited = target.image is not None and not lossy and is_edited(target.step.output_hash, target.image)
+    old = None if edited else target.image
+    compared = partial(verdict, target.step.output_hash, old=old, form=target.form)
     remark = _remark(target.step.output_hash, compared, changes)
     with session.with_threads(_threads(target.step)):
         finished = session.run_plan(made, where, cached=False, remark=remark)
@@ -127,6 +135,8 @@ def _one(session: Session, word: str, changes: Mapping[str, str], where: Where, 
         raise BlockedError(f"{visible(word)} gave no picture", code="missing-input")
     result, frame = finished[-1]
     found = compared(frame.image)
+    if lossy and target.image is not None and found.outcome == "exact":
+        edited = not is_of(target.image, frame.image, target.form)
     why = (*recalled.notes, *reasons(target.step, frame.step))
     return Replayed(
         label=word,
@@ -136,6 +146,7 @@ def _one(session: Session, word: str, changes: Mapping[str, str], where: Where, 
         psnr=found.psnr,
         reasons=why,
         edited=edited,
+        lossy=target.form.name if lossy else "",
         changed=changes,
     )
 

@@ -7,13 +7,15 @@ A kill between any two of these leaves either no file and a lost number, or a wh
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 from itertools import takewhile
 from pathlib import Path
 
-from invoke_shell.errors import BlockedError, OutputError
+from invoke_shell.errors import BlockedError, InvokeShellError, OutputError
+from invoke_shell.metadata.files import sidecar
 from invoke_shell.records import Image
 from invoke_shell.shell.outputs import DISK, TEMPLATE, Files, file_name, free_names, move_aside, part_name, write_new
 from invoke_shell.shell.store import Facts, ResultRow, State, Store
@@ -52,21 +54,23 @@ class Results:
         """Where discarded pictures and leftovers go."""
         return self.store.home / "trash"
 
-    def keep_picture(self, line: int, image: Image, encode: Callable[[int], bytes], facts: Facts) -> ResultRow:
+    def keep_picture(
+        self, line: int, image: Image, encode: Callable[[int], bytes], facts: Facts, *, suffix: str = ".png"
+    ) -> ResultRow:
         """Make a picture a result: reserve its number, write its file, finish its row. Then its handle may be shown.
 
-        encode: the PNG for the number. Size and pixel hash in `facts` are taken from `image`.
+        encode: the file for the number, of the kind `suffix` says. Size and pixel hash in `facts` are those of `image`.
         Raises OutputError when the file cannot be written; the picture is in `unsaved` then, under a number of its own.
         """
         facts = replace(facts, width=image.width, height=image.height, pixel_hash=image.hash)
-        path = self._naming()
+        path = self._naming(suffix)
         (n,) = self.store.reserve(line, [facts], path)
         return self._written(n, path(n, facts), encode(n))
 
-    def _naming(self) -> Callable[[int, Facts], Path]:
+    def _naming(self, suffix: str) -> Callable[[int, Facts], Path]:
         """How files are called now: asked twice about a picture, it gives the same answer, past midnight too."""
         folder, template, day = self.folder(), self.template(), date.today().isoformat()
-        return lambda n, facts: folder / _name(template, n, facts, day)
+        return lambda n, facts: folder / _name(template, n, facts, day, suffix)
 
     def save_again(self, n: int, path: Path | None = None) -> ResultRow:
         """Write a picture of `unsaved` once more, elsewhere when `path` is given. Raises OutputError."""
@@ -85,7 +89,7 @@ class Results:
         return row
 
     def data(self, row: ResultRow) -> bytes:
-        """The PNG of a result. Raises BlockedError when its file is gone: the program outlives the pixels."""
+        """The file of a result. Raises BlockedError when its file is gone: the program outlives the pixels."""
         if row.n in self.unsaved:
             return self.unsaved[row.n]
         try:
@@ -110,6 +114,8 @@ class Results:
     def _discard(self, row: ResultRow) -> bool:
         try:
             trashed = move_aside(row.path, self.trash) if row.path.exists() else None
+            if trashed is not None:
+                _bring_along(row.path, trashed)
         except OSError as error:
             raise OutputError(f"{row.path} cannot be moved to {self.trash}: {error}") from error
         self.store.mark(row.n, "discarded", trashed=trashed)
@@ -123,6 +129,7 @@ class Results:
         path = row.path
         if row.trashed and row.trashed.exists():
             path = self.move_back(row.trashed, row.path, tag=_tag(row.n, self.store.owner))
+            _bring_along(row.trashed, path)
         self.store.mark(row.n, "done", path=path)
         return True
 
@@ -187,21 +194,33 @@ class Results:
         return [move_aside(path, self.trash) for path in (part, *empty) if path.is_file()]
 
 
-def _name(template: str, n: int, facts: Facts, day: str) -> str:
-    return file_name(template, {"n": n, "prompt": facts.title, "seed": facts.seed, "model": facts.model, "date": day})
+def _name(template: str, n: int, facts: Facts, day: str, suffix: str) -> str:
+    values = {"n": n, "prompt": facts.title, "seed": facts.seed, "model": facts.model, "date": day}
+    return file_name(template, values, suffix)
 
 
 def _tag(n: int, owner: str) -> str:
     return f"{n:06}-{owner}"
 
 
+def _bring_along(before: Path, now: Path) -> None:
+    """Move the file beside a picture to where the picture is now. Raises OSError."""
+    if sidecar(before).is_file() and not sidecar(now).exists():
+        shutil.move(sidecar(before), sidecar(now))
+
+
 def has_pixels(path: Path, pixel_hash: str) -> bool:
-    """True when the file is a whole picture with these pixels."""
+    """True when the file is a whole picture with these pixels, or was made from them with loss and says so."""
     from PIL import Image as Pillow
     from PIL import UnidentifiedImageError
 
+    from invoke_shell.metadata.read import read_picture
+
     try:
         with Pillow.open(path) as picture:
-            return Image.from_pil(picture).hash == pixel_hash
-    except (OSError, ValueError, SyntaxError, UnidentifiedImageError):
+            if Image.from_pil(picture).hash == pixel_hash:
+                return True
+        info = read_picture(path)
+        return info.pixel_hash == pixel_hash and not info.form.lossless
+    except (InvokeShellError, OSError, ValueError, SyntaxError, UnidentifiedImageError):
         return False

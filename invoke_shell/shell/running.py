@@ -12,9 +12,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from invoke_shell import __version__
 from invoke_shell.errors import Cancelled, InvokeShellError, OutputError
-from invoke_shell.metadata.embed import embed
 from invoke_shell.pipeline.calls import models_of
 from invoke_shell.pipeline.chain import Chain, Source
 from invoke_shell.pipeline.events import AskShell, ChainStarted, Event, Failed, FrameDone, Progress
@@ -22,8 +20,9 @@ from invoke_shell.pipeline.plan import Call, Given, InputRef, Plan, needs, plan
 from invoke_shell.pipeline.script import resolved_text
 from invoke_shell.records import Frame, Image, Json, ModelRecord
 from invoke_shell.shell.beside import unhashed, with_models
-from invoke_shell.shell.finding import recalled_text
 from invoke_shell.shell.gather import Gatherer
+from invoke_shell.shell.grafting import grafted
+from invoke_shell.shell.packing import Packer, export_form
 from invoke_shell.shell.store import Status
 from invoke_shell.shell.view import Result, Where
 
@@ -40,7 +39,10 @@ def planned(session: Session, chain: Chain) -> Plan:
     """Look up what a chain needs and leave nothing open. Raises LineError and BlockedError."""
     values = session.settings.values()
     gatherer = Gatherer(session.registry, session.keeper, session.catalogue, session.base)
-    facts = gatherer.facts(chain, needs(chain, session.registry, values))
+    chain, histories = grafted(session, chain, gatherer)
+    found = needs(chain, session.registry, values)
+    facts = gatherer.facts(chain, tuple(need for need in found if need.text not in histories))
+    facts = replace(facts, handles={**facts.handles, **histories})
     keep_all = session.settings["keep"] == "all"
     return plan(chain, session.registry, facts, values, session.draw, keep_all=keep_all)
 
@@ -59,6 +61,7 @@ class Run:
         self.line = 0
         self.finished: list[tuple[Result, Frame]] = []
         self.failure: InvokeShellError | None = None
+        self.packer = Packer(session, made)
 
     def to_the_end(self, *, cached: bool) -> list[tuple[Result, Frame]]:
         """Run it and keep its results. Raises the error that ended it."""
@@ -67,6 +70,7 @@ class Run:
         for call in made.calls:
             for ref in _sources(call):
                 session.keeper.keep_source(ref)
+                self.packer.note_marks(ref)
         session.hashing.begin(m for call in made.calls for _, m in models_of(call.params))
         with interruptible(session):
             for event in session.runtime.submit(made, cached=cached and bool(session.settings["cache"])):
@@ -111,11 +115,10 @@ class Run:
         """Write one result's file and row; only then is its handle told."""
         session, made = self.session, self.made
         call = made.stage_calls(event.stage)[event.call]
-        text = recalled_text(session.registry, event.frame.step)
         parents = tuple(_parents(made, call))
         inner = event.stage != made.calls[made.results[-1]].stage
-        data = self.encode(event.frame, text)
-        row = session.keeper.keep(self.line, event, data, inner=inner, parents=parents, seconds=event.seconds)
+        parcel = self.packer.result(event.frame, call)
+        row = session.keeper.keep(self.line, event, parcel, inner=inner, parents=parents, seconds=event.seconds)
         result = Result(
             n=row.n,
             path=str(row.path),
@@ -123,12 +126,13 @@ class Run:
             seed=row.seed,
             seconds=event.seconds,
             session=session.keeper.session_name,
-            command=text,
+            command=parcel.command,
             line=self.where.line,
             name=event.name,
             parents=parents,
             followed=_followed(made, call),
             cached=event.cached,
+            embedded=parcel.note,
         )
         session.view.result(result)
         return result
@@ -158,17 +162,6 @@ class Run:
             view.say(f"{model.name} is in this picture by its name alone, without its hash: {why}", warning=True)
         return found
 
-    def encode(self, frame: Frame, command: str) -> bytes:
-        """The PNG of a result with everything that is written into it."""
-        return embed(
-            frame,
-            app_version=__version__,
-            created=self.session.now().strftime("%Y-%m-%dT%H:%M:%SZ"),
-            command=command,
-            privacy=bool(self.session.settings["privacy"]),
-            a1111=bool(self.session.settings["a1111"]),
-        )
-
     def answer(self, event: AskShell) -> None:
         """A node asked the shell to save or to show."""
         ask, session = event.ask, self.session
@@ -177,9 +170,9 @@ class Run:
         elif ask.path is not None:
             path = ask.path.expanduser()
             path = session.base / path if session.base is not None and not path.is_absolute() else path
-            frame = self.settled(ask.frame)
-            data = self.encode(frame, recalled_text(session.registry, frame.step))
-            session.keeper.export(path, data, trusted=session.trusted)
+            target, form = export_form(path, session.settings["quality"])
+            parcel = self.packer.copy(self.settled(ask.frame), form, asked=bool(ask.options.get("embed")))
+            session.keeper.export(target, parcel, trusted=session.trusted)
 
 
 # -- stopping --------------------------------------------------------------------------------------------------------
@@ -234,6 +227,8 @@ def _status(failure: InvokeShellError | None) -> Status:
 
 
 def _sources(call: Call) -> Iterator[InputRef]:
+    if call.given is not None and not call.given.handle:
+        yield call.given.ref  # a grafted file: no result of this home has its pixels
     for items in call.inputs.values():
         yield from (i for i in items if isinstance(i, InputRef))
 

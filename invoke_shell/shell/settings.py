@@ -12,12 +12,15 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from invoke_shell.errors import SettingError, nearest
+from invoke_shell.metadata.jpeg_webp import FORMS
 from invoke_shell.pipeline.chain import Source, Value
 from invoke_shell.pipeline.derive import settable
 from invoke_shell.pipeline.node import Arg, Param, node
 from invoke_shell.pipeline.registry import Registry
 
 __all__ = ["SHELL", "Settings", "read_config"]
+
+SPELLED = {"jpg": "jpeg"}
 
 
 @node(builtin=True, name="shell")
@@ -42,6 +45,14 @@ def _shell_settings(
     threads: Annotated[int | None, Arg(help="Of the CPU; none is torch's own choice.", ge=1, le=1024)] = None,
     memory: Annotated[float | None, Arg(help="What models may take.", unit="GB", ge=0.1, le=1024)] = None,
     cache: Annotated[bool, Arg(help="Keep results of steps, so that a changed line runs only what changed.")] = True,
+    format: Annotated[
+        str, Arg(help="Of picture files: png, jpeg or webp.", choices=FORMS, spell=lambda text: SPELLED.get(text, text))
+    ] = "png",
+    quality: Annotated[int, Arg(help="Of JPEG and WebP files; 100 writes a WebP without loss.", ge=1, le=100)] = 95,
+    embed: Annotated[
+        Literal["never", "auto", "always"],
+        Arg(help="Source pictures inside the results: auto takes those up to 1 MiB each."),
+    ] = "never",
     a1111: Annotated[bool, Arg(help="Also write the `parameters` line other programs read.")] = True,
     privacy: Annotated[bool, Arg(help="Leave names, dates and the device out of pictures.")] = False,
     keys: Annotated[Literal["emacs", "vi"], Arg(help="Keys of the edit line.")] = "emacs",

@@ -35,6 +35,7 @@ class Result:
     parents: tuple[int, ...] = ()
     followed: str = ""
     cached: bool = False
+    embedded: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,6 +88,8 @@ def result_line(result: Result) -> str:
         parts.append(f"seed {result.seed}")
     parts.append("cached" if result.cached else f"{result.seconds:.1f} s")
     parts.append(visible(result.path))
+    if result.embedded:
+        parts.append(result.embedded)
     if result.followed:
         parts.append(result.followed)
     return "  ".join(parts)
@@ -180,6 +183,7 @@ class JsonView:
                 "command": result.command,
                 "parents": list(result.parents),
                 "cached": result.cached,
+                "embedded": result.embedded or None,
             }
         )
 

@@ -34,7 +34,7 @@ TABLE = [
     ("strip nowhere.png", "nowhere.png is not there", 3),
     ("load_image a.png | crop 0:0:99:99", "crop 0:0:99:99 lies outside a picture of 64x64", 1),
     ("load_image a.png | save a.png", "a.png is there already, and nothing is overwritten", 1),
-    ("load_image a.png | save a.jpg", "save writes PNG files, and a.jpg ends in .jpg", 1),
+    ("load_image a.png | save a.gif", "save writes PNG, JPEG and WebP files, and a.gif ends in .gif", 1),
 ]
 
 

@@ -51,7 +51,7 @@ LINES = {
     "wrong-shape": "load_image a.png | crop 0:0:99:99",
     "not-trusted": "source trustless.invoke",
     "file-exists": "load_image a.png | save a.png",
-    "cannot-write": "load_image a.png | save a.jpg",
+    "cannot-write": "load_image a.png | save a.gif",
     "no-metadata": "recall a.png",
     "nothing-left": "redo",
     "bad-setting": "set stepz 3",
