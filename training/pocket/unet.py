@@ -18,7 +18,7 @@ from training.pocket.muon import Muon
 from training.pocket.scene import Scene, caption, scene
 from training.pocket.text import WIDTH, tokens
 
-__all__ = ["build", "scheduler", "train"]
+__all__ = ["build", "noised", "scheduler", "train"]
 
 BATCH, WORDINGS, FRESH, START = 32, 3, 12, 4096
 
@@ -129,7 +129,6 @@ def train(
         optimiser.load_state_dict(state["optimiser"])
     budget, step = Budget(minutes=minutes, spent=state.get("spent", 0.0)), state.get("step", 0)
     torch.manual_seed(3 + step)
-    noise_level = scheduler().alphas_cumprod.to(device)
     empty = tokens(tokenizer, [""]).to(device)
     pool = Pool(vae=vae, tokenizer=tokenizer, drawn=state.get("drawn", 0))
     while len(pool.latents) < (START if not state else START // 2):
@@ -149,10 +148,7 @@ def train(
             pool.add(FRESH)
         clean, ids = (part.to(device) for part in pool.batch(BATCH))
         ids = torch.where(torch.rand(BATCH, 1, device=device) < 0.1, empty, ids)
-        times = torch.randint(1000, (BATCH,), device=device)
-        noise = torch.randn_like(clean)
-        signal = noise_level[times].view(-1, 1, 1, 1)
-        noisy, target = (a * signal.sqrt() + b * (1 - signal).sqrt() for a, b in ((clean, noise), (noise, -clean)))
+        noisy, times, target = noised(clean)
         rate = budget.rate(step, 60)
         optimiser.scale(rate)
         with autocast(device):
@@ -177,6 +173,15 @@ def train(
             report(average, step)
     finish("unet.pt")
     return average
+
+
+def noised(clean: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Latents with noise of any strength, the times that say how strong, and the velocities to guess."""
+    times = torch.randint(1000, (len(clean),), device=clean.device)
+    noise = torch.randn_like(clean)
+    signal = scheduler().alphas_cumprod.to(clean.device)[times].view(-1, 1, 1, 1)
+    noisy, target = (a * signal.sqrt() + b * (1 - signal).sqrt() for a, b in ((clean, noise), (noise, -clean)))
+    return noisy, times, target
 
 
 @torch.no_grad()
