@@ -16,7 +16,12 @@ Scale = Annotated[float, Arg(help="How many times as wide and high.", ge=1, le=1
 @node(
     version=1,
     group="change",
-    examples=["@-1 | upscale", "@-1 | upscale --upscaler pocket-2x", "load_image a.png | upscale --scale 3"],
+    examples=[
+        "@-1 | upscale",
+        "@-1 | upscale --upscaler pocket-2x",
+        "@-1 | upscale --scale 4 --upscaler pocket-4x",
+        "load_image a.png | upscale --scale 3",
+    ],
 )
 def upscale(ctx: Context, frame: Frame, *, scale: Scale = 2.0, upscaler: Upscaler = None) -> Iterator[Made | Image]:
     """Make a picture larger, with an upscaler network or with Lanczos.

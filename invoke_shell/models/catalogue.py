@@ -352,7 +352,7 @@ class Catalogue:
 
 def _box_paths() -> list[Path]:
     folders = sorted(p for p in ASSETS.iterdir() if (p / "model_index.json").is_file())
-    return [*folders, *sorted((ASSETS / "upscalers").glob("*.safetensors"))]
+    return [*folders, *sorted(ASSETS.glob("*/*.safetensors"))]
 
 
 def _mtime(path: str) -> int:

@@ -63,7 +63,7 @@ def test_what_lies_in_the_homes_folder_is_found_without_adding(home, here):
     write(home / "models/upscalers/sharp.safetensors", compact())
     pipeline(home / "models/dream")
 
-    assert [e.name for e in here.entries()] == ["pocket", "pocket-2x", "dream", "fox", "sharp"]
+    assert [e.name for e in here.entries()] == ["pocket", "pocket-2x", "pocket-4x", "dream", "fox", "sharp"]
     assert here.find("sharp", "upscaler").path == str(home / "models/upscalers/sharp.safetensors")
 
 
@@ -203,7 +203,7 @@ def test_a_name_nobody_has(here, lora):
     assert message(here.find, "xyz", "lora") == "there is no lora xyz\n  there is: fox"
     assert message(here.find, "xyz") == "there is no model xyz\n  there is: pocket"
     assert message(here.find, "xyz", "vae") == "there is no vae xyz"
-    assert message(here.entry, "p k") == 'there is no model "p k"\n  there is: fox, pocket, pocket-2x'
+    assert message(here.entry, "p k") == 'there is no model "p k"\n  there is: fox, pocket, pocket-2x, pocket-4x'
 
 
 def test_an_upscaler_given_as_a_model_that_draws(here, tmp_path):
