@@ -48,10 +48,17 @@ __all__ = [
 
 POCKET: Any = ModelName("pocket")  # the model in the box
 
-Prompt = Annotated[str, Arg(help="What to draw.", text=True, follows=True)]
+Prompt = Annotated[str, Arg(help="What to draw.", text=True, prompt=True, follows=True)]
 Negative = Annotated[
     str,
-    Arg(help="What to keep out of the picture.", text=True, follows=True, short="N", aliases=("--negative-prompt",)),
+    Arg(
+        help="What to keep out of the picture.",
+        text=True,
+        prompt=True,
+        follows=True,
+        short="N",
+        aliases=("--negative-prompt",),
+    ),
 ]
 Checkpoint = Annotated[ModelRecord, Arg(help="The model that draws.", model="checkpoint", follows=True)]
 Upscaler = Annotated[ModelRecord | None, Arg(help="An upscaler network; none takes Lanczos.", model="upscaler")]

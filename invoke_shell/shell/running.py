@@ -38,7 +38,7 @@ PATIENCE = 10.0  # seconds a worker has to answer a stop before it is ended
 def planned(session: Session, chain: Chain) -> Plan:
     """Look up what a chain needs and leave nothing open. Raises LineError and BlockedError."""
     values = session.settings.values()
-    gatherer = Gatherer(session.registry, session.keeper, session.catalogue, session.base)
+    gatherer = Gatherer.of(session)
     chain, histories = grafted(session, chain, gatherer)
     found = needs(chain, session.registry, values)
     facts = gatherer.facts(chain, tuple(need for need in found if need.text not in histories))
