@@ -101,8 +101,12 @@ def _help_param(p: Param) -> Iterator[str]:
         notes.append("repeat it for more")
     if p.arg.follows:
         notes.append("follows down the line")
-    yield from _wrapped(p.arg.help, f"  {name:<18} ", " " * 21)
-    yield from _wrapped("; ".join(notes), " " * 21)
+    first, told = f"  {name:<18} ", "; ".join(notes)
+    if len(one := f"{first}{p.arg.help} ({told})") <= COLUMNS:
+        yield one
+        return
+    yield from _wrapped(p.arg.help, first, " " * 21)
+    yield from _wrapped(told, " " * 21)
 
 
 def _wrapped(text: str, first: str = "", rest: str = "") -> list[str]:

@@ -48,8 +48,7 @@ def test_the_help_of_a_command():
 resize: Make a picture another size.
   resize SIZE [--flags]    (each picture → picture)
 
-  SIZE               Width x height.
-                     1 to 16384 px
+  SIZE               Width x height. (1 to 16384 px)
   --how              fit keeps all of it, fill cuts the sides that are too long,
                      stretch bends it.
                      fit, fill, stretch; default fit
