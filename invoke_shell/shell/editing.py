@@ -22,7 +22,7 @@ from invoke_shell.shell.completion import Completions, Ghost
 from invoke_shell.shell.guard import guarded
 from invoke_shell.shell.keys import bindings
 from invoke_shell.shell.listing import Listing, recent
-from invoke_shell.shell.plain import CONTINUED
+from invoke_shell.shell.marks import CONTINUED
 from invoke_shell.shell.screen import TerminalView
 from invoke_shell.shell.status import Status, help_lines, model_name
 

@@ -79,8 +79,17 @@ def exit_(shell: Session) -> None:
 
 
 @node(builtin=True, group="shell", examples=["doctor"])
-def doctor(shell: Session) -> None:
+def doctor(
+    shell: Session,
+    *,
+    pictures: Annotated[
+        bool, Arg(help="Draw a test card in every protocol, to see which ones this terminal knows.")
+    ] = False,
+) -> None:
     """Look at the terminal, the engine, the folders and the models, and say what is amiss."""
-    from invoke_shell.shell.doctor import examine
+    from invoke_shell.shell.doctor import examine, show_cards
 
-    shell.view.text("\n".join(examine(shell)))
+    if pictures:
+        show_cards(shell)
+    else:
+        shell.view.text("\n".join(examine(shell)))
