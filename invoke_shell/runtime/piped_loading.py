@@ -109,10 +109,7 @@ def _from_file(model: ModelRecord, family: PipedFamily, place: Place, components
     dtype = place.flow_dtype
     with one_sentence(model):
         if components is not None and (Path(components.path) / "model_index.json").is_file():
-            parts, scheduler = (
-                _folder_parts(Folder(components), place, but="transformer"),
-                Folder(components).scheduler(),
-            )
+            parts = _folder_parts(Folder(components), place, but="transformer")
         else:
             loaded = file_parts(file, components, dtype)
             parts = {name: _prepared(part, place) for name, part in loaded.items()}

@@ -203,3 +203,26 @@ def test_schnell_is_known_by_the_guidance_it_lacks(folder, tmp_path):
 
     assert file.values() == {"num_layers": 1, "num_single_layers": 1, "guidance_embeds": False}
     assert (file.scheduler()["shift"], file.scheduler()["use_dynamic_shifting"]) == (1.0, False)
+
+
+def test_folder_of_components_is_found_by_path_and_by_name(folder, alone, loose, real_engine, tmp_path):
+    from invoke_shell.models.catalogue import Catalogue
+
+    catalogue = Catalogue(path=tmp_path / "catalogue.db")
+    catalogue.add(loose, name="extras")
+
+    by_path, by_name = catalogue.find(str(loose), "components"), catalogue.find("extras", "components")
+    other = catalogue.find(str(folder), "components")
+
+    assert by_path.hash == by_name.hash
+    assert (by_name.kind, other.kind) == ("components", "checkpoint")
+    assert catalogue.find(by_name.text, "components").name == "extras"
+    assert drawn(real_engine, as_file(alone, folder.name), by_name).image.size == (64, 64)
+
+
+def test_what_is_no_folder_of_components_is_one_sentence(alone, tmp_path):
+    from invoke_shell.errors import BlockedError
+    from invoke_shell.models.catalogue import Catalogue
+
+    with pytest.raises(BlockedError, match=r"is a model that draws, not a folder of text encoders and a VAE\n"):
+        Catalogue(path=tmp_path / "catalogue.db").find(str(alone), "components")
