@@ -75,14 +75,16 @@ class Sides:
         import diffusers
 
         row = SCHEDULERS[name]
-        config = {**self.base.config, "clip_sample": False, **row.config}
-        self.pipe.scheduler = getattr(diffusers, row.kind).from_config(config)
+        config = {"clip_sample": False, **row.config}
+        self.pipe.scheduler = getattr(diffusers, row.kind).from_config(self.base.config, **config)
+        self.eta = {"eta": 0.3} if name == "tcd" else {}  # pipelines give 0, the class's own is what we run
         self.name = name
 
     def theirs(self, steps: int) -> torch.Tensor:
         return self.pipe(
             prompt_embeds=self.positive, negative_prompt_embeds=self.negative, height=SIDE, width=SIDE,
             num_inference_steps=steps, guidance_scale=GUIDANCE, generator=noise.generator(7), output_type="latent",
+            **self.eta,
         ).images  # fmt: skip
 
     @torch.inference_mode()

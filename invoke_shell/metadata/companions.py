@@ -7,6 +7,7 @@ import re
 from html import escape, unescape
 
 from invoke_shell.metadata.summary import Summary
+from invoke_shell.pipeline.schedulers import SCHEDULERS
 from invoke_shell.pipeline.types import number
 
 __all__ = ["dream", "metadata_in", "parameters", "xmp"]
@@ -27,8 +28,13 @@ SAMPLERS = {
     "dpmpp_sde": "DPM++ SDE",
     "unipc": "UniPC",
     "deis": "DEIS",
+    "lms": "LMS",
+    "sa_solver": "SA-Solver",
+    "dpmpp_2m_lu": "DPM++ 2M Lu",
     "lcm": "LCM",
+    "tcd": "TCD",
 }
+LEVELS = {"karras": "Karras", "exponential": "Exponential", "beta": "Beta", "sgm": "SGM Uniform"}
 SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 NAMESPACE = "urn:invoke-shell:sd-metadata:1#"
 PROPERTY = re.compile(r"<sd:metadata[^<>]*>([^<]*)</sd:metadata>")
@@ -47,11 +53,12 @@ def parameters(made: Summary, app_version: str, *, privacy: bool = False) -> str
 
 
 def _sampling(made: Summary) -> dict[str, str]:
-    plain = made.scheduler.removesuffix("_karras")
+    known = SCHEDULERS.get(made.scheduler)
+    plain = known.base or known.name if known else made.scheduler
     return {
         "Steps": str(made.steps),
         "Sampler": SAMPLERS.get(plain, made.scheduler),
-        "Schedule type": "Karras" if plain != made.scheduler else "",
+        "Schedule type": LEVELS.get(known.sigmas, "") if known else "",
         "CFG scale": number(made.guidance),
         "Seed": str(made.seed),
         "Size": f"{made.width}x{made.height}",

@@ -23,8 +23,12 @@ class Generation:
     mask: 255 is repainted. seed: of the one generator this picture has.
     strength: what was asked for, for the record only.
     loras: beside the model's weights, each at its strength. embeddings: words of the prompt with vectors of their own
-    (textual inversions). vae: in the place of the model's own. components: a folder with the text encoders
-    and the VAE that a transformer in one file lacks. clip_skip: layers left out at the text encoder's end.
+    (textual inversions). vae: in the place of the model's own. clip_skip: layers left out at the text encoder's end.
+    rng: `cpu` or `philox`, CUDA's numbers. ensd: added to the seed for the noise of the steps; 0 draws on from the
+    first noise. mixed: other seeds whose noise is mixed in, one after the other. seamless: sides that meet (`x`, `y`,
+    `both`, `none`). guidance_rescale: 0 to 1. image_guidance: weight of the source in an edit, None where the source is
+    no instruction's. eta, churn: noise that some schedulers add. end_step: the last step that runs; the picture is then
+    what the model takes it to become. teller: the node's name, for the lines that are said.
     """
 
     prompt: str
@@ -43,8 +47,17 @@ class Generation:
     loras: tuple[Weighted[ModelRecord], ...] = ()
     embeddings: tuple[ModelRecord, ...] = ()
     vae: ModelRecord | None = None
-    components: ModelRecord | None = None
     clip_skip: int = 0
+    rng: str = "cpu"
+    ensd: int = 0
+    mixed: tuple[Weighted[int], ...] = ()
+    seamless: str = "none"
+    guidance_rescale: float = 0.0
+    image_guidance: float | None = None
+    eta: float | None = None
+    churn: float = 0.0
+    end_step: int | None = None
+    teller: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)
 
 

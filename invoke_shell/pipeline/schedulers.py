@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from types import MappingProxyType
 
 from invoke_shell.errors import nearest
 
-__all__ = ["DEFAULT", "SCHEDULERS", "Scheduler", "canonical"]
+__all__ = ["DEFAULT", "LEVELS", "SCHEDULERS", "Levels", "Scheduler", "canonical"]
 
 DEFAULT = "dpmpp_2m_karras"
 
@@ -22,6 +22,8 @@ class Scheduler:
     kind: the class in diffusers. config: what differs from the model's own scheduler_config.json.
     aliases: names in AUTOMATIC1111, ComfyUI and InvokeAI, matched without case, blanks and signs.
     order: model calls a step. noisy: draws noise at each step, from the picture's one generator.
+    base, sigmas: the scheduler whose noise levels these are other ones of, and which. takes: options of its own (eta,
+    churn). needs: a package that is not among ours.
     """
 
     name: str
@@ -31,6 +33,10 @@ class Scheduler:
     aliases: tuple[str, ...] = ()
     order: int = 1
     noisy: bool = False
+    base: str = ""
+    sigmas: str = ""
+    takes: tuple[str, ...] = ()
+    needs: str = ""
 
     def calls(self, steps: int) -> int:
         """Model calls of a picture of so many steps: the last step of a second-order scheduler is a first-order one."""
@@ -42,7 +48,12 @@ class Scheduler:
 _SDE = {"algorithm_type": "sde-dpmsolver++"}
 
 _PLAIN = (
-    Scheduler(name="ddim", kind="DDIMScheduler", help="The first fast one; even steps, no noise added."),
+    Scheduler(
+        name="ddim",
+        kind="DDIMScheduler",
+        help="The first fast one; even steps, no noise unless --eta adds some.",
+        takes=("eta",),
+    ),
     Scheduler(name="ddpm", kind="DDPMScheduler", help="The original, noisy; wants many steps.", noisy=True),
     Scheduler(
         name="pndm",
@@ -52,7 +63,9 @@ _PLAIN = (
         config={"skip_prk_steps": True},
         aliases=("plms", "k_plms"),
     ),
-    Scheduler(name="euler", kind="EulerDiscreteScheduler", help="Simple and good.", aliases=("k_euler",)),
+    Scheduler(
+        name="euler", kind="EulerDiscreteScheduler", help="Simple and good.", aliases=("k_euler",), takes=("churn",)
+    ),
     Scheduler(
         name="euler_a",
         kind="EulerAncestralDiscreteScheduler",
@@ -87,6 +100,13 @@ _PLAIN = (
         kind="DPMSolverMultistepScheduler",
         help="DPM-Solver++ with memory of one step: good from 15 steps.",
         aliases=("DPM++ 2M", "k_dpmpp_2m"),
+    ),
+    Scheduler(
+        name="dpmpp_2m_lu",
+        kind="DPMSolverMultistepScheduler",
+        help="DPM-Solver++ 2M with the noise levels of Lu et al. 2022.",
+        config={"use_lu_lambdas": True},
+        aliases=("DPM++ 2M Lu",),
     ),
     Scheduler(
         name="dpmpp_2m_sde",
@@ -126,36 +146,98 @@ _PLAIN = (
     ),
     Scheduler(name="deis", kind="DEISMultistepScheduler", help="Exponential integrator with memory."),
     Scheduler(
+        name="lms",
+        kind="LMSDiscreteScheduler",
+        help="Linear multistep; what Stable Diffusion was first drawn with.",
+        aliases=("k_lms",),
+        needs="scipy",
+    ),
+    Scheduler(
+        name="sa_solver",
+        kind="SASolverScheduler",
+        help="Stochastic Adams: new noise at each step, good from 20.",
+        aliases=("SA-Solver", "sasolver"),
+        noisy=True,
+    ),
+    Scheduler(
         name="lcm",
         kind="LCMScheduler",
-        help="For latent consistency models: 2 to 8 steps, guidance 1.",
+        help="For latent consistency models: 2 to 8 steps, guidance 1 to 2.",
         noisy=True,
+    ),
+    Scheduler(
+        name="tcd",
+        kind="TCDScheduler",
+        help="For trajectory consistency models (TCD, Hyper-SD): 2 to 8 steps, guidance 1; --eta is its noise.",
+        noisy=True,
+        takes=("eta",),
     ),
 )
 
-# Those whose diffusers class knows use_karras_sigmas and whose result with it is worth a name.
-_KARRAS = (
+
+@dataclass(frozen=True, kw_only=True)
+class Levels:
+    """Other noise levels for many schedulers. tails: what other programs put behind the sampler's name."""
+
+    config: Mapping[str, bool | int | str]
+    help: str
+    tails: tuple[str, ...]
+    of: tuple[str, ...]
+    needs: str = ""
+
+
+_SIGMAS = (  # those whose class in diffusers takes other sigmas
     "euler", "heun", "dpm2", "dpm2_a", "dpmpp_2m", "dpmpp_2m_sde", "dpmpp_3m_sde", "dpmpp_2s", "dpmpp_sde", "unipc",
-    "deis",
+    "deis", "lms", "sa_solver",
 )  # fmt: skip
+# AUTOMATIC1111 writes "DPM++ 2M Karras", InvokeAI dpmpp_2m_k, ComfyUI keeps the two apart: dpmpp_2m, karras.
+LEVELS: Mapping[str, Levels] = {
+    "karras": Levels(
+        config={"use_karras_sigmas": True},
+        help="Karras noise levels: more steps where the noise is low",
+        tails=("_k", " Karras"),
+        of=_SIGMAS,
+    ),
+    "exponential": Levels(
+        config={"use_exponential_sigmas": True},
+        help="exponential noise levels: even on a logarithmic scale",
+        tails=("_ke", " Exponential"),
+        of=_SIGMAS,
+    ),
+    "beta": Levels(
+        config={"use_beta_sigmas": True},
+        help="beta noise levels: more steps at both ends",
+        tails=(" Beta",),
+        of=_SIGMAS,
+        needs="scipy",
+    ),
+    "sgm": Levels(
+        config={"timestep_spacing": "trailing"},
+        help="even steps that begin at the noisiest of all (SGM uniform, trailing), as Turbo and Lightning want",
+        tails=(" SGM Uniform", "_trailing"),
+        of=("ddim", "euler", "euler_a", "heun", "dpm2", "dpmpp_2m", "dpmpp_2m_sde", "unipc", "deis"),
+    ),
+}
 
 
-def _karras(plain: Scheduler) -> Scheduler:
-    return Scheduler(
-        name=f"{plain.name}_karras",
-        kind=plain.kind,
-        help=f"{plain.name} with Karras noise levels: more steps where the noise is low.",
-        config={**plain.config, "use_karras_sigmas": True},
-        # InvokeAI ends these names in _k, AUTOMATIC1111 in " Karras".
-        aliases=tuple(f"{name}{tail}" for name in (plain.name, *plain.aliases) for tail in ("_k", " Karras")),
-        order=plain.order,
-        noisy=plain.noisy,
+def _with(plain: Scheduler, word: str, sigmas: Levels) -> Scheduler:
+    return replace(
+        plain,
+        name=f"{plain.name}_{word}",
+        help=f"{plain.name} with {sigmas.help}.",
+        config={**plain.config, **sigmas.config},
+        aliases=tuple(name + tail for name in (plain.name, *plain.aliases) for tail in sigmas.tails),
+        base=plain.name,
+        sigmas=word,
+        needs=plain.needs or sigmas.needs,
     )
 
 
-SCHEDULERS: Mapping[str, Scheduler] = MappingProxyType(
-    {s.name: s for plain in _PLAIN for s in ((plain, _karras(plain)) if plain.name in _KARRAS else (plain,))}
-)
+def _family(plain: Scheduler) -> tuple[Scheduler, ...]:
+    return (plain, *(_with(plain, word, sigmas) for word, sigmas in LEVELS.items() if plain.name in sigmas.of))
+
+
+SCHEDULERS: Mapping[str, Scheduler] = MappingProxyType({s.name: s for plain in _PLAIN for s in _family(plain)})
 
 
 def canonical(text: str) -> str:

@@ -8,19 +8,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import Tensor
 
-from invoke_shell.errors import RunError
 from invoke_shell.pipeline.context import Generation
 from invoke_shell.pipeline.prompts import plain_text
 from invoke_shell.records import Image, Made
-from invoke_shell.runtime import latents, pictures, recording, request
+from invoke_shell.runtime import latents, pictures, recording, request, schedulers
+from invoke_shell.runtime.beside import beside, check_task
 from invoke_shell.runtime.conditioning import Embeddings, unknown_words
 from invoke_shell.runtime.denoise import Region, denoise, first_latents
 from invoke_shell.runtime.device import Place
 from invoke_shell.runtime.encoders import Conditioning, Reading
+from invoke_shell.runtime.guidance import Guidance, told_guidance
 from invoke_shell.runtime.inversions import load_inversion, unused
 from invoke_shell.runtime.loading import Checkpoint
 from invoke_shell.runtime.policy import Once
@@ -44,7 +45,7 @@ class Desk:
 def draw(model: Checkpoint, asked: Generation, desk: Desk) -> Made:
     """The picture and its facts. asked: prepared for this model."""
     say = desk.watcher.say
-    _check_task(model)
+    check_task(model, asked)
     conditioning = told(model, asked, desk)
     run = started(model, asked, desk.place, say, desk.tiled)
     facts = recording.facts(asked, run, desk.place, desk.tiled)
@@ -59,33 +60,43 @@ def told(model: Checkpoint, asked: Generation, desk: Desk) -> Conditioning:
     say = desk.watcher.say
     if model.words is not None and (unknown := _unknown(asked, model.words)):
         say(f"{model.name} does not know: {', '.join(unknown)}")
-    negative = asked.negative if request.guided(asked) else None
+    guided = _guidance(model, asked)
     reading = _reading(model, asked, say)
-    coded = desk.embeddings.pair(model.reader, asked.prompt, negative, say, reading)
-    return model.reader.conditioning(coded, asked.size)
+    coded = desk.embeddings.pair(model.reader, asked.prompt, asked.negative if guided else None, say, reading)
+    if guided and guided.image is not None:
+        coded = (coded[1], coded[0], coded[0])
+    told = model.reader.conditioning(coded, asked.size)
+    if not model.told_guidance:
+        return told
+    return replace(told, guidance=told_guidance(asked.guidance, model.told_guidance, told.states))
 
 
 def denoised(asked: Generation, run: Run, conditioning: Conditioning, desk: Desk) -> Tensor:
     """Latents (1, c, h, w) without noise."""
     mixed_in = None if request.from_noise_alone(asked) else run.source
+    guidance = _guidance(run.model, asked)
+    channels = beside(run.model, asked, desk.place, desk.tiled, guidance.parts if guidance else 1)
     return denoise(
         run.model.unet,
         run.scheduler,
         first_latents(run.scheduler, run.timesteps, run.noise, mixed_in),
         run.timesteps,
         conditioning,
-        asked.guidance if request.guided(asked) else None,
-        run.generator,
+        guidance,
+        run.chance,
         _each_step(run.model, request.steps_run(asked), desk),
-        _region(asked, run),
+        # A model that reads the mask keeps the rest by itself.
+        _region(asked, run) if channels is None else None,
+        channels,
+        schedulers.step_options(asked),
     )
 
 
-def _check_task(model: Checkpoint) -> None:
-    if model.task:
-        what = {"inpaint": "it paints into a picture under a mask", "edit": "it changes a picture as it is told"}
-        message = f"{model.name} cannot draw by itself: {what[model.task]}"
-        raise RunError(message, hint="--model takes a plain one", code="bad-model")
+def _guidance(model: Checkpoint, asked: Generation) -> Guidance | None:
+    """None where the prompt alone is asked: without guidance, and in a consistency model, which is told of it."""
+    if not request.guided(asked) or model.told_guidance:
+        return None
+    return Guidance(weight=asked.guidance, rescale=asked.guidance_rescale, image=asked.image_guidance)
 
 
 def _reading(model: Checkpoint, asked: Generation, say: Callable[[str], None]) -> Reading:

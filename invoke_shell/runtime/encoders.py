@@ -40,11 +40,13 @@ class Coded:
 class Conditioning:
     """What a U-Net is told besides latents and timestep; n is 2 with guidance, the negative prompt first.
 
-    states: (n, tokens, width). added: SDXL's `text_embeds` (n, width) and `time_ids` (n, 6).
+    states: (n, tokens, width). added: SDXL's `text_embeds` (n, width) and `time_ids` (n, 6). guidance: (1, width), for
+    a consistency model, which reads the guidance instead of being asked twice.
     """
 
     states: Tensor
     added: Mapping[str, Tensor] = field(default_factory=dict)
+    guidance: Tensor | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,6 +21,7 @@ from invoke_shell.runtime.enlarging import enlarge
 from invoke_shell.runtime.piped import draw_piped
 from invoke_shell.runtime.pipelines import check_can, piped_family
 from invoke_shell.runtime.policy import SILENT, Once, Policy, Watcher
+from invoke_shell.runtime.seamless import seamless
 from invoke_shell.runtime.stock import Stock
 
 __all__ = ["DiffusersEngine"]
@@ -104,7 +105,8 @@ class DiffusersEngine:
             return draw_piped(self.stock.piped(prepared, family), prepared, self.desk(tiled))
         model = self.stock.dressed(asked)
         prepared = request.prepare(asked, self._watcher.say, max(8, model.factor))
-        return draw(model, prepared, self.desk(tiled))
+        with seamless(asked.seamless, model.unet, model.vae):
+            return draw(model, prepared, self.desk(tiled))
 
     @torch.inference_mode()
     def _enlarge(self, asked: Enlargement) -> Made:

@@ -104,7 +104,7 @@ def _check_fit(source: Source, family: Family) -> None:
     seen, made = unet.get("in_channels", 4), vae.get("latent_channels", 4)
     if seen not in _channels(made):
         raise refused(source.model, f"its U-Net reads {seen} channels where its VAE makes {made}")
-    if unet.get("time_cond_proj_dim") or unet.get("addition_embed_type") not in family.added:
+    if unet.get("addition_embed_type") not in family.added:
         raise refused(source.model, "its U-Net wants more than its family's prompts and a timestep")
     _check_text(source, family, unet)
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from invoke_shell.errors import RunError
-from invoke_shell.records import Image
+from invoke_shell.records import Image, Mask
 from invoke_shell.runtime import pictures
 from invoke_shell.runtime._diffusers import encode_latents
 from invoke_shell.runtime.device import Place
@@ -15,10 +15,15 @@ from invoke_shell.runtime.loading import Checkpoint
 __all__ = ["bad_numbers", "decoded", "encoded"]
 
 
-def encoded(model: Checkpoint, image: Image, place: Place, tiled: bool) -> Tensor:
-    """Latents (1, c, h, w) of a picture, scaled as the U-Net knows them; the mode of the posterior: no noise."""
+def encoded(model: Checkpoint, image: Image, place: Place, tiled: bool, mask: Mask | None = None) -> Tensor:
+    """Latents (1, c, h, w) of a picture, scaled as the U-Net knows them; the mode of the posterior: no noise.
+
+    mask: what is white in it becomes the middle grey that inpainting models were trained to see there.
+    """
     vae_dtype = next(model.vae.parameters()).dtype
     picture = 2.0 * pictures.to_unit(image, place.device, vae_dtype) - 1.0
+    if mask is not None:
+        picture = picture * pictures.kept_by(mask, place.device, vae_dtype)
     _set_tiling(model, tiled)
     return (encode_latents(model.vae, picture) * model.scaling).to(place.dtype)
 

@@ -29,7 +29,8 @@ __all__ = ["Checkpoint", "Vae", "load_checkpoint", "load_vae", "one_sentence", "
 @dataclass(frozen=True, kw_only=True)
 class Checkpoint:
     """A loaded model. factor: pixels a latent is wide. channels: of a latent. words: what it knows, None when it does
-    not say. task: inpaint, edit: its U-Net reads a picture beside the latents.
+    not say. task: inpaint, edit: its U-Net reads a picture beside the latents. told_guidance: width in which it reads
+    the guidance, 0 for all but consistency models.
 
     stored: data type of the weights on disk. bytes: what its tensors take.
     """
@@ -43,6 +44,7 @@ class Checkpoint:
     factor: int
     channels: int
     task: Task
+    told_guidance: int
     scaling: float
     words: frozenset[str] | None
     latent_map: LatentMap | None
@@ -139,6 +141,7 @@ def _loaded(source: Source, name: str, family: Family, place: Place) -> Checkpoi
         factor=2 ** (len(vae.config.block_out_channels) - 1),
         channels=vae.config.latent_channels,
         task=task_of(unet.config.in_channels, vae.config.latent_channels),
+        told_guidance=unet.config.time_cond_proj_dim or 0,
         scaling=vae.config.scaling_factor,
         words=_words(source.beside("vocabulary.json")),
         latent_map=LatentMap.find(source.beside("preview.json"), name, vae.config.latent_channels),

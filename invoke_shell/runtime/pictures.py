@@ -7,7 +7,7 @@ from torch import Tensor
 
 from invoke_shell.records import Image, Mask
 
-__all__ = ["from_unit", "mask_to_latents", "pasted", "to_unit"]
+__all__ = ["from_unit", "kept_by", "mask_to_latents", "pasted", "to_unit"]
 
 
 def to_unit(image: Image, device: torch.device, dtype: torch.dtype) -> Tensor:
@@ -30,6 +30,12 @@ def mask_to_latents(mask: Mask, size: tuple[int, int], device: torch.device, dty
     rows = torch.frombuffer(bytearray(mask.pixels), dtype=torch.uint8).reshape(1, 1, mask.height, mask.width)
     small = torch.nn.functional.interpolate((rows >= 128).float(), size=size)
     return small.to(device, dtype)
+
+
+def kept_by(mask: Mask, device: torch.device, dtype: torch.dtype) -> Tensor:
+    """1 where a mask is darker than half, else 0: (1, 1, h, w)."""
+    rows = torch.frombuffer(bytearray(mask.pixels), dtype=torch.uint8).reshape(1, 1, mask.height, mask.width)
+    return (rows < 128).to(device, dtype)
 
 
 def pasted(drawn: Image, source: Image, mask: Mask) -> Image:

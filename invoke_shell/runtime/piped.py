@@ -12,7 +12,6 @@ from typing import Any
 import torch
 
 from invoke_shell.pipeline.context import Generation
-from invoke_shell.pipeline.prompts import read_prompt
 from invoke_shell.records import Made
 from invoke_shell.runtime import latents, noise, pictures, recording, request, schedulers
 from invoke_shell.runtime._diffusers import make_scheduler
@@ -30,8 +29,7 @@ def draw_piped(model: Piped, asked: Generation, desk: Desk) -> Made:
     scheduler = make_scheduler(model.scheduler_class, model.scheduler_config)
     alone = request.from_noise_alone(asked) and asked.start_step == 0
     pipe = model.pipe("text" if alone else "image", scheduler)
-    values = _values(model, asked, pipe, desk.watcher.say)
-    values |= {} if alone else _source(model, asked, desk)
+    values = _values(model, asked, pipe) if alone else _values(model, asked, pipe) | _source(model, asked, desk)
     if desk.tiled:
         pipe.vae.enable_tiling()
     else:
@@ -47,23 +45,14 @@ def draw_piped(model: Piped, asked: Generation, desk: Desk) -> Made:
     return Made(image=pictures.from_unit(picture), facts=_facts(model, asked, desk, scheduler))
 
 
-def _values(model: Piped, asked: Generation, pipe: Any, say: Callable[[str], None]) -> dict[str, Any]:
-    prompt, negative = _words(asked.prompt, say), _words(asked.negative, say)
+def _values(model: Piped, asked: Generation, pipe: Any) -> dict[str, Any]:
     return {
-        **model.coded(pipe, prompt, negative, request.guided(asked), asked.clip_skip),
+        **model.coded(pipe, asked.prompt, asked.negative, request.guided(asked), asked.clip_skip),
         model.family.guidance: asked.guidance,
         "num_inference_steps": asked.steps,
         "height": asked.size.height,
         "width": asked.size.width,
     }
-
-
-def _words(text: str, say: Callable[[str], None]) -> str:
-    """The words of a prompt; its weights and blends are for the families of CLIP, and that is said."""
-    prompt = read_prompt(text)
-    if prompt.weighted or prompt.joined:
-        say("weights and blends are not read by this model: its prompt is the words alone")
-    return prompt.text
 
 
 def _source(model: Piped, asked: Generation, desk: Desk) -> dict[str, Any]:
@@ -101,7 +90,7 @@ def _facts(model: Piped, asked: Generation, desk: Desk, scheduler: Any) -> dict[
     shape = (1, model.channels, asked.size.height // model.factor, asked.size.width // model.factor)
     compute = recording.short(model.dtype)
     own = {
-        "noise": noise.described(asked.seed, shape, noisy=False),
+        "noise": noise.described(asked, shape, noisy=False),
         "precision": {"weights": model.stored, "compute": compute, "vae": compute},
         "scheduler": schedulers.described(scheduler),
         "model_calls": request.steps_run(asked),

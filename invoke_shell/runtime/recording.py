@@ -7,7 +7,6 @@ from typing import Any
 import torch
 
 from invoke_shell.pipeline.context import Generation
-from invoke_shell.pipeline.schedulers import SCHEDULERS
 from invoke_shell.runtime import noise, request, schedulers
 from invoke_shell.runtime.device import Place
 from invoke_shell.runtime.loading import Checkpoint
@@ -19,7 +18,7 @@ __all__ = ["facts", "short"]
 def facts(asked: Generation, run: Run, place: Place, tiled: bool) -> dict[str, Any]:
     """The facts of a picture that is about to be drawn, plain JSON."""
     own = {
-        "noise": noise.described(asked.seed, tuple(run.noise.shape), SCHEDULERS[asked.scheduler].noisy),
+        "noise": noise.described(asked, tuple(run.noise.shape), schedulers.is_noisy(asked)),
         "precision": _precision(run.model, place),
         "scheduler": schedulers.described(run.scheduler),
         "model_calls": len(run.timesteps),

@@ -19,6 +19,7 @@ __all__ = [
     "facts",
     "from_noise_alone",
     "guided",
+    "last_step",
     "passed_through",
     "passes",
     "prepare",
@@ -42,26 +43,37 @@ def prepare(request: Generation, say: Say, multiple: int = 8) -> Generation:
 
 def guided(request: Generation) -> bool:
     """True when the negative prompt is asked too; at guidance 1 and below it would have no weight."""
-    return request.guidance > 1
+    return request.guidance > 1 and (request.image_guidance is None or request.image_guidance >= 1)
 
 
 def steps_run(request: Generation) -> int:
     """Scheduler steps that will really run."""
-    return request.steps - request.start_step
+    return last_step(request) - request.start_step
+
+
+def last_step(request: Generation) -> int:
+    """The step after which it ends: of all, or the one that was asked for."""
+    return request.steps if request.end_step is None else min(request.end_step, request.steps)
 
 
 def from_noise_alone(request: Generation) -> bool:
-    """True when nothing of a source goes in."""
-    return request.pure_noise or request.source is None
+    """True when nothing of a source goes into the beginning; an edit reads it beside the latents."""
+    return request.pure_noise or request.source is None or request.image_guidance is not None
 
 
 def reads_source(request: Generation) -> bool:
     """True when the source's latents are needed: mixed into the start, or kept outside of a mask."""
-    return request.source is not None and (not request.pure_noise or request.mask is not None)
+    return request.source is not None and (not from_noise_alone(request) or request.mask is not None)
 
 
 def passed_through(request: Generation) -> Made | None:
-    """At strength 0 the source itself, untouched by any VAE; None when there is something to draw."""
+    """At strength 0 the source itself, untouched by any VAE; None when there is something to draw.
+
+    Raises RunError for an end that is not behind the beginning.
+    """
+    if request.end_step is not None and request.end_step <= request.start_step < request.steps:
+        message = f"--end-step {request.end_step} is not behind step {request.start_step}, where it begins"
+        raise RunError(message, code="out-of-range")
     if request.source is None or steps_run(request) > 0:
         return None
     note = "strength 0: the picture passed through untouched"
@@ -75,7 +87,7 @@ def told_start(request: Generation, sigma: float, calls: int) -> str:
     asked = f"step {request.start_step}" if request.strength is None else f"strength {request.strength:g}"
     ran = steps_run(request)
     more = f", {calls} model calls" if calls != ran else ""
-    return f"img2img: {ran} of {request.steps} steps ({asked}, from sigma {sigma:.2g}{more})"
+    return f"{_teller(request)}: {ran} of {request.steps} steps ({asked}, from sigma {sigma:.2g}{more})"
 
 
 def facts(request: Generation, **engine: Any) -> dict[str, Any]:
@@ -84,6 +96,7 @@ def facts(request: Generation, **engine: Any) -> dict[str, Any]:
         "steps_run": steps_run(request),
         "strength": request.strength,
         "start_step": request.start_step,
+        **({} if request.end_step is None else {"end_step": last_step(request)}),
         # A picture drawn alone; a batch would say its size and the picture's place, which change last bits.
         "batch": {"size": 1, "index": 0},
         **engine,
@@ -98,6 +111,10 @@ def passes(scale: float, network_scale: int) -> int:
     return count
 
 
+def _teller(request: Generation) -> str:
+    return request.teller or "img2img"
+
+
 def _down(size: Size, multiple: int) -> Size:
     return Size(*(max(multiple, side // multiple * multiple) for side in size))
 
@@ -108,7 +125,7 @@ def _fitted(request: Generation, size: Size, say: Say) -> Image | None:
         return source
     from PIL.Image import Resampling
 
-    say(f"img2img: the source of {source.width}x{source.height} is sized to {size}")
+    say(f"{_teller(request)}: the source of {source.width}x{source.height} is sized to {size}")
     return Image.from_pil(source.pil().resize((size.width, size.height), Resampling.LANCZOS))
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from invoke_shell.errors import RunError
+from invoke_shell.pipeline.context import Generation
 from invoke_shell.pipeline.schedulers import SCHEDULERS
 from invoke_shell.runtime._diffusers import SchedulerLike, make_scheduler
 
@@ -14,24 +16,28 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-__all__ = ["build", "described", "missed", "sigma_at", "timesteps_from"]
+__all__ = ["build", "described", "is_noisy", "missed", "sigma_at", "step_options", "timesteps_from"]
 
 # diffusers' own default for some classes is True, which would silently clip the picture of a model trained without.
 NEUTRAL = {"clip_sample": False}
+CALLED = {"churn": "s_churn"}  # options by the names of diffusers, where they are others
 PURE = 2.0**-24  # of the picture's variance, where a schedule of zero SNR keeps none: what diffusers' sigmas take too
 
 
 def build(name: str, model_config: Mapping[str, Any], steps: int, device: torch.device) -> SchedulerLike:
     """The scheduler `name` on the noise schedule of a model's scheduler_config.json, set to `steps`.
 
-    Raises RunError where the scheduler cannot make so many steps (lcm: 50).
+    Raises RunError where the scheduler cannot make so many steps (lcm: 50), or lacks the package it computes with.
     """
     row = SCHEDULERS[name]
+    if row.needs and find_spec(row.needs) is None:
+        message = f"the scheduler {name} computes with {row.needs}, which is not installed"
+        raise RunError(message, hint=f"pip install {row.needs}", code="bad-choice")
     scheduler = make_scheduler(row.kind, {**NEUTRAL, **model_config, **row.config})
     try:
         scheduler.set_timesteps(steps, device=device)
     except (ValueError, IndexError) as error:
-        most = f": at most {scheduler.config['original_inference_steps']}" if name == "lcm" else ""
+        most = f": at most {scheduler.config['original_inference_steps']}" if name in ("lcm", "tcd") else ""
         raise RunError(f"--steps {steps} is too many for {name}{most}", code="out-of-range") from error
     return scheduler
 
@@ -60,6 +66,23 @@ def missed(scheduler: SchedulerLike, name: str, model_config: Mapping[str, Any])
     if model_config.get("rescale_betas_zero_snr") and "rescale_betas_zero_snr" not in scheduler.config:
         return f"{name} does not know zero SNR, which this model was trained with: ddim, euler and dpmpp_2m do"
     return ""
+
+
+def step_options(asked: Generation) -> dict[str, Any]:
+    """What a request's flags add to each step of its scheduler. Raises RunError for a flag that it does not take."""
+    given = {"eta": asked.eta, "churn": asked.churn or None}
+    found = {name: value for name, value in given.items() if value is not None}
+    for name in found:
+        if name not in SCHEDULERS[asked.scheduler].takes:
+            takers = ", ".join(s.name for s in SCHEDULERS.values() if name in s.takes and not s.sigmas)
+            message = f"{asked.scheduler} has no --{name}"
+            raise RunError(message, hint=f"{takers} have one", code="bad-choice")
+    return {CALLED.get(name, name): value for name, value in found.items()}
+
+
+def is_noisy(asked: Generation) -> bool:
+    """Whether the steps draw noise."""
+    return SCHEDULERS[asked.scheduler].noisy or bool(asked.eta) or asked.churn > 0
 
 
 def described(scheduler: SchedulerLike) -> dict[str, Any]:

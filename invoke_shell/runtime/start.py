@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from invoke_shell.pipeline.context import Generation
@@ -19,12 +18,15 @@ __all__ = ["Run", "started"]
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """One picture about to be drawn. timesteps: (model calls,); source: latents (1, c, h, w) or None."""
+    """One picture about to be drawn. timesteps: (model calls,); source: latents (1, c, h, w) or None.
+
+    chance: what the steps draw their noise from.
+    """
 
     model: Checkpoint
     scheduler: SchedulerLike
     timesteps: Tensor
-    generator: torch.Generator
+    chance: noise.Chance
     noise: Tensor
     source: Tensor | None
 
@@ -35,9 +37,16 @@ def started(model: Checkpoint, asked: Generation, place: Place, say: Callable[[s
     if line := schedulers.missed(scheduler, asked.scheduler, model.scheduler_config):
         say(line)
     timesteps = schedulers.timesteps_from(scheduler, asked.scheduler, asked.start_step)
-    generator = noise.generator(asked.seed)
+    first = noise.seeded(asked)
     shape = (1, model.channels, asked.size.height // model.factor, asked.size.width // model.factor)
-    start = noise.start_noise(generator, shape, place.device, place.dtype)
+    start = noise.start_noise(first, shape, place.device, place.dtype, asked.mixed, asked.rng)
     read = asked.source if request.reads_source(asked) else None
     source = None if read is None else latents.encoded(model, read, place, tiled)
-    return Run(model=model, scheduler=scheduler, timesteps=timesteps, generator=generator, noise=start, source=source)
+    return Run(
+        model=model,
+        scheduler=scheduler,
+        timesteps=timesteps,
+        chance=noise.step_chance(asked, first),
+        noise=start,
+        source=source,
+    )

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from metadata_material import MODEL, txt2img
 
-from invoke_shell.metadata.companions import SAMPLERS, dream, parameters
+from invoke_shell.metadata.companions import LEVELS, SAMPLERS, dream, parameters
 from invoke_shell.metadata.summary import INVOKEAI_2, Summary, summarise
 from invoke_shell.pipeline.schedulers import SCHEDULERS
 from invoke_shell.records import Resource, StepRecord
@@ -83,7 +83,8 @@ def test_the_last_line_is_read_by_a1111s_own_expression(prompt: str, name: str):
 
 
 def test_every_scheduler_has_a_name_there():
-    assert {name.removesuffix("_karras") for name in SCHEDULERS} <= set(SAMPLERS)
+    assert {s.base or s.name for s in SCHEDULERS.values()} == set(SAMPLERS)
+    assert {s.sigmas for s in SCHEDULERS.values()} == {"", *LEVELS}
     assert set(INVOKEAI_2) <= set(SAMPLERS)
 
 

@@ -37,7 +37,7 @@ def break_channels(folder):
 
 
 def break_conditioning(folder):
-    rewrite(folder / "unet" / "config.json", time_cond_proj_dim=256)
+    rewrite(folder / "unet" / "config.json", addition_embed_type="image")
 
 
 def break_pickle(folder):

@@ -15,7 +15,6 @@ LONGEST = 64
 
 # Without case, blanks and signs. What none of ours computes, and which of ours draws most alike.
 NEAREST = {
-    "lms": "euler",
     "dpmpp2sancestral": "dpmpp_sde",
     "dpmpp2sa": "dpmpp_sde",
     "dpmpp2a": "dpmpp_sde",
@@ -33,8 +32,6 @@ NEAREST = {
     "ddimcfgpp": "ddim",
     "gradientestimation": "euler",
     "ersde": "dpmpp_2m_sde",
-    "sasolver": "dpmpp_2m_sde",
-    "tcd": "lcm",
     "turbo": "euler_a",
 }
 # Other spellings of equal ones that no program of ours' aliases know.
@@ -48,10 +45,12 @@ EQUAL = {
     "plms": "pndm",
 }
 KARRAS = re.compile(r"(.+?)(?: karras|_karras|_ka|_k)", re.IGNORECASE)
-LEVELS = "exponential|polyexponential|ke|normal|simple|sgm_uniform|ddim_uniform|beta|kl_optimal|linear_quadratic"
-OTHER = re.compile(rf"(.+?)[ _]({LEVELS})", re.IGNORECASE)
+NAMED = "exponential|polyexponential|ke|normal|simple|sgm_uniform|ddim_uniform|beta|kl_optimal|linear_quadratic"
+OTHER = re.compile(rf"(.+?)[ _]({NAMED})", re.IGNORECASE)
 # Noise levels that are a scheduler's own here.
 PLAIN = frozenset(("", "normal", "default", "native", "none", "automatic", "uniform", "discrete"))
+# Other programs' names of noise levels by ours.
+LEVELS = {"sgm_uniform": "sgm", "sgm uniform": "sgm", "ke": "exponential"}
 # What AUTOMATIC1111 from 1.9 on takes where its schedule type is Automatic.
 AUTOMATIC = {
     "dpmpp_2m": "karras",
@@ -139,8 +138,9 @@ def _levels(name: str, levels: str, notes: Notes) -> str:
 
 def _with_levels(name: str, levels: str, notes: Notes) -> str:
     """The scheduler with those noise levels; other levels are told and left."""
-    if levels.lower() == "karras" and f"{name}_karras" in SCHEDULERS:
-        return f"{name}_karras"
+    word = LEVELS.get(levels.lower(), levels.lower())
+    if word and f"{name}_{word}" in SCHEDULERS:
+        return f"{name}_{word}"
     if levels.lower() not in PLAIN:
         notes.say(f"the noise levels {levels} are not carried: {name} has its own")
     return name

@@ -42,7 +42,6 @@ def test_a_plain_one_is_read_whole():
         (),
         False,
         {"checkpoint": ("v1-5",)},
-        "a1111",
     )
 
 

@@ -36,7 +36,6 @@ def test_a_whole_one():
         (),
         False,
         {"checkpoint": ("v1-5",)},
-        "x",
     )
 
 

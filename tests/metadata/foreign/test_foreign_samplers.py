@@ -25,11 +25,16 @@ EQUAL_ONES = [
     ("DDIM", "", "ddim"),
     ("PLMS", "", "pndm"),
     ("LCM", "", "lcm"),
+    ("LMS", "", "lms"),
+    ("LMS Karras", "", "lms_karras"),
+    ("DPM++ 2M SDE Exponential", "", "dpmpp_2m_sde_exponential"),
     # 1.9 and later, and Forge
     ("DPM++ 2M", "Karras", "dpmpp_2m_karras"),
     ("Euler a", "Automatic", "euler_a"),
     ("DPM++ 2M", "Automatic", "dpmpp_2m_karras"),
     ("Euler", "Uniform", "euler"),
+    ("Euler", "SGM Uniform", "euler_sgm"),
+    ("DPM++ 2M SDE", "Automatic", "dpmpp_2m_sde_exponential"),
     # ComfyUI
     ("euler_ancestral", "normal", "euler_a"),
     ("dpmpp_2m", "karras", "dpmpp_2m_karras"),
@@ -37,12 +42,16 @@ EQUAL_ONES = [
     ("sample_dpmpp_2m", "normal", "dpmpp_2m"),
     ("uni_pc_bh2", "normal", "unipc"),
     ("dpm_2_ancestral", "", "dpm2_a"),
+    ("dpmpp_2m", "sgm_uniform", "dpmpp_2m_sgm"),
+    ("euler", "beta", "euler_beta"),
+    ("sa_solver", "exponential", "sa_solver_exponential"),
     # InvokeAI 2 and later
     ("k_euler_a", "", "euler_a"),
     ("plms", "", "pndm"),
     ("k_dpmpp_2", "", "dpmpp_2m"),
     ("k_dpm_2_a", "", "dpm2_a"),
     ("k_heun", "", "heun"),
+    ("k_lms", "", "lms"),
     ("dpmpp_2m_sde_k", "", "dpmpp_2m_sde_karras"),
     ("kdpm_2_k", "", "dpm2_karras"),
     ("unipc_k", "", "unipc_karras"),
@@ -64,8 +73,6 @@ def test_an_equal_sampler_is_named(name: str, levels: str, ours: str):
 
 
 NEAR_ONES = [
-    ("k_lms", "", "euler"),
-    ("LMS Karras", "", "euler_karras"),
     ("DPM++ 2S a Karras", "", "dpmpp_sde_karras"),
     ("dpmpp_2s_ancestral", "normal", "dpmpp_sde"),
     ("DPM fast", "", "dpmpp_2s"),
@@ -89,8 +96,8 @@ def test_a_sampler_without_an_equal_is_told_with_the_nearest(name: str, levels: 
 @pytest.mark.parametrize(
     ("name", "levels", "ours", "told"),
     [
-        ("dpmpp_2m", "sgm_uniform", "dpmpp_2m", "sgm_uniform"),
-        ("DPM++ 2M SDE Exponential", "", "dpmpp_2m_sde", "Exponential"),
+        ("dpmpp_2m", "kl_optimal", "dpmpp_2m", "kl_optimal"),
+        ("DPM++ 2M SDE Polyexponential", "", "dpmpp_2m_sde", "Polyexponential"),
         ("ddim", "karras", "ddim", "karras"),
     ],
 )
@@ -104,7 +111,7 @@ def test_noise_levels_without_an_equal_are_said(name: str, levels: str, ours: st
 def test_what_automatic_stands_for_is_a_guess():
     notes = Notes()
 
-    assert sampler("DPM++ 3M SDE", "Automatic", notes)["scheduler"] == "dpmpp_3m_sde"
+    assert sampler("DPM++ 3M SDE", "Automatic", notes)["scheduler"] == "dpmpp_3m_sde_exponential"
     assert notes.guessed == (
         "schedule type Automatic is exponential with this sampler, as AUTOMATIC1111 1.9 and later take it",
     )

@@ -45,7 +45,7 @@ def test_names_are_read_whatever_their_case():
 
 @pytest.mark.parametrize(
     ("text", "ours"),
-    [("euler_simple", "euler"), ("dpmpp_2m_sgm_uniform", "dpmpp_2m"), ("euler_ancestral_normal", "euler_a"),
+    [("euler_simple", "euler"), ("dpmpp_2m_sgm_uniform", "dpmpp_2m_sgm"), ("euler_ancestral_normal", "euler_a"),
      ("dpmpp_2m_karras", "dpmpp_2m_karras"), ("euler_ddim_uniform", "euler")],
 )  # fmt: skip
 def test_savers_for_comfyui_join_sampler_and_levels(text: str, ours: str):
