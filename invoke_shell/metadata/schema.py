@@ -10,8 +10,9 @@ from invoke_shell.metadata.record import MAX_STEPS, SPEC, VERSION
 from invoke_shell.metadata.strict import HIGHEST, LOWEST
 from invoke_shell.pipeline.derive import json_schema
 from invoke_shell.pipeline.node import Node
+from invoke_shell.pipeline.registry import Registry
 
-__all__ = ["envelope", "recorded_schema"]
+__all__ = ["Schema", "envelope", "node_schemas", "recorded_schema", "whole_schema"]
 
 Schema = dict[str, Any]
 
@@ -46,6 +47,17 @@ def envelope(node_schemas: Mapping[str, Schema]) -> Schema:
             "result": _result(),
         },
     }  # fmt: skip
+
+
+def whole_schema(registry: Registry) -> Schema:
+    """`envelope` for the nodes of a registry."""
+    return envelope(node_schemas(registry))
+
+
+def node_schemas(registry: Registry) -> dict[str, Schema]:
+    """The schema of the recorded parameters of every node that is a step, by its name."""
+    steps = [node for node in registry.values() if not node.stage_only and not node.builtin]
+    return {node.name: recorded_schema(node) for node in steps}
 
 
 def recorded_schema(node: Node[Any, Any]) -> Schema:
@@ -124,6 +136,8 @@ def _resource() -> Schema:
             "resource_id": ID_TEXT,
             "kind": TEXT,
             "linkage": {"enum": ["shared", "static"]},
+            "resource_mime": {"const": "image/png"},
+            "resource_content": {"type": "string", "contentEncoding": "base64"},
             "resource_hash": HASH_TEXT,
             "pixel_hash": HASH_TEXT,
             "name": {"type": "string", "pattern": "^[^/\\\\]*$"},
@@ -135,7 +149,18 @@ def _resource() -> Schema:
             "height": SIDE,
             "mode": {"enum": ["RGB", "RGBA", "L"]},
             "hashes": {"type": "object", "additionalProperties": TEXT},
+            "marks": {"type": "array", "items": TEXT},
         },
+        "allOf": [
+            {
+                "if": {"properties": {"kind": {"enum": ["image", "mask"]}}},
+                "then": {"required": ["pixel_hash", "width", "height"]},
+            },
+            {
+                "if": {"properties": {"linkage": {"const": "static"}}, "required": ["linkage"]},
+                "then": {"required": ["resource_content", "resource_mime", "pixel_hash"]},
+            },
+        ],
     }
 
 
@@ -180,5 +205,7 @@ def _result() -> Schema:
             "width": SIDE,
             "height": SIDE,
             "mode": {"enum": ["RGB", "RGBA", "L"]},
+            "format": {"enum": ["jpeg", "webp"]},
+            "quality": {"type": "integer", "minimum": 1, "maximum": 100},
         },
     }

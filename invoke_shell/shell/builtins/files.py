@@ -14,30 +14,51 @@ from invoke_shell.shell.outputs import write_new
 from invoke_shell.shell.session import Session, StatusError
 from invoke_shell.shell.view import Where
 
-__all__ = ["info", "strip"]
+__all__ = ["info", "schema", "strip"]
 
 
-@node(builtin=True, group="shell", examples=["info @1", "info a.png", "info @1..3 --json"])
+@node(builtin=True, group="shell", examples=["info @1", "info a.png --check", "info @1..3 --json"])
 def info(
-    shell: Session, what: Words, *, json: Annotated[bool, Arg(help="One JSON object a line, for programs.")] = False
+    shell: Session,
+    what: Words,
+    *,
+    check: Annotated[bool, Arg(help="Compare with the specification; status 1 when something is wrong.")] = False,
+    json: Annotated[bool, Arg(help="One JSON object a line, for programs.")] = False,
 ) -> None:
-    """Say what is inside pictures: program, command, steps. Runs nothing."""
+    """Say what is inside pictures: program, command, steps. Runs nothing.
+
+    --check says whether our metadata is what docs/sd-metadata.md promises, a line for each fault; it takes the JSON
+    beside a picture too.
+    """
     from invoke_shell.metadata.read import read_picture
+    from invoke_shell.shell.checking import checked
     from invoke_shell.shell.inside import about
 
     status = 0
     for word in expanded(shell, what):
         try:
             path = shell.keeper.row(word).path if word.startswith("@") else Path(word).expanduser()
-            found = read_picture(path)
+            if check:
+                valid, text, record = checked(shell.registry, word, path)
+                status = status or int(not valid)
+            else:
+                text, record = about(shell, word, read_picture(path))
         except InvokeShellError as error:
             shell.view.error(error, Where())
             status = status or error.exit_status
             continue
-        text, record = about(shell, word, found)
         shell.view.text(dumps(record) if json else text, record)
     if status:
         raise StatusError(status)
+
+
+@node(builtin=True, group="shell", examples=["schema"])
+def schema(shell: Session) -> None:
+    """Print the JSON Schema of what is written into pictures: every node that is here, and the envelope."""
+    from invoke_shell.metadata.schema import whole_schema
+
+    made = whole_schema(shell.registry)
+    shell.view.text(dumps(made, indent=2), {"event": "schema", "schema": made})
 
 
 @node(builtin=True, group="shell", examples=["strip @1"])
