@@ -35,8 +35,16 @@ class Wrong(NamedTuple):
 
 def check_data(data: Mapping[str, Json], node_schemas: Mapping[str, Schema]) -> list[Wrong]:
     """The faults of `sd-metadata` as JSON, at most MOST. node_schemas: as for schema.envelope."""
-    found = list(islice(_of_the_schema(data, node_schemas), MOST))
-    return found or list(islice(_of_the_history(data), MOST))
+    return list(islice(_once(_of_the_schema(data, node_schemas)), MOST)) or list(islice(_of_the_history(data), MOST))
+
+
+def _once(faults: Iterable[Wrong]) -> Iterator[Wrong]:
+    """Each once: jsonschema has a fault for every key that is not there, our sentence names them all."""
+    seen: set[Wrong] = set()
+    for wrong in faults:
+        if wrong not in seen:
+            seen.add(wrong)
+            yield wrong
 
 
 def _of_the_schema(data: Mapping[str, Json], node_schemas: Mapping[str, Schema]) -> Iterator[Wrong]:

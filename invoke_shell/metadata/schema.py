@@ -9,7 +9,7 @@ from invoke_shell.metadata.history import HASH, ID, NAME
 from invoke_shell.metadata.record import MAX_STEPS, SPEC, VERSION
 from invoke_shell.metadata.strict import HIGHEST, LOWEST
 from invoke_shell.pipeline.derive import json_schema
-from invoke_shell.pipeline.node import Node
+from invoke_shell.pipeline.node import Node, Param
 from invoke_shell.pipeline.registry import Registry
 
 __all__ = ["Schema", "envelope", "node_schemas", "recorded_schema", "whole_schema"]
@@ -66,11 +66,19 @@ def recorded_schema(node: Node[Any, Any]) -> Schema:
     names = [param.name for param in node.recorded]
     return {
         "type": "object",
-        "properties": {name: whole["properties"][name] for name in names},
+        "properties": {param.name: _of_a_record(param, whole["properties"][param.name]) for param in node.recorded},
         "required": names,
         "additionalProperties": False,
         "description": node.summary,
     }
+
+
+def _of_a_record(param: Param, schema: Schema) -> Schema:
+    """A seed that was not typed has been drawn by then: it is a number."""
+    if not param.kind.is_seed or "anyOf" not in schema:
+        return schema
+    rest = {name: value for name, value in schema.items() if name not in ("anyOf", "default")}
+    return {**schema["anyOf"][0], **rest}
 
 
 def _top() -> Schema:

@@ -80,4 +80,5 @@ def _count(number: int, word: str) -> str:
 def _pixels(info: PictureInfo) -> str:
     if info.kind == "JSON":
         return ""
-    return ", and these pixels" if info.form.lossless else f", in a {info.kind} with loss"
+    kind = {"WEBP": "WebP"}.get(info.kind, info.kind)
+    return ", and these pixels" if info.form.lossless else f", in a {kind} with loss"

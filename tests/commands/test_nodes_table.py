@@ -1,11 +1,15 @@
-"""docs/nodes-table.md is made from the nodes. After a change of one: python tests/commands/test_nodes_table.py"""
+"""Two pages are made from the nodes. After a change of one: python tests/commands/test_nodes_table.py"""
 
+import json
 from pathlib import Path
 
 from invoke_shell import commands
+from invoke_shell.metadata.schema import whole_schema
 from invoke_shell.pipeline.derive import GROUPS, flow
 
-PAGE = Path(__file__).parents[2] / "docs" / "nodes-table.md"
+DOCS = Path(__file__).parents[2] / "docs"
+PAGE = DOCS / "nodes-table.md"
+SCHEMA = DOCS / "sd-metadata-1.schema.json"
 HEAD = """# All nodes
 
 What `help` lists, in one page; `help resize` tells the flags of one. This page is made from the nodes themselves by
@@ -63,5 +67,25 @@ def test_every_number_of_a_picture_node_has_a_range():
     assert [p.flag for p in params if p.arg.ge is None or p.arg.le is None] == []
 
 
+def schema():
+    """The JSON Schema that is published: without words, so that it changes only when a parameter does."""
+    return json.dumps(_wordless(whole_schema(commands.registry())), indent=1) + "\n"
+
+
+def _wordless(value):
+    if isinstance(value, list):
+        return [_wordless(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    return {k: _wordless(v) for k, v in value.items() if not (k == "description" and isinstance(v, str))}
+
+
+def test_the_published_schema_is_of_these_nodes():
+    same = SCHEMA.read_text() == schema()
+
+    assert same, "python tests/commands/test_nodes_table.py writes docs/sd-metadata-1.schema.json anew"
+
+
 if __name__ == "__main__":
     PAGE.write_text(page())
+    SCHEMA.write_text(schema())
