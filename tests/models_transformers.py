@@ -5,7 +5,11 @@ Built as `models_small` builds its own; T5's vocabulary is a few pieces and lett
 
 from __future__ import annotations
 
+import json
+import re
+import shutil
 from pathlib import Path
+from typing import Any
 
 from models_small import POOLED, WIDTH, WIDTH_2, _seeded, _text_encoder, _tokenizer, _vae, _write
 
@@ -13,7 +17,11 @@ T5_WIDTH = 32
 FLOW = {"_class_name": "FlowMatchEulerDiscreteScheduler", "num_train_timesteps": 1000}
 
 
-def small_sd3(folder: Path, seed: int = 0, t5: bool = True) -> Path:
+WIDTHS = (WIDTH, WIDTH_2, T5_WIDTH)  # of clip_l, clip_g, t5xxl
+REAL = (768, 1280, 4096)  # by which loose files are known
+
+
+def small_sd3(folder: Path, seed: int = 0, t5: bool = True, widths: tuple[int, int, int] = WIDTHS) -> Path:
     """Stable Diffusion 3: two CLIPs, T5, a transformer, 16 latent channels."""
     from diffusers.models.transformers.transformer_sd3 import SD3Transformer2DModel
 
@@ -21,46 +29,48 @@ def small_sd3(folder: Path, seed: int = 0, t5: bool = True) -> Path:
         tokens = _tokenizer(folder / "tokenizer")
         _tokenizer(folder / "tokenizer_2", pad="!")
         clip = {"projected": True, "num_hidden_layers": 3}
-        _text_encoder(folder / "text_encoder", tokens, projection_dim=WIDTH, **clip)
-        _text_encoder(
-            folder / "text_encoder_2", tokens, hidden_size=WIDTH_2, projection_dim=POOLED, hidden_act="gelu", **clip
-        )
-        joint = 96
+        first, second, third = widths
+        _text_encoder(folder / "text_encoder", tokens, hidden_size=first, projection_dim=first, **clip)
+        _identity(folder / "text_encoder")
+        big = {"hidden_size": second, "projection_dim": POOLED, "hidden_act": "gelu", **clip}
+        _text_encoder(folder / "text_encoder_2", tokens, **big)
+        joint = max(third, first + second)
         if t5:
             _t5(folder / "text_encoder_3", folder / "tokenizer_3", joint)
         SD3Transformer2DModel(
             sample_size=8, patch_size=2, in_channels=16, num_layers=2, attention_head_dim=8, num_attention_heads=4,
-            joint_attention_dim=joint, caption_projection_dim=32, pooled_projection_dim=WIDTH + POOLED, out_channels=16,
+            joint_attention_dim=joint, caption_projection_dim=32, pooled_projection_dim=first + POOLED, out_channels=16,
             pos_embed_max_size=16,
         ).save_pretrained(folder / "transformer")  # fmt: skip
         _flow_vae(folder / "vae", scaling_factor=1.5305, shift_factor=0.0609)
     schedule = {**FLOW, "shift": 3.0}
     _write(folder / "scheduler" / "scheduler_config.json", schedule)
-    third = {"text_encoder_3": ["transformers", "T5EncoderModel"], "tokenizer_3": ["transformers", "T5Tokenizer"]}
+    t5_parts = {"text_encoder_3": ["transformers", "T5EncoderModel"], "tokenizer_3": ["transformers", "T5Tokenizer"]}
     index = {
         "_class_name": "StableDiffusion3Pipeline",
         "text_encoder": ["transformers", "CLIPTextModelWithProjection"],
         "text_encoder_2": ["transformers", "CLIPTextModelWithProjection"],
         "tokenizer": ["transformers", "CLIPTokenizer"],
         "tokenizer_2": ["transformers", "CLIPTokenizer"],
-        **{part: made if t5 else [None, None] for part, made in third.items()},
+        **{part: made if t5 else [None, None] for part, made in t5_parts.items()},
         "transformer": ["diffusers", "SD3Transformer2DModel"],
     }
     _write(folder / "model_index.json", {**index, **COMMON})
     return folder
 
 
-def small_flux(folder: Path, seed: int = 0, guided: bool = True) -> Path:
+def small_flux(folder: Path, seed: int = 0, guided: bool = True, widths: tuple[int, int, int] = WIDTHS) -> Path:
     """Flux: CLIP's pooled result, T5, latents packed two by two. guided: dev, told its guidance; else schnell."""
     from diffusers.models.transformers.transformer_flux import FluxTransformer2DModel
 
     with _seeded(seed):
         tokens = _tokenizer(folder / "tokenizer")
-        _text_encoder(folder / "text_encoder", tokens)
-        _t5(folder / "text_encoder_2", folder / "tokenizer_2", T5_WIDTH)
+        first, _, third = widths
+        _text_encoder(folder / "text_encoder", tokens, hidden_size=first)
+        _t5(folder / "text_encoder_2", folder / "tokenizer_2", third)
         FluxTransformer2DModel(
             patch_size=1, in_channels=64, num_layers=1, num_single_layers=1, attention_head_dim=16,
-            num_attention_heads=2, joint_attention_dim=T5_WIDTH, pooled_projection_dim=WIDTH, guidance_embeds=guided,
+            num_attention_heads=2, joint_attention_dim=third, pooled_projection_dim=first, guidance_embeds=guided,
             axes_dims_rope=(4, 4, 8),
         ).save_pretrained(folder / "transformer")  # fmt: skip
         _flow_vae(folder / "vae", scaling_factor=0.3611, shift_factor=0.1159)
@@ -88,6 +98,17 @@ COMMON = {
 }
 
 
+def _identity(folder: Path) -> None:
+    """CLIP's projection as Stable Diffusion 3 has it: none; its single files leave it out."""
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    file = next(folder.glob("*.safetensors"))
+    weights = load_file(file)
+    width = len(weights["text_projection.weight"])
+    save_file({**weights, "text_projection.weight": torch.eye(width)}, file, metadata={"format": "pt"})
+
+
 def _t5(folder: Path, words: Path, width: int) -> None:
     from transformers import T5Config, T5EncoderModel, T5Tokenizer
 
@@ -105,3 +126,92 @@ def _t5(folder: Path, words: Path, width: int) -> None:
 
 def _flow_vae(folder: Path, **changes: object) -> None:
     _vae(folder, latent_channels=16, use_quant_conv=False, use_post_quant_conv=False, **changes)
+
+
+# In one file, as published
+
+
+def sd3_file(folder: Path, path: Path, whole: bool = True) -> Path:
+    """Stable Diffusion 3's published layout. whole: with its text encoders and its VAE."""
+    from models_single import _vae as vae_names
+    from safetensors.torch import load_file, save_file
+
+    def part(name: str) -> dict[str, Any]:
+        return load_file(next((folder / name).glob("*.safetensors")))
+
+    config = json.loads((folder / "vae" / "config.json").read_text())
+    weights = {f"model.diffusion_model.{k}": v for k, v in _sd3(part("transformer")).items()}
+    if whole:
+        for name, prefix in (("text_encoder", "clip_l"), ("text_encoder_2", "clip_g"), ("text_encoder_3", "t5xxl")):
+            weights |= {f"text_encoders.{prefix}.transformer.{k}": v for k, v in part(name).items()}
+        weights |= {f"first_stage_model.{k}": v for k, v in vae_names(part("vae"), config).items()}
+    save_file({k: v.contiguous().clone() for k, v in weights.items()}, path)
+    return path
+
+
+SD3_NAMES = {
+    "pos_embed.pos_embed": "pos_embed", "pos_embed.proj": "x_embedder.proj", "context_embedder": "context_embedder",
+    "time_text_embed.timestep_embedder.linear_1": "t_embedder.mlp.0",
+    "time_text_embed.timestep_embedder.linear_2": "t_embedder.mlp.2",
+    "time_text_embed.text_embedder.linear_1": "y_embedder.mlp.0",
+    "time_text_embed.text_embedder.linear_2": "y_embedder.mlp.2",
+    "norm_out.linear": "final_layer.adaLN_modulation.1", "proj_out": "final_layer.linear",
+}  # fmt: skip
+SD3_BLOCK = {
+    "attn.to_out.0": "x_block.attn.proj", "attn.to_add_out": "context_block.attn.proj",
+    "norm1.linear": "x_block.adaLN_modulation.1", "norm1_context.linear": "context_block.adaLN_modulation.1",
+    "ff.net.0.proj": "x_block.mlp.fc1", "ff.net.2": "x_block.mlp.fc2",
+    "ff_context.net.0.proj": "context_block.mlp.fc1", "ff_context.net.2": "context_block.mlp.fc2",
+}  # fmt: skip
+SD3_JOINED = {
+    "attn.to_q": ("x_block.attn.qkv", ("attn.to_q", "attn.to_k", "attn.to_v")),
+    "attn.add_q_proj": ("context_block.attn.qkv", ("attn.add_q_proj", "attn.add_k_proj", "attn.add_v_proj")),
+}
+
+
+def _sd3(tensors: dict[str, Any]) -> dict[str, Any]:
+    import torch
+
+    last = max(int(m[1]) for name in tensors if (m := re.match(r"transformer_blocks\.(\d+)\.", name)))
+    out = {}
+    for name, tensor in tensors.items():
+        if not (found := re.match(r"transformer_blocks\.(\d+)\.(.*)\.(weight|bias)$", name)):
+            stem = next(old for old in SD3_NAMES if name.startswith(old))
+            turned = stem == "norm_out.linear"
+            out[SD3_NAMES[stem] + name.removeprefix(stem)] = _swapped(tensor) if turned else tensor
+            continue
+        block, layer, kind = found.groups()
+        start = f"transformer_blocks.{block}."
+        if layer in SD3_JOINED:
+            new, three = SD3_JOINED[layer]
+            out[f"joint_blocks.{block}.{new}.{kind}"] = torch.cat([tensors[f"{start}{t}.{kind}"] for t in three])
+        elif layer in SD3_BLOCK:
+            turned = int(block) == last and layer == "norm1_context.linear"
+            out[f"joint_blocks.{block}.{SD3_BLOCK[layer]}.{kind}"] = _swapped(tensor) if turned else tensor
+    return out
+
+
+def _swapped(tensor: Any) -> Any:
+    import torch
+
+    return torch.cat(tensor.chunk(2)[::-1])
+
+
+def transformer_file(folder: Path, path: Path) -> Path:
+    """The transformer of a diffusers folder alone, under diffusers' names."""
+    shutil.copy(next((folder / "transformer").glob("*.safetensors")), path)
+    return path
+
+
+def loose_parts(folder: Path, into: Path, names: dict[str, str]) -> Path:
+    """Text encoders and the VAE of a diffusers folder as loose files: part -> file; T5's tokenizer beside them."""
+    from safetensors.torch import load_file, save_file
+
+    into.mkdir()
+    for part, file in names.items():
+        weights = load_file(next((folder / part).glob("*.safetensors")))
+        bare = "encoder.layers.0.self_attn.k_proj.weight" in weights  # as newer releases of transformers write CLIP
+        save_file({f"text_model.{k}" if bare else k: v for k, v in weights.items()}, into / file)
+    t5 = "tokenizer_3" if (folder / "tokenizer_3").is_dir() else "tokenizer_2"
+    shutil.copy(folder / t5 / "tokenizer.json", into)
+    return into

@@ -156,7 +156,7 @@ def result_of(handle: str, /, **fields: Any) -> Given:
 
 
 def facts_for(wanted: Needs, **found: Any) -> Facts:
-    """Facts in which everything asked for is there. found: more handles, pictures, models, last."""
+    """Facts in which everything asked for is there. found: more handles, pictures, models, last, wildcards."""
     handles = {n.text: (result_of(n.text),) for n in wanted if n.what == "handle"}
     pictures = {n.text: (ref_of(n.text),) for n in wanted if n.what in ("picture", "pattern", "hash")}
     models = {(n.kind, n.text): model_of(n.text, n.kind) for n in wanted if n.what == "model"}
@@ -165,6 +165,7 @@ def facts_for(wanted: Needs, **found: Any) -> Facts:
         pictures={**pictures, **found.get("pictures", {})},
         models={**models, **found.get("models", {})},
         last=tuple(found.get("last", ())),
+        wildcards=found.get("wildcards", {}),
     )
 
 

@@ -11,7 +11,8 @@ from pipeline_kit import REGISTRY
 from invoke_shell.pipeline.chain import Chain, Stage, Value
 from invoke_shell.pipeline.kinds import Kind
 from invoke_shell.pipeline.node import Node, Param
-from invoke_shell.pipeline.sweep import alternatives, canonical, read_sweep
+from invoke_shell.pipeline.sweep import alternatives, read_sweep
+from invoke_shell.pipeline.templates import canonical
 from invoke_shell.pipeline.types import (
     RANDOM,
     Box,

@@ -17,6 +17,7 @@ __all__ = [
     "Background",
     "Checkpoint",
     "ClipSkip",
+    "Components",
     "Embed",
     "Embeddings",
     "Extras",
@@ -48,10 +49,17 @@ __all__ = [
 
 POCKET: Any = ModelName("pocket")  # the model in the box
 
-Prompt = Annotated[str, Arg(help="What to draw.", text=True, follows=True)]
+Prompt = Annotated[str, Arg(help="What to draw.", text=True, prompt=True, follows=True)]
 Negative = Annotated[
     str,
-    Arg(help="What to keep out of the picture.", text=True, follows=True, short="N", aliases=("--negative-prompt",)),
+    Arg(
+        help="What to keep out of the picture.",
+        text=True,
+        prompt=True,
+        follows=True,
+        short="N",
+        aliases=("--negative-prompt",),
+    ),
 ]
 Checkpoint = Annotated[ModelRecord, Arg(help="The model that draws.", model="checkpoint", follows=True)]
 Upscaler = Annotated[ModelRecord | None, Arg(help="An upscaler network; none takes Lanczos.", model="upscaler")]
@@ -100,6 +108,14 @@ Embeddings = Annotated[
     ),
 ]
 OtherVae = Annotated[ModelRecord | None, Arg(help="A VAE in the place of the model's own.", model="vae", group="model")]
+Components = Annotated[
+    ModelRecord | None,
+    Arg(
+        help="Folder with the text encoders and the VAE that a Stable Diffusion 3 or Flux file lacks.",
+        model="components",
+        group="model",
+    ),
+]
 ClipSkip = Annotated[
     int,
     Arg(help="Layers left out at the text encoder's end; other programs' 2 is 1 here.", ge=0, le=24, group="model"),
@@ -154,6 +170,7 @@ class Extras:
     lora: Loras = ()  # type: ignore[assignment]  # none
     embedding: Embeddings = ()  # type: ignore[assignment]
     vae: OtherVae = None
+    components: Components = None
     clip_skip: ClipSkip = 0
 
     def asked(self) -> dict[str, Any]:
@@ -162,6 +179,7 @@ class Extras:
             "loras": tuple(self.lora),
             "embeddings": tuple(self.embedding),
             "vae": self.vae,
+            "components": self.components,
             "clip_skip": self.clip_skip,
         }
 

@@ -32,6 +32,7 @@ __all__ = ["ASSETS", "Catalogue", "Verdict"]
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
 AT_ONCE = 1_000_000_000  # bytes that are hashed, unasked, to find a model by its hash
 DIGITS = "0123456789abcdef"
+PARTED = ("components", "checkpoint")  # kinds of folders with text encoders and a VAE in them
 ENOUGH = 6  # hex digits that a hash may be shortened to
 
 Verdict = Literal["unchanged", "hashed", "changed", "damaged", "gone"]
@@ -233,6 +234,8 @@ class Catalogue:
     # -- finding -----------------------------------------------------------------------------------------------------
 
     def _named(self, text: str, kind: str) -> Entry:
+        if kind == "components":
+            return self._components(text)
         name, at, digits = text.partition("@")
         if _is_path(text):
             return self._at(text, kind)
@@ -287,6 +290,22 @@ class Catalogue:
             return self.hash(entry)
         except BlockedError:
             return entry
+
+    def _components(self, text: str) -> Entry:
+        """A folder with text encoders and a VAE, by name or path: of loose files, or a diffusers folder."""
+        from invoke_shell.models.words import mistaken, unknown
+
+        if _is_path(text):
+            found = self._at(text, "")
+            if found.kind not in PARTED or found.finding.format != "folder":
+                raise mistaken(found, "components", found.path)
+            return found
+        entries = [e for kind in PARTED for e in self.entries(kind) if e.finding.format == "folder"]
+        name, _, digits = text.partition("@")
+        for entry in entries:
+            if entry.name == name and (not digits or self.hash(entry).hash.rpartition(":")[2].startswith(digits)):
+                return entry
+        raise unknown(text, "components", entries)
 
     def _at(self, text: str, kind: str) -> Entry:
         """The model at a path, in the catalogue or not."""

@@ -33,9 +33,9 @@ ADVICE: Mapping[tuple[str, str], Mapping[str, Any]] = {
     ("sd1", ""): {"size": "512x512"},
     ("sd2", ""): {"size": "512x512"},
     ("sdxl", ""): {"size": "1024x1024"},
-    ("sd3", ""): {"size": "1024x1024", "steps": 28, "guidance": 7.0},
-    ("flux", ""): {"size": "1024x1024", "steps": 28, "guidance": 3.5},
-    ("flux", "schnell"): {"size": "1024x1024", "steps": 4, "guidance": 0.0},
+    ("sd3", ""): {"size": "1024x1024", "steps": 28, "guidance": 7.0, "scheduler": "euler"},
+    ("flux", ""): {"size": "1024x1024", "steps": 28, "guidance": 3.5, "scheduler": "euler"},
+    ("flux", "schnell"): {"size": "1024x1024", "steps": 4, "guidance": 0.0, "scheduler": "euler"},
 }
 
 

@@ -20,6 +20,7 @@ KINDS: Mapping[str, str] = {
     "ip_adapter": "an IP-Adapter",
     "upscaler": "an upscaler",
     "text_encoder": "a text encoder",
+    "components": "a folder of text encoders and a VAE",
     "face": "a face restorer",
 }
 

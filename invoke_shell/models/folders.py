@@ -16,6 +16,7 @@ from invoke_shell.models.header import read_header
 __all__ = ["is_component", "look_folder"]
 
 INDEX = "model_index.json"
+T5_WORDS = ("tokenizer.json", "spiece.model")
 
 # Beginning of the pipeline's class, the longest first -> base, variant
 PIPELINES = (
@@ -47,6 +48,8 @@ def look_folder(folder: Path) -> Finding:
         return _pipeline(folder)
     if is_component(folder):
         return _component(folder)
+    if found := _loose(folder):
+        return found
     raise refusal(folder, f"is not a model: {INDEX} is not in it", "models scan looks for models inside it")
 
 
@@ -118,6 +121,8 @@ def _family(name: str, config: Mapping[str, Any]) -> tuple[str, str]:
         base = "sd2"
     if base == "sdxl" and width == 1280:
         variant = "refiner"
+    if base == "flux" and not variant:
+        variant = {True: "dev", False: "schnell"}.get(config.get("guidance_embeds"), "")  # type: ignore[arg-type]
     if base in ("sd1", "sd2", "sdxl") and not variant:
         variant = CHANNELS.get(config.get("in_channels", 4), "")
     return base or name.removesuffix("Pipeline").lower(), variant
@@ -134,6 +139,27 @@ def _advice(folder: Path, denoiser: str, base: str, variant: str) -> dict[str, A
         side = max(64, sample * 2 ** max(0, len(levels) - 1))
         advice["size"] = f"{side}x{side}"
     return advice
+
+
+# -- loose parts -----------------------------------------------------------------------------------------------------
+
+
+def _loose(folder: Path) -> Finding | None:
+    """A folder of text encoders, VAEs and T5's tokenizer, as other programs keep them; None for any other."""
+    from invoke_shell.models.probe import identify  # which looks at folders through this module
+
+    names = ["T5's tokenizer"] if any((folder / name).is_file() for name in T5_WORDS) else []
+    dtype = ""
+    for file in sorted(folder.glob("*.safetensors")):
+        found = identify(read_header(file), file)
+        if found.kind not in ("text_encoder", "vae"):
+            return None
+        dtype = dtype or found.dtype
+        names.append(found.variant if found.kind == "text_encoder" else "a VAE")
+    if not names:
+        return None
+    reason = f"it holds {', '.join(sorted(names))}"
+    return Finding(kind="components", format="folder", dtype=dtype, bytes=tree_bytes(folder), reason=reason)
 
 
 # -- one component ---------------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 
 from invoke_shell.pipeline.node import Param
+from invoke_shell.pipeline.templates import text_word
 from invoke_shell.pipeline.text import quote, quote_word
 from invoke_shell.pipeline.types import Handle, Pattern, Sweep
 
@@ -146,6 +147,6 @@ def value_text(p: Param, value: Any) -> str:
     if isinstance(value, Handle | Pattern):
         return str(value)
     if p.kind.is_text:
-        return quote(value)
+        return text_word(value) if p.arg.prompt else quote(value)
     text = p.kind.format(value)
     return text if p.kind.sweeps and not p.kind.model and not p.kind.choices else quote_word(text)

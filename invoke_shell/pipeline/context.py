@@ -23,7 +23,8 @@ class Generation:
     mask: 255 is repainted. seed: of the one generator this picture has.
     strength: what was asked for, for the record only.
     loras: beside the model's weights, each at its strength. embeddings: words of the prompt with vectors of their own
-    (textual inversions). vae: in the place of the model's own. clip_skip: layers left out at the text encoder's end.
+    (textual inversions). vae: in the place of the model's own. components: a folder with the text encoders
+    and the VAE that a transformer in one file lacks. clip_skip: layers left out at the text encoder's end.
     rng: `cpu` or `philox`, CUDA's numbers. ensd: added to the seed for the noise of the steps; 0 draws on from the
     first noise. mixed: other seeds whose noise is mixed in, one after the other. seamless: sides that meet (`x`, `y`,
     `both`, `none`). guidance_rescale: 0 to 1. image_guidance: weight of the source in an edit, None where the source is
@@ -47,6 +48,7 @@ class Generation:
     loras: tuple[Weighted[ModelRecord], ...] = ()
     embeddings: tuple[ModelRecord, ...] = ()
     vae: ModelRecord | None = None
+    components: ModelRecord | None = None
     clip_skip: int = 0
     rng: str = "cpu"
     ensd: int = 0

@@ -10,20 +10,9 @@ from invoke_shell.pipeline.bind import Pending
 from invoke_shell.pipeline.node import Node, Param
 from invoke_shell.pipeline.registry import Registry
 
-__all__ = ["Item", "complete", "flow", "help_node", "json_schema", "kind_text", "overview", "usage"]
+__all__ = ["Item", "complete", "flow", "help_node", "json_schema", "kind_text", "usage", "wrapped"]
 
 COLUMNS = 80
-GROUPS = {
-    "generate": "Generate",
-    "change": "Change a picture",
-    "mask": "Masks",
-    "combine": "Combine pictures",
-    "files": "Files",
-    "view": "Look",
-    "results": "Results and sessions",
-    "shell": "The shell",
-    "": "More",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +66,12 @@ def usage(node: Node[Any, Any]) -> str:
 
 def help_node(node: Node[Any, Any]) -> Iterator[str]:
     """The help page of a command, at most 80 columns where the words allow."""
-    yield from _wrapped(f"{node.name}: {node.summary}")
+    yield from wrapped(f"{node.name}: {node.summary}")
     yield f"  {usage(node)}" + (f"    ({flow(node)})" if flow(node) else "")
     for paragraph in "\n".join(node.doc.splitlines()[1:]).strip().split("\n\n"):
         if paragraph:
             yield ""
-            yield from _wrapped(" ".join(paragraph.split()), "  ")
+            yield from wrapped(" ".join(paragraph.split()), "  ")
     yield ""
     for p in node.params.values():
         yield from _help_param(p)
@@ -101,29 +90,19 @@ def _help_param(p: Param) -> Iterator[str]:
         notes.append("repeat it for more")
     if p.arg.follows:
         notes.append("follows down the line")
-    yield from _wrapped(p.arg.help, f"  {name:<18} ", " " * 21)
-    yield from _wrapped("; ".join(notes), " " * 21)
+    first, told = f"  {name:<18} ", "; ".join(notes)
+    if len(one := f"{first}{p.arg.help} ({told})") <= COLUMNS:
+        yield one
+        return
+    yield from wrapped(p.arg.help, first, " " * 21)
+    yield from wrapped(told, " " * 21)
 
 
-def _wrapped(text: str, first: str = "", rest: str = "") -> list[str]:
+def wrapped(text: str, first: str = "", rest: str = "") -> list[str]:
+    """A text in lines of at most 80 columns."""
     from textwrap import wrap  # only help pays for it
 
     return wrap(text, COLUMNS, initial_indent=first, subsequent_indent=rest or first)
-
-
-def overview(registry: Registry) -> Iterator[str]:
-    """All commands with their summaries, grouped by what they do."""
-    groups: dict[str, list[Node[Any, Any]]] = {}
-    for node in registry.values():
-        groups.setdefault(node.group, []).append(node)
-    for group, title in GROUPS.items():
-        if group not in groups:
-            continue
-        yield f"{title}"
-        yield from (f"  {n.name:<14} {n.summary}" for n in groups.pop(group))
-    for group, nodes in groups.items():
-        yield group
-        yield from (f"  {n.name:<14} {n.summary}" for n in nodes)
 
 
 # -- JSON Schema -----------------------------------------------------------------------------------------------------

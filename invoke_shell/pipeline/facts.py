@@ -10,6 +10,7 @@ from typing import Any
 from invoke_shell.pipeline.chain import Chain, Source, Stage, Value
 from invoke_shell.pipeline.node import Node, Param
 from invoke_shell.pipeline.registry import Registry
+from invoke_shell.pipeline.templates import Template
 from invoke_shell.pipeline.types import Handle, Pattern, PixelHash, Sweep, Weighted
 from invoke_shell.records import Image, ModelRecord, Resource, StepRecord
 
@@ -61,7 +62,7 @@ class Given:
 class Need:
     """Something to look up, and the span of its word when it was typed.
 
-    what: handle, picture (a path), pattern, hash, model (of a kind) or last.
+    what: handle, picture (a path), pattern, hash, model (of a kind), wildcard or last.
     """
 
     what: str
@@ -75,12 +76,16 @@ Needs = tuple[Need, ...]
 
 @dataclass(frozen=True, kw_only=True)
 class Facts:
-    """What was found. pictures: path, pattern or hash -> pictures; models: (kind, text) -> record."""
+    """What was found. pictures: path, pattern or hash -> pictures; models: (kind, text) -> record.
+
+    wildcards: name -> lines, those that other wildcards name too.
+    """
 
     handles: Mapping[str, tuple[Given, ...]] = field(default_factory=dict)
     last: tuple[Given, ...] = ()
     pictures: Mapping[str, tuple[InputRef, ...]] = field(default_factory=dict)
     models: Mapping[tuple[str, str], ModelRecord] = field(default_factory=dict)
+    wildcards: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def needs(chain: Chain, registry: Registry, settings: Mapping[str, Value]) -> Needs:
@@ -117,6 +122,8 @@ def _as_typed(node: Node[Any, Any], stage: Stage) -> list[Param]:
 
 def _needs_of(p: Param, value: Value) -> Iterator[Need]:
     items = value.value.values if isinstance(value.value, Sweep) else value.value
+    for name in value.value.names if isinstance(value.value, Template) else ():
+        yield Need(what="wildcard", text=name, span=value.span)
     for item in items if isinstance(items, tuple) else (items,):
         item = item.value if isinstance(item, Weighted) else item
         if isinstance(item, Handle):

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, NoReturn, get_args, get_origin, get_
 from invoke_shell.errors import DeclarationError
 from invoke_shell.pipeline.context import Context
 from invoke_shell.pipeline.kinds import kind_of
-from invoke_shell.pipeline.param import COUNT, MISSING, Arg, Param
+from invoke_shell.pipeline.param import MISSING, UNROLLED, Arg, Param
 from invoke_shell.records import Frame, Image, Made, Mask
 
 __all__ = ["Signature", "Takes", "inspect_function"]
@@ -69,7 +69,7 @@ class _Reader:
         self.check_result(hints.get("return", MISSING))
         self.check_whole()
         if self.seeds():
-            self.found.params["count"] = COUNT
+            self.found.params |= {p.name: p for p in UNROLLED}
         self.check_flags()
 
     def hints(self, owner: Any) -> dict[str, Any]:
@@ -176,8 +176,9 @@ class _Reader:
         params = self.found.params
         if len(self.seeds()) > 1:
             self.refuse(f"has two seeds, {' and '.join(self.seeds())}; a picture has one")
-        if self.seeds() and "count" in params:
-            self.refuse("has a parameter called count; every node with a seed gets its own --count")
+        for name in (p.name for p in UNROLLED if self.seeds()):
+            if name in params:
+                self.refuse(f"has a parameter called {name}; every node with a seed gets its own --{name}")
         for name in self.options.get("gives", ()):
             if name not in params:
                 self.refuse(f"gives {name!r}, which is not one of its parameters")
@@ -231,6 +232,7 @@ def _misfits(p: Param) -> Iterator[tuple[bool, str]]:
     yield not k.is_ranged and a.multiple_of is not None, f"has a multiple_of, but is {k.label}"
     yield a.ge is not None and a.le is not None and a.ge > a.le, f"has an empty range, {a.ge} to {a.le}"
     yield a.text and not k.is_text, f"is text=True, but is {k.label}"
+    yield a.prompt and not k.is_text, f"is prompt=True, but is {k.label}"
     yield bool(a.model) and not k.model, f"has a kind of model, but is {k.label}"
     yield a.follows and (k.picture or k.is_seed), f"follows, which {k.label.partition(',')[0]} never does"
     yield bool(a.short) and not re.fullmatch(r"[A-Za-z]", a.short), f"has the short flag {a.short!r}; one letter"

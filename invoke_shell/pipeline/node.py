@@ -8,9 +8,9 @@ from functools import cached_property
 from typing import Any, Generic, ParamSpec, TypeVar, overload
 
 from invoke_shell.pipeline.inspector import Takes, inspect_function
-from invoke_shell.pipeline.param import COUNT, MISSING, Arg, Param
+from invoke_shell.pipeline.param import COUNT, MISSING, PICK, UNROLLED, Arg, Param
 
-__all__ = ["COUNT", "MISSING", "Arg", "Node", "Param", "Takes", "node"]
+__all__ = ["COUNT", "MISSING", "PICK", "UNROLLED", "Arg", "Node", "Param", "Takes", "node"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -79,8 +79,8 @@ class Node(Generic[P, R]):
         return tuple(p for p in pixels if not p.kind.model or p.kind.many or p.kind.is_weighted)
 
     def arguments(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """Keyword arguments of the function from flat values: bundles are put together, the count left out."""
-        flat = {n: _listed(p, values[n]) for n, p in self.params.items() if n in values and p is not COUNT}
+        """Keyword arguments of the function from flat values: bundles are put together, --count is left out."""
+        flat = {n: _listed(p, values[n]) for n, p in self.params.items() if n in values and p not in UNROLLED}
         out = {n: v for n, v in flat.items() if not self.params[n].within}
         for name, bundle in self.bundles.items():
             fields = {n: v for n, v in flat.items() if self.params[n].within == name}

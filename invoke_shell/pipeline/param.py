@@ -10,7 +10,7 @@ from typing import Any
 from invoke_shell.pipeline.kinds import Kind, kind_of
 from invoke_shell.pipeline.types import Count, Side, Size, Weighted, number
 
-__all__ = ["COUNT", "MISSING", "Arg", "Param"]
+__all__ = ["COUNT", "MISSING", "PICK", "UNROLLED", "Arg", "Param"]
 
 
 class _Missing:
@@ -33,6 +33,7 @@ class Arg:
     when not typed. pixels: False when it changes no pixel: not recorded, not in cache keys. text: swallows unquoted
     words. excludes: another parameter that cannot be typed together with it. model: kind of model of a ModelRecord.
     choices: of a str, when they are a table and no Literal. group: heading in the help.
+    prompt: of a text: weights, blends and LoRAs are read in it, and `__wildcards__`.
     spell: other programs' spelling of a choice -> ours; raises ValueError when there is none.
     """
 
@@ -46,6 +47,7 @@ class Arg:
     follows: bool = False
     pixels: bool = True
     text: bool = False
+    prompt: bool = False
     excludes: str = ""
     model: str = ""
     choices: tuple[str, ...] = ()
@@ -116,3 +118,13 @@ COUNT = Param(
     ),
     default=1,
 )
+
+
+PICK = Param(
+    name="pick",
+    kind=kind_of(int | None),  # type: ignore[arg-type]
+    arg=Arg(help="Draw so many of all the combinations of a sweep, by the seed.", ge=1, le=4096, pixels=False),
+    default=None,
+)
+
+UNROLLED = (COUNT, PICK)  # what plan makes several calls of; no node gets them

@@ -9,20 +9,20 @@ Precedence of a value: typed > piped > session > config > the model's advice > d
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from invoke_shell.errors import BlockedError, Fault, LineError
 from invoke_shell.pipeline.calls import Call, Plan, ancestors, to_plain
-from invoke_shell.pipeline.chain import Chain, Source, Stage, Value, words
-from invoke_shell.pipeline.facts import Facts, Given, InputRef, Need, Needs, needs, setting
-from invoke_shell.pipeline.node import COUNT, Node, Param
+from invoke_shell.pipeline.chain import Chain, Stage, Value, words
+from invoke_shell.pipeline.facts import Facts, Given, InputRef, Need, Needs, needs
+from invoke_shell.pipeline.node import Node, Param
 from invoke_shell.pipeline.registry import Registry
 from invoke_shell.pipeline.resolve import Resolver, common
 from invoke_shell.pipeline.sweep import LIMIT
-from invoke_shell.pipeline.types import Handle, Seed, Sweep
+from invoke_shell.pipeline.types import Seed, Sweep
+from invoke_shell.pipeline.unrolling import Unroller
 from invoke_shell.records import topological
 
 __all__ = [
@@ -107,6 +107,7 @@ class _Planner:
         self.settings = settings
         self.draw = draw
         self.values = Resolver(self.chain, facts, settings)
+        self.unroller = Unroller(facts, settings, self.values)
         self.calls: list[Call] = []
         self.front: list[Call] = []
         self.brought: dict[int, int] = {}
@@ -165,46 +166,12 @@ class _Planner:
         seen: dict[str, Call] = {}
         for place, group in enumerate(groups):
             # A sweep shares one drawn seed, so that only the swept value differs; two pictures never do.
-            drawn = Seed(self.draw()) if node.seed else Seed(0)
-            for values in self.variants(node, stage):
-                call = self.call_of(number, stage, node, group, place, len(groups), values, drawn)
+            fresh = Seed(self.draw()) if node.seed else Seed(0)
+            for values in self.unroller.variants(node, stage, fresh):
+                call = self.call_of(number, stage, node, group, place, len(groups), values, fresh)
                 if self.is_new(node, stage, call, seen):
                     made.append(call)
         return made
-
-    def variants(self, node: Node[Any, Any], stage: Stage) -> Iterator[dict[str, Value]]:
-        """Typed values with every sweep unrolled; the flag typed last varies fastest."""
-        lists = []
-        for name, value in stage.values.items():
-            found = self.options(node.params[name], value, several=node.takes == "none")
-            lists.append([(name, replace(value, value=v)) for v in found])
-        if node.seed and "count" not in stage.values:
-            value = setting(node, COUNT, self.settings) or Value(COUNT.default, Source.DEFAULT)
-            lists.append([("count", replace(value, value=nth)) for nth in self.options(COUNT, value, several=False)])
-        for combination in itertools.product(*lists):
-            yield dict(combination)
-
-    def options(self, p: Param, value: Value, *, several: bool) -> Sequence[Any]:
-        """The values of one parameter. Several files of a node that starts a chain are one picture each."""
-        if isinstance(value.value, Sweep):
-            return value.value.values
-        if p is COUNT:
-            return range(value.value)
-        if p.kind.picture:
-            found = self.pictures(value)
-            return [(f,) for f in found] if found and several and not p.kind.many else [found]
-        return [value.value]
-
-    def pictures(self, value: Value) -> tuple[Given | InputRef, ...]:
-        """What a picture word stands for: one picture, or many for a pattern or range."""
-        items = value.value if isinstance(value.value, tuple) else (value.value,)
-        found: list[Given | InputRef] = []
-        for item in items:
-            if isinstance(item, Handle):
-                found += self.facts.handles[item.text]
-            elif item is not None:
-                found += self.facts.pictures[str(item)]
-        return tuple(found)
 
     def is_new(self, node: Node[Any, Any], stage: Stage, call: Call, seen: dict[str, Call]) -> bool:
         """False for a picture that would be another's twin: the same steps run once, and that is said.
@@ -255,7 +222,7 @@ class _Planner:
             if p.kind.picture:
                 inputs[p.name] = self.picture_input(p, values.pop(p.name), place, places)
         if node.seed:
-            nth = values.pop("count").value
+            nth, _ = values.pop("count").value, values.pop("pick")
             values[node.seed.name] = self.values.seed(node.seed, values[node.seed.name], group, drawn, nth)
         params = {n: v.value for n, v in values.items()}
         return self.add(

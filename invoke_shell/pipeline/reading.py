@@ -9,9 +9,9 @@ from typing import Any
 from invoke_shell.errors import Fault
 from invoke_shell.pipeline.chain import Chain, Value
 from invoke_shell.pipeline.node import Node, Param
-from invoke_shell.pipeline.text import Line, Parsed
+from invoke_shell.pipeline.text import Line, Parsed, Token
 
-__all__ = ["Bound", "Pending", "Reading"]
+__all__ = ["Bound", "Pending", "Reading", "Told"]
 
 
 @dataclass(slots=True)
@@ -55,3 +55,28 @@ class Reading:
     def incomplete(self) -> bool:
         """True when Enter should add a line instead of running."""
         return self.parsed.incomplete
+
+
+class Told:
+    """What is found in one stage: faults, colours and what is awaited go into the reading."""
+
+    def __init__(self, text: str, bound: Bound, reading: Reading) -> None:
+        self.text = text
+        self.bound = bound
+        self.reading = reading
+        self.node: Node[Any, Any] | None = None
+        self.values: dict[str, Value] = {}
+
+    def fault(self, start: int, end: int, message: str, hint: str, code: str, **more: Any) -> None:
+        self.bound.faults.append(Fault(start, end, message, hint, code, **more))
+        self.paint(start, end, "error")
+
+    def paint(self, start: int, end: int, kind: str) -> None:
+        self.reading.spans.append((start, end, kind))
+
+    def expects(self, kind: str, prefix: str, start: int, param: Param | None = None) -> None:
+        """Remember what the end of the text awaits; the last word at the end wins."""
+        self.reading.pending = Pending(kind, prefix, start, self.node, param, frozenset(self.values), self.values)
+
+    def at_end(self, token: Token) -> bool:
+        return token.end == len(self.text)

@@ -5,44 +5,21 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from invoke_shell.errors import Fault, nearest
+from invoke_shell.errors import nearest
 from invoke_shell.pipeline.chain import Source, Value
-from invoke_shell.pipeline.node import Node, Param
-from invoke_shell.pipeline.reading import Bound, Pending, Reading
-from invoke_shell.pipeline.sweep import alternatives, canonical, is_sweep, read_sweep
+from invoke_shell.pipeline.node import Param
+from invoke_shell.pipeline.prompting import TextReader
+from invoke_shell.pipeline.sweep import is_sweep, read_sweep
 from invoke_shell.pipeline.text import Token
-from invoke_shell.pipeline.types import HANDLE, Handle, Pattern, Sweep
+from invoke_shell.pipeline.types import HANDLE, Handle, Pattern
 
 __all__ = ["ValueReader"]
 
 GLOB = re.compile(r"[*?\[]")
 
 
-class ValueReader:
-    """Reads values for one stage into `values`; faults, colours and what is awaited go into the reading."""
-
-    def __init__(self, text: str, bound: Bound, reading: Reading) -> None:
-        self.text = text
-        self.bound = bound
-        self.reading = reading
-        self.node: Node[Any, Any] | None = None
-        self.values: dict[str, Value] = {}
-
-    # -- what is told ------------------------------------------------------------------------------------------------
-
-    def fault(self, start: int, end: int, message: str, hint: str, code: str, **more: Any) -> None:
-        self.bound.faults.append(Fault(start, end, message, hint, code, **more))
-        self.paint(start, end, "error")
-
-    def paint(self, start: int, end: int, kind: str) -> None:
-        self.reading.spans.append((start, end, kind))
-
-    def expects(self, kind: str, prefix: str, start: int, param: Param | None = None) -> None:
-        """Remember what the end of the text awaits; the last word at the end wins."""
-        self.reading.pending = Pending(kind, prefix, start, self.node, param, frozenset(self.values), self.values)
-
-    def at_end(self, token: Token) -> bool:
-        return token.end == len(self.text)
+class ValueReader(TextReader):
+    """Reads values for one stage into `values`."""
 
     # -- a word ------------------------------------------------------------------------------------------------------
 
@@ -109,34 +86,6 @@ class ValueReader:
             except ValueError:
                 spelled.append(part)
         return ",".join(spelled)
-
-    # -- texts -------------------------------------------------------------------------------------------------------
-
-    def text_of(self, p: Param, t: Token, span: tuple[int, int]) -> Value:
-        """One word as a text; braces in a list are text, because a list is no sweep."""
-        if t.quote == "'" or p.kind.many:
-            return Value(t.value, Source.LINE, span)
-        if t.quote:
-            return self.text_value(p, t.body, span, escapes=t.quote == '"')
-        return self.bare_text(p, t.value, span)
-
-    def bare_text(self, p: Param, raw: str, span: tuple[int, int]) -> Value:
-        """An unquoted text: `none` and `@12.prompt` mean what they mean for every parameter."""
-        if raw == "none" and p.kind.optional:
-            return Value(None, Source.LINE, span)
-        if (m := HANDLE.fullmatch(raw)) and m[2]:
-            return Value(Handle(m[1], m[2]), Source.LINE, span)
-        return self.text_value(p, raw, span, escapes=False)
-
-    def text_value(self, p: Param, body: str, span: tuple[int, int], *, escapes: bool) -> Value:
-        try:
-            texts = alternatives(body, escapes=escapes)
-        except ValueError as error:
-            self.fault(*span, str(error), "", "too-many")
-            return Value("", Source.LINE, span)
-        if len(texts) == 1:
-            return Value(texts[0], Source.LINE, span)
-        return Value(Sweep(tuple(texts), canonical(body, escapes=escapes)), Source.LINE, span)
 
     # -- what is wrong -----------------------------------------------------------------------------------------------
 

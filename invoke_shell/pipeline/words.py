@@ -6,10 +6,10 @@ import re
 
 from invoke_shell.errors import nearest
 from invoke_shell.pipeline.chain import Source, Stage, Value
-from invoke_shell.pipeline.node import Param
+from invoke_shell.pipeline.node import PICK, Param
 from invoke_shell.pipeline.reading import Bound, Reading
 from invoke_shell.pipeline.registry import Registry
-from invoke_shell.pipeline.sweep import canonical
+from invoke_shell.pipeline.templates import canonical
 from invoke_shell.pipeline.text import Stage as Words
 from invoke_shell.pipeline.text import Token
 from invoke_shell.pipeline.types import Side, Size
@@ -29,6 +29,7 @@ class WordReader(ValueReader):
     ) -> None:
         super().__init__(text, bound, reading)
         self.words = words.words
+        self.picks = any(text.startswith(PICK.flag, t.start) for t in self.words)
         self.begin, self.stage_end = words.start, words.end
         self.registry = registry
         self.first = first

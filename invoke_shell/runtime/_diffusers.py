@@ -31,8 +31,10 @@ __all__ = [
     "load_named",
     "load_part",
     "load_single_part",
+    "load_single_t5",
     "load_single_text",
     "load_tokenizer",
+    "load_transformer",
     "make_pipeline",
     "make_scheduler",
     "make_tokenizer",
@@ -201,6 +203,34 @@ def load_single_text(kind: PartKind, weights: dict[str, Tensor], configs: str, n
             made_by, dict(weights), subfolder=name, config=configs, torch_dtype=dtype, local_files_only=True
         )
         return part.to("cpu")  # fails for tensors that are not there, as from_single_file does by itself
+
+
+def load_single_t5(weights: dict[str, Tensor], configs: str, name: str, dtype: torch.dtype) -> Any:
+    """T5's encoder from tensors named as in a whole file of Stable Diffusion 3."""
+    from diffusers.loaders.single_file_utils import create_diffusers_t5_model_from_checkpoint
+    from transformers import T5EncoderModel
+
+    with _all_there(name):
+        part: Any = create_diffusers_t5_model_from_checkpoint(
+            T5EncoderModel, dict(weights), subfolder=name, config=configs, torch_dtype=dtype, local_files_only=True
+        )
+        part.encoder.embed_tokens = part.shared  # one and the same, which a file holds once
+        return part.to("cpu")
+
+
+def load_transformer(
+    kind: str, given: str | dict[str, Tensor], configs: str, dtype: torch.dtype, values: dict[str, Any], packed: bool
+) -> Any:
+    """A transformer from a file or its tensors. values: of its config. packed: GGUF, computed in dtype."""
+    import_libraries()
+    import diffusers
+
+    own = {"quantization_config": diffusers.GGUFQuantizationConfig(compute_dtype=dtype)} if packed else {}
+    weights = given if isinstance(given, str) else dict(given)
+    with _all_there("transformer"):
+        return getattr(diffusers, kind).from_single_file(
+            weights, config=configs, subfolder="transformer", dtype=dtype, local_files_only=True, **values, **own
+        )
 
 
 @contextmanager

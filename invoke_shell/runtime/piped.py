@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from invoke_shell.pipeline.context import Generation
+from invoke_shell.pipeline.prompts import read_prompt
 from invoke_shell.records import Made
 from invoke_shell.runtime import latents, noise, pictures, recording, request, schedulers
 from invoke_shell.runtime._diffusers import make_scheduler
@@ -29,7 +30,8 @@ def draw_piped(model: Piped, asked: Generation, desk: Desk) -> Made:
     scheduler = make_scheduler(model.scheduler_class, model.scheduler_config)
     alone = request.from_noise_alone(asked) and asked.start_step == 0
     pipe = model.pipe("text" if alone else "image", scheduler)
-    values = _values(model, asked, pipe) if alone else _values(model, asked, pipe) | _source(model, asked, desk)
+    values = _values(model, asked, pipe, desk.watcher.say)
+    values |= {} if alone else _source(model, asked, desk)
     if desk.tiled:
         pipe.vae.enable_tiling()
     else:
@@ -45,14 +47,23 @@ def draw_piped(model: Piped, asked: Generation, desk: Desk) -> Made:
     return Made(image=pictures.from_unit(picture), facts=_facts(model, asked, desk, scheduler))
 
 
-def _values(model: Piped, asked: Generation, pipe: Any) -> dict[str, Any]:
+def _values(model: Piped, asked: Generation, pipe: Any, say: Callable[[str], None]) -> dict[str, Any]:
+    prompt, negative = _words(asked.prompt, say), _words(asked.negative, say)
     return {
-        **model.coded(pipe, asked.prompt, asked.negative, request.guided(asked), asked.clip_skip),
+        **model.coded(pipe, prompt, negative, request.guided(asked), asked.clip_skip),
         model.family.guidance: asked.guidance,
         "num_inference_steps": asked.steps,
         "height": asked.size.height,
         "width": asked.size.width,
     }
+
+
+def _words(text: str, say: Callable[[str], None]) -> str:
+    """The words of a prompt; its weights and blends are for the families of CLIP, and that is said."""
+    prompt = read_prompt(text)
+    if prompt.weighted or prompt.joined:
+        say("weights and blends are not read by this model: its prompt is the words alone")
+    return prompt.text
 
 
 def _source(model: Piped, asked: Generation, desk: Desk) -> dict[str, Any]:

@@ -15,14 +15,17 @@ from invoke_shell.pipeline.types import Size
 from invoke_shell.records import Image, ModelRecord
 from invoke_shell.runtime import _diffusers, pictures
 from invoke_shell.runtime._diffusers import SchedulerLike
+from invoke_shell.runtime.components import file_parts
 from invoke_shell.runtime.device import Place
 from invoke_shell.runtime.loading import one_sentence, ready
 from invoke_shell.runtime.pipelines import PipedFamily
 from invoke_shell.runtime.preview import LatentMap
 from invoke_shell.runtime.sources import Folder, refused, stored_dtype, tensors
+from invoke_shell.runtime.transformer_file import TransformerFile
 
 __all__ = ["Piped", "load_piped"]
 
+Parts = dict[str, Any]
 KEPT_PROMPTS = 32  # read prompts of one model; 5 MB each for T5
 LIBRARIES = ("diffusers", "transformers")  # that a model folder may name classes of
 WEIGHTLESS = ("scheduler", "tokenizer", "feature_extractor", "image_processor")
@@ -83,30 +86,67 @@ class Piped:
         return unpacked
 
 
-def load_piped(model: ModelRecord, family: PipedFamily, place: Place) -> Piped:
-    """A diffusers folder. Raises RunError (bad-model) with the reason."""
+def load_piped(model: ModelRecord, family: PipedFamily, place: Place, components: ModelRecord | None = None) -> Piped:
+    """A diffusers folder, or a transformer in one file. Raises RunError (bad-model) with the reason.
+
+    components: a folder with what a file lacks: a diffusers folder of the family, or loose text encoders and a VAE.
+    """
+    if Path(model.path).is_dir():
+        return _from_folder(model, family, place)
+    return _from_file(model, family, place, components)
+
+
+def _from_folder(model: ModelRecord, family: PipedFamily, place: Place) -> Piped:
     source = Folder(model)
-    index = source.index()
+    with one_sentence(model):
+        parts = _folder_parts(source, place)
+    stored = stored_dtype(min((Path(model.path) / "transformer").glob("*.safetensors")))
+    return _piped(model, family, place, parts, source.scheduler(), stored, source.beside("preview.json"))
+
+
+def _from_file(model: ModelRecord, family: PipedFamily, place: Place, components: ModelRecord | None) -> Piped:
+    file = TransformerFile(model, family)
     dtype = place.flow_dtype
     with one_sentence(model):
-        parts = {name: _part(source, name, made, dtype, place.device) for name, made in index.items() if _is_part(made)}
-    scheduler = parts.pop("scheduler", None)
-    if scheduler is None or "transformer" not in parts or "vae" not in parts:
-        raise refused(model, "its model_index.json lacks a transformer, a VAE or a scheduler")
+        if components is not None and (Path(components.path) / "model_index.json").is_file():
+            parts = _folder_parts(Folder(components), place, but="transformer")
+        else:
+            loaded = file_parts(file, components, dtype)
+            parts = {name: _prepared(part, place) for name, part in loaded.items()}
+        parts["transformer"] = ready(file.transformer(dtype), place.device)
+    return _piped(model, family, place, parts, file.scheduler(), file.stored, file.path.with_suffix(".preview.json"))
+
+
+def _piped(
+    model: ModelRecord, family: PipedFamily, place: Place, parts: Parts, scheduler: Mapping[str, Any], stored: str,
+    preview: Path,
+) -> Piped:  # fmt: skip
+    if parts.get("transformer") is None or parts.get("vae") is None:
+        raise refused(model, "its model_index.json lacks a transformer or a VAE")
     vae = parts["vae"]
     return Piped(
         name=model.name,
         family=family,
-        parts=parts,
+        parts={**dict.fromkeys(("image_encoder", "feature_extractor")), **parts},
         scheduler_class=str(scheduler["_class_name"]),
         scheduler_config=scheduler,
         factor=2 ** (len(vae.config.block_out_channels) - 1),
         channels=vae.config.latent_channels,
-        dtype=dtype,
-        stored=stored_dtype(min((Path(model.path) / "transformer").glob("*.safetensors"))),
-        latent_map=LatentMap.read(source.beside("preview.json")),
+        dtype=place.flow_dtype,
+        stored=stored,
+        latent_map=LatentMap.read(preview),
         bytes=sum(t.nbytes for part in parts.values() if isinstance(part, torch.nn.Module) for t in tensors(part)),
     )
+
+
+def _prepared(part: Any, place: Place) -> Any:
+    return ready(part, place.device) if isinstance(part, torch.nn.Module) else part
+
+
+def _folder_parts(source: Folder, place: Place, but: str = "") -> Parts:
+    """Parts of a diffusers folder with their weights; but: one that comes from elsewhere. No scheduler."""
+    listed = {name: made for name, made in source.index().items() if _is_part(made) and name not in (but, "scheduler")}
+    return {name: _part(source, name, made, place) for name, made in listed.items()}
 
 
 def _is_part(made: Any) -> bool:
@@ -114,10 +154,8 @@ def _is_part(made: Any) -> bool:
     return isinstance(made, list) and len(made) == 2
 
 
-def _part(source: Folder, name: str, made: list[Any], dtype: torch.dtype, device: torch.device) -> Any:
+def _part(source: Folder, name: str, made: list[Any], place: Place) -> Any:
     library, kind = made
-    if name == "scheduler":
-        return source.scheduler()
     if kind is None or name in ("safety_checker", "feature_extractor", "image_encoder"):
         return None
     # The library would import whatever module the folder names.
@@ -126,5 +164,5 @@ def _part(source: Folder, name: str, made: list[Any], dtype: torch.dtype, device
     if name.startswith(WEIGHTLESS):
         return _diffusers.load_named(library, kind, str(source.path), name)
     source.check(name)
-    variant = source.variant(name)
-    return ready(_diffusers.load_named(library, kind, str(source.path), name, dtype=dtype, variant=variant), device)
+    given = {"dtype": place.flow_dtype, "variant": source.variant(name)}
+    return ready(_diffusers.load_named(library, kind, str(source.path), name, **given), place.device)

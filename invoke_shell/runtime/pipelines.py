@@ -60,7 +60,7 @@ PIPED = (
 # Fields of a Generation that every family knows.
 ALWAYS = {
     "prompt", "model", "size", "steps", "guidance", "scheduler", "seed", "start_step", "source", "pure_noise",
-    "strength", "teller",
+    "strength", "components", "teller",
 }  # fmt: skip
 WORDS = {"negative": "negative prompt", "mask": "mask", "embeddings": "textual inversion", "loras": "LoRA"}
 

@@ -40,8 +40,10 @@ class Stock:
 
     def piped(self, asked: Generation, family: PipedFamily) -> Piped:
         """A model that a pipeline of diffusers runs, with what a request puts on it."""
-        model = asked.model
-        return self._held.get(model_key(model), lambda: load_piped(model, family, self._place), model.bytes)
+        model, components = asked.model, asked.components
+        key = f"{model_key(model)} with {model_key(components)}" if components else model_key(model)
+        expected = model.bytes + (components.bytes if components else 0)
+        return self._held.get(key, lambda: load_piped(model, family, self._place, components), expected)
 
     def upscaler(self, model: ModelRecord) -> Upscaler:
         """An upscaler network. Raises RunError (bad-model)."""

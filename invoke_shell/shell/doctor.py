@@ -10,13 +10,17 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from invoke_shell import __version__
-from invoke_shell.errors import InvokeShellError
+from invoke_shell.errors import InvokeShellError, RunError
 from invoke_shell.metadata.visible import visible
+from invoke_shell.records import Image
 from invoke_shell.shell.pictures import Pictures
+from invoke_shell.shell.screen import TerminalView
 from invoke_shell.shell.session import Session
+from invoke_shell.shell.terminal import PROTOCOLS
 
-__all__ = ["examine"]
+__all__ = ["card", "examine", "show_cards"]
 
+CARD = 32  # columns of a test card
 PACKAGES = ("torch", "diffusers", "transformers", "safetensors", "pillow", "prompt_toolkit", "blake3")
 
 
@@ -43,12 +47,41 @@ def _packages() -> Iterator[str]:
 
 def _terminal(session: Session) -> str:
     try:
-        there = Pictures(sys.stdin, sys.stdout, os.environ).terminal(
-            setting=session.settings["pictures"], plain=session.settings["plain"]
-        )
+        there = _pictures(session).terminal(setting=session.settings["pictures"], plain=session.settings["plain"])
     except InvokeShellError as error:
         return f"! pictures  {error.message}"
     return f"pictures   {there.protocol}: {visible(there.why)}"
+
+
+def _pictures(session: Session) -> Pictures:
+    """The view's own, which asks the terminal once and keeps the keys typed meanwhile; else one of this output."""
+    if isinstance(session.view, TerminalView):
+        return session.view.pictures
+    return Pictures(sys.stdin, sys.stdout, os.environ)
+
+
+def show_cards(session: Session) -> None:
+    """Draw the test card in every protocol, so that the person sees which of them this terminal knows."""
+    if not isinstance(session.view, TerminalView) or session.view.plain:
+        raise RunError(
+            "test cards are drawn on a terminal, in colour", hint="doctor says what is here", code="bad-usage"
+        )
+    say = session.view.text
+    say("Every protocol draws eight colours above a ramp from black to white. Which ones do you see?")
+    for protocol in PROTOCOLS:
+        if protocol != "path":
+            say(f"\n{protocol}")
+            session.view.pictures.show([card()], columns=CARD, setting=protocol)
+    say(f"\n{_terminal(session)}")
+    say("If a better one is whole above:  set --keep pictures NAME")
+
+
+def card() -> Image:
+    """A test card of 64 x 32 pixels."""
+    colours = [bytes(255 * bool(n & bit) for bit in (4, 2, 1)) for n in range(8)]
+    bars = b"".join(colour * 8 for colour in colours)
+    ramp = b"".join(bytes([n * 255 // 63]) * 3 for n in range(64))
+    return Image(mode="RGB", width=64, height=32, pixels=bars * 16 + ramp * 16)
 
 
 def _device(session: Session) -> str:

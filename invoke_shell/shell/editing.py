@@ -22,7 +22,7 @@ from invoke_shell.shell.completion import Completions, Ghost
 from invoke_shell.shell.guard import guarded
 from invoke_shell.shell.keys import bindings
 from invoke_shell.shell.listing import Listing, recent
-from invoke_shell.shell.plain import CONTINUED
+from invoke_shell.shell.marks import CONTINUED
 from invoke_shell.shell.screen import TerminalView
 from invoke_shell.shell.status import Status, help_lines, model_name
 
@@ -79,7 +79,19 @@ class Editing:
     def _help_at(self, text: str, cursor: int) -> None:
         """Print help on the word at a place of a text."""
         end = next((i for i in range(cursor, len(text)) if text[i].isspace()), len(text))
-        self.session.view.text("\n".join(help_lines(self.session, self.completions.pending(text[:end])[1])))
+        self.session.view.text("\n".join(self._help(text[:end])))
+
+    def _help(self, text: str) -> list[str]:
+        """Of a handle how it was made, of any other word what it is for."""
+        words = text.split()
+        if words and words[-1].startswith("@"):
+            from invoke_shell.shell.inside import made_how
+
+            try:
+                return list(made_how(self.session, words[-1]))
+            except InvokeShellError as error:
+                return str(error).splitlines()
+        return list(help_lines(self.session, self.completions.pending(text)[1]))
 
     def _keep_keys(self, keys: bytes) -> None:
         """Keys that were typed while the terminal answered questions go into the next line."""

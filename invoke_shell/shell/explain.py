@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from invoke_shell.pipeline.chain import Source
-from invoke_shell.pipeline.node import Node, Param
+from invoke_shell.pipeline.node import UNROLLED, Node, Param
 from invoke_shell.pipeline.plan import Call, Plan
 from invoke_shell.pipeline.registry import Registry
 from invoke_shell.records import ModelRecord
@@ -57,7 +57,7 @@ def _often(node: Node[Any, Any], calls: Sequence[Call]) -> str:
 
 def _values(node: Node[Any, Any], calls: Sequence[Call]) -> Iterator[str]:
     for p in node.params.values():
-        if p.name == "count" or not calls:
+        if p in UNROLLED or not calls:
             continue
         found = [_shown(p, c) for c in calls]
         several = list(dict.fromkeys(found))

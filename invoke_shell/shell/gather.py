@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from invoke_shell.errors import BlockedError, Fault, InvokeShellError
 from invoke_shell.metadata.decode import read_image
@@ -18,6 +18,10 @@ from invoke_shell.pipeline.chain import Chain
 from invoke_shell.pipeline.plan import Facts, Given, InputRef, Need, Needs
 from invoke_shell.pipeline.registry import Registry
 from invoke_shell.records import Image, ModelRecord, Resource, StepRecord
+from invoke_shell.shell.wildcards import Wildcards
+
+if TYPE_CHECKING:
+    from invoke_shell.shell.session import Session
 
 __all__ = ["Gatherer", "Pool", "flows_of", "input_ref", "matching"]
 
@@ -44,17 +48,27 @@ class Pool(Protocol):
 class Gatherer:
     """Gathers facts for chains. base: what relative paths are relative to (the command file's folder)."""
 
-    def __init__(self, registry: Registry, pool: Pool, catalogue: Catalogue, base: Path | None = None) -> None:
+    def __init__(
+        self, registry: Registry, pool: Pool, catalogue: Catalogue, wildcards: Wildcards, base: Path | None = None
+    ) -> None:
         self.registry = registry
         self.pool = pool
         self.catalogue = catalogue
+        self.wildcards = wildcards
         self.base = base
+
+    @classmethod
+    def of(cls, session: Session) -> Gatherer:
+        """The one that looks where a session looks."""
+        lists = Wildcards(session.home.wildcards)
+        return cls(session.registry, session.keeper, session.catalogue, lists, session.base)
 
     def facts(self, chain: Chain, needs: Needs) -> Facts:
         """Everything found. Raises BlockedError with a fault for each thing that is missing."""
         handles: dict[str, tuple[Given, ...]] = {}
         pictures: dict[str, tuple[InputRef, ...]] = {}
         models: dict[tuple[str, str], ModelRecord] = {}
+        wildcards: dict[str, tuple[str, ...]] = {}
         faults: list[tuple[Need, InvokeShellError]] = []
         last: tuple[Given, ...] = ()
         for need in needs:
@@ -65,13 +79,15 @@ class Gatherer:
                     handles[need.text] = tuple(self.pool.handle(need.text))
                 elif need.what == "model":
                     models[(need.kind, need.text)] = self.catalogue.find(need.text, need.kind, read=QUICK)
+                elif need.what == "wildcard":
+                    wildcards |= self.wildcards.with_inner(need.text)
                 else:
                     pictures[need.text] = tuple(self.pictures(need))
             except BlockedError as error:
                 faults.append((need, error))
         if faults:
             raise _blocked(chain, faults)
-        return Facts(handles=handles, last=last, pictures=pictures, models=models)
+        return Facts(handles=handles, last=last, pictures=pictures, models=models, wildcards=wildcards)
 
     def pictures(self, need: Need) -> Iterable[InputRef]:
         if need.what == "hash":

@@ -47,6 +47,11 @@ class Home:
         return self.data / "resources"
 
     @property
+    def wildcards(self) -> Path:
+        """Lists of words for prompts, a file each."""
+        return self.data / "wildcards"
+
+    @property
     def models(self) -> Path:
         return self.data / "models"
 

@@ -12,6 +12,7 @@ from invoke_shell.metadata.visible import visible
 from invoke_shell.models.files import PICKLES, WEIGHTS
 from invoke_shell.models.finding import KINDS
 from invoke_shell.pipeline.node import Node, Param
+from invoke_shell.shell.settings import SHELL
 
 if TYPE_CHECKING:
     from invoke_shell.pipeline.chain import Value
@@ -61,11 +62,10 @@ class Listing:
         return self.files(prefix) if "path" in p.kind.label else []
 
     def _of_builtin(self, command: str, name: str, prefix: str) -> Iterable[tuple[str, str]] | None:
-        if (command, name) in (("help", "word"), ("nodes", "name")):
-            words = [(n.name, n.summary) for n in self.session.registry.values() if command == "help" or not n.builtin]
-            return (
-                [*words, ("schedulers", "Every scheduler, with what it is good for.")] if command == "help" else words
-            )
+        if command == "help":
+            return [*((n.name, n.summary) for n in self.session.registry.values()), *self._topics()]
+        if (command, name) == ("nodes", "name"):
+            return [(n.name, n.summary) for n in self.session.registry.values() if not n.builtin]
         if (command, name) in (("set", "name"), ("unset", "name")):
             return self._settings(given=command == "unset")
         if name == "handles":
@@ -121,6 +121,14 @@ class Listing:
     def _entries(self, kind: str) -> Rows:
         found = self.session.catalogue.entries(kind)
         return [(e.name, "  ".join(part for part in (e.kind, e.note) if part)) for e in found]
+
+    def _topics(self) -> Rows:
+        """What help knows besides commands."""
+        from invoke_shell.shell.pages import GROUPS, TOPICS
+
+        settings = ((name, p.arg.help) for name, p in SHELL.items())
+        about = [("schedulers", "Every scheduler, with what it is good for."), *((t, "a page") for t in TOPICS)]
+        return [*about, *((word, title) for word, title in GROUPS.items()), *settings]
 
     def _settings(self, *, given: bool) -> Rows:
         settings = self.session.settings

@@ -7,14 +7,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from invoke_shell.shell.lines import LineHistory
-from invoke_shell.shell.prompt import DUMB, PROMPT
+from invoke_shell.shell.marks import CONTINUED, DUMB, PROMPT
 
 if TYPE_CHECKING:
     from invoke_shell.shell.session import Session
 
-__all__ = ["CONTINUED", "PlainLines"]
-
-CONTINUED = "    ..> "
+__all__ = ["PlainLines"]
 
 
 class PlainLines:

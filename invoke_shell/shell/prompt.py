@@ -23,16 +23,15 @@ from prompt_toolkit.keys import Keys
 from prompt_toolkit.output import Output
 
 from invoke_shell.shell.lines import LineHistory
+from invoke_shell.shell.marks import DUMB, PROMPT
 
 if TYPE_CHECKING:
     from invoke_shell.shell.editing import Editing
     from invoke_shell.shell.screen import TerminalView
     from invoke_shell.shell.session import Session
 
-__all__ = ["DUMB", "PROMPT", "Editor", "Shell", "interact"]
+__all__ = ["Editor", "Shell", "interact"]
 
-PROMPT = "invoke> "
-DUMB = ("dumb", "unknown", "")  # terminals that cannot move the cursor
 MENU = 6  # rows kept free below the prompt for completions
 PAUSE = 0.05  # seconds in which the first key has the processor for itself, before the worker is started
 LEAVING = "Ctrl-D or exit leaves"

@@ -219,9 +219,7 @@ def _beside(old: Image, new: Image) -> Verdict:
 def _planned(session: Session, text: str) -> Plan:
     """The plan of a line, without the session's settings."""
     chain = understand(text, session.registry)[0].chain
-    facts = Gatherer(session.registry, session.keeper, session.catalogue, session.base).facts(
-        chain, needs(chain, session.registry, {})
-    )
+    facts = Gatherer.of(session).facts(chain, needs(chain, session.registry, {}))
     return plan(chain, session.registry, facts, {}, session.draw)
 
 

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
 from invoke_shell.errors import Cancelled, InvokeShellError, OutputError
@@ -38,7 +39,7 @@ PATIENCE = 10.0  # seconds a worker has to answer a stop before it is ended
 def planned(session: Session, chain: Chain) -> Plan:
     """Look up what a chain needs and leave nothing open. Raises LineError and BlockedError."""
     values = session.settings.values()
-    gatherer = Gatherer(session.registry, session.keeper, session.catalogue, session.base)
+    gatherer = Gatherer.of(session)
     chain, histories = grafted(session, chain, gatherer)
     found = needs(chain, session.registry, values)
     facts = gatherer.facts(chain, tuple(need for need in found if need.text not in histories))
@@ -196,28 +197,41 @@ def interruptible(session: Session) -> Iterator[None]:
 
 
 class _Stopper:
-    """Counts the presses of Ctrl-C during one run."""
+    """Hears Ctrl-C during one run, and answers it.
+
+    A handler may come in the middle of any write, so it only passes the news on; a thread of its own does the talking.
+    """
 
     def __init__(self, session: Session) -> None:
         self.session = session
         self.presses = 0
-        self.timer: threading.Timer | None = None
+        # Tried: an Event, whose lock a second Ctrl-C inside the first one would wait for, for ever.
+        self._news: SimpleQueue[str] = SimpleQueue()
+        self._thread = threading.Thread(target=self._answer, daemon=True)
+        self._thread.start()
 
     def asked(self, number: int, frame: object) -> None:
         self.presses += 1
         if self.presses == 1:
-            self.session.view.say("stopping after this step; Ctrl-C again stops now")
             self.session.hashing.hurry()
             self.session.runtime.cancel()
-            self.timer = threading.Timer(PATIENCE, self.session.runtime.kill)
-            self.timer.daemon = True
-            self.timer.start()
+            self._news.put("asked")
         else:
             self.session.runtime.kill()
 
     def done(self) -> None:
-        if self.timer is not None:
-            self.timer.cancel()
+        self._news.put("done")
+        self._thread.join()
+
+    def _answer(self) -> None:
+        if self._news.get() == "done":
+            return
+        self.session.view.say("stopping after this step; Ctrl-C again stops now")
+        try:
+            self._news.get(timeout=PATIENCE)
+        except Empty:
+            self.session.runtime.kill()
+            self._news.get()
 
 
 def _status(failure: InvokeShellError | None) -> Status:

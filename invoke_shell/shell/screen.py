@@ -117,6 +117,15 @@ class TerminalView:
     def text(self, text: str, record: dict[str, Any] | None = None) -> None:
         self._print(visible_lines(text))
 
+    def page(self, text: str) -> None:
+        from invoke_shell.shell.pager import paged
+        from invoke_shell.shell.terminal import window
+
+        self._hide()
+        rows = sum(1 + cells(line) // max(1, self._width()) for line in text.splitlines())
+        if self.plain or rows < window(self.out)[1] or not paged(visible_lines(text), self.out, self.env):
+            self.text(text)
+
     def say(self, text: str, *, warning: bool = False) -> None:
         if warning:
             self._print(f"{self._paint('note:', YELLOW)} {visible_lines(text)}")

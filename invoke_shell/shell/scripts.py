@@ -93,7 +93,7 @@ def _gather(session: Session, bound: Bound) -> None:
     """Look up the models and files of a line; its handles may be made by the lines before it."""
     values = session.settings.values()
     found: Needs = tuple(n for n in needs(bound.chain, session.registry, values) if n.what not in ("handle", "last"))
-    Gatherer(session.registry, session.keeper, session.catalogue, session.base).facts(bound.chain, found)
+    Gatherer.of(session).facts(bound.chain, found)
 
 
 def _not_allowed(session: Session, bound: Bound) -> Iterator[Fault]:

@@ -204,7 +204,7 @@ class Session:
             if bound.line.kind == "system":
                 self.system(bound.line.text)
             elif bound.line.kind == "help":
-                self.builtin("help", {"word": bound.line.text})
+                self.builtin("help", {"what": [bound.line.text]})
             elif bound.builtin is not None:
                 stage = bound.chain.stages[0]
                 self.builtin(stage.node, {name: v.value for name, v in stage.values.items()})

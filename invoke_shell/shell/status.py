@@ -11,7 +11,7 @@ from prompt_toolkit.formatted_text import StyleAndTextTuples
 from invoke_shell.errors import InvokeShellError
 from invoke_shell.metadata.visible import visible
 from invoke_shell.pipeline.bind import Pending
-from invoke_shell.pipeline.derive import default_text, help_node, kind_text, overview, usage
+from invoke_shell.pipeline.derive import default_text, help_node, kind_text, usage
 from invoke_shell.pipeline.node import Param
 
 if TYPE_CHECKING:
@@ -108,6 +108,8 @@ def help_lines(session: Session, pending: Pending) -> Iterator[str]:
     """Help on the word at the end of a text: its flag, else its command, else what there is."""
     node = pending.node or session.registry.get(pending.prefix)
     if node is None:
+        from invoke_shell.shell.pages import overview
+
         yield from overview(session.registry)
         return
     param = _param(pending)

@@ -65,6 +65,10 @@ class View(Protocol):
         """What a command of the shell answers: words for people, and the same as a record for programs."""
         ...
 
+    def page(self, text: str) -> None:
+        """An answer to be read at leisure: where it is longer than the screen, one screen at a time."""
+        ...
+
     def say(self, text: str, *, warning: bool = False) -> None:
         """One line beside the answer."""
         ...
@@ -122,6 +126,8 @@ class PlainView:
 
     def text(self, text: str, record: dict[str, Any] | None = None) -> None:
         self.write(self.out, text)
+
+    page = text
 
     def say(self, text: str, *, warning: bool = False) -> None:
         if not self.quiet or warning:
@@ -192,6 +198,8 @@ class JsonView:
 
     def text(self, text: str, record: dict[str, Any] | None = None) -> None:
         self.data(record or {"event": "text", "text": text})
+
+    page = text
 
     def say(self, text: str, *, warning: bool = False) -> None:
         self.plain.say(text, warning=warning)

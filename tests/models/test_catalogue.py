@@ -506,7 +506,8 @@ def test_every_fact_of_a_finding_comes_back(home, here, tmp_path):
     entry = here.add(write(tmp_path / "x.safetensors", flux(), dtype="F8_E4M3", metadata=spec))
 
     assert opened(home).entry("x") == entry
-    assert replace(entry.finding, told={}).advice == {"size": "1024x1024", "steps": 28, "guidance": 3.5}
+    advice = {"size": "1024x1024", "steps": 28, "guidance": 3.5, "scheduler": "euler"}
+    assert replace(entry.finding, told={}).advice == advice
 
 
 def test_a_text_may_be_kept_by_name(home, here):

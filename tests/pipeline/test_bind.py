@@ -269,7 +269,13 @@ there is no command before as""",
     "too-many alternatives": """
   txt2img "{a|b}{a|b}{a|b}{a|b}{a|b}{a|b}{a|b}{a|b}{a|b}{a|b}{a|b}{a|b}{a|b}"
           ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
-these braces make more than 4096 prompts""",
+these braces make more than 4096 prompts
+  --pick 8 draws eight of them""",
+    "bad-prompt": """
+  txt2img '("a", "b").blend(1)'
+                            ^
+.blend() has 1 weight for 2 texts
+  one for each, or none at all""",
     "no-input": """
   upscale
   ^^^^^^^

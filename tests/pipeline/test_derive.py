@@ -7,7 +7,7 @@ from jsonschema import Draft202012Validator
 from pipeline_kit import REGISTRY, frames, run_of
 
 from invoke_shell.pipeline.bind import read
-from invoke_shell.pipeline.derive import complete, flow, help_node, json_schema, kind_text, overview, settable, usage
+from invoke_shell.pipeline.derive import complete, flow, help_node, json_schema, kind_text, settable, usage
 
 NODES = [n for n in REGISTRY.values() if not n.builtin]
 NAMES = [n.name for n in NODES]
@@ -48,8 +48,7 @@ def test_the_help_of_a_command():
 resize: Make a picture another size.
   resize SIZE [--flags]    (each picture → picture)
 
-  SIZE               Width x height.
-                     1 to 16384 px
+  SIZE               Width x height. (1 to 16384 px)
   --how              fit keeps all of it, fill cuts the sides that are too long,
                      stretch bends it.
                      fit, fill, stretch; default fit
@@ -111,14 +110,6 @@ def test_what_goes_in_and_comes_out(name, wanted):
 )
 def test_kinds_in_words(name, param, wanted):
     assert kind_text(REGISTRY[name].params[param]) == wanted
-
-
-def test_all_commands_are_listed_in_groups():
-    lines = list(overview(REGISTRY))
-
-    assert lines[0] == "Generate"
-    assert "  txt2img        Draw pictures from a text prompt." in lines
-    assert len([line for line in lines if line.startswith("  ")]) == len(REGISTRY)
 
 
 # -- JSON Schema -------------------------------------------------------------------------------------------------------

@@ -341,7 +341,7 @@ def test_a_default_becomes_the_value_its_text_stands_for():
 def test_a_node_with_a_seed_can_be_repeated():
     made = node(declared(noise=(Noise, None), x=Int))
 
-    assert list(made.params) == ["noise", "x", "count"]
+    assert list(made.params) == ["noise", "x", "count", "pick"]
     assert (made.params["noise"].arg.ge, made.params["noise"].arg.le) == (0, 2**64 - 1)
     assert made.flags["-n"] is made.flags["--count"] is made.flags["--iterations"]
 

@@ -5,7 +5,8 @@ from pipeline_kit import chain_of, plan_of, values_of
 
 from invoke_shell.errors import LineError
 from invoke_shell.pipeline.kinds import kind_of
-from invoke_shell.pipeline.sweep import LIMIT, alternatives, canonical, has_alternatives, is_sweep, read_sweep
+from invoke_shell.pipeline.sweep import LIMIT, alternatives, is_sweep, read_sweep
+from invoke_shell.pipeline.templates import canonical, has_alternatives
 from invoke_shell.pipeline.types import Color, Size
 
 INT, FLOAT = kind_of(int), kind_of(float)

@@ -39,7 +39,7 @@ class Silent:
     def say(self, text: str, *, warning: bool = False) -> None:
         self.said.append(text)
 
-    text = say
+    text = page = say
 
 
 class FakeSession:

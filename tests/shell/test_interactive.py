@@ -288,3 +288,38 @@ def test_a_shell_in_a_pipe_has_no_escape_codes(home):
     assert done.returncode == 0, done.stderr
     assert "\x1b" not in done.stdout + done.stderr
     assert done.stdout.startswith("@1  128x128")
+
+
+def test_a_long_answer_comes_one_screen_at_a_time_and_stays_readable(home):
+    if not shutil.which("less"):
+        pytest.skip("less is not installed")
+    with shell(home, rows=20) as terminal:
+        terminal.line("help --all")
+        terminal.wait("Begin a line")
+        terminal.wait(lambda screen: terminal.lines[-1].startswith(":"))
+        terminal.type(" ")
+        terminal.wait("contrast")
+        terminal.type("q")
+        terminal.wait_prompt()
+        terminal.line("help flip")
+        terminal.wait("flip: Mirror a picture")
+        terminal.wait_prompt()
+
+
+def test_f1_on_a_handle_tells_how_it_was_made(home):
+    with shell(home) as terminal:
+        terminal.line("txt2img a fox --seed 7 --steps 2")
+        terminal.wait("@1 ")
+        terminal.wait_prompt()
+        terminal.type("@1\x1bOP")
+        terminal.wait('txt2img "a fox" --negative')
+
+
+def test_a_test_card_in_every_protocol(home):
+    with shell(home, rows=120) as terminal:
+        terminal.line("doctor --pictures")
+        terminal.wait("set --keep pictures NAME")  # pyte knows no sixel and shows its text
+
+    assert all(f"\r\n{name}\r\n" in terminal.raw for name in ("kitty", "iterm2", "sixel", "half-blocks"))
+    assert all(start in terminal.raw for start in ("\x1b_Ga=T", "\x1b]1337;File=", "\x1bP0;1;0q"))
+    assert "38;2;255;255;0" in terminal.raw

@@ -1,7 +1,7 @@
 """Prompts of other programs in our words: weights written out, and what is no text taken out and named.
 
 Ours is `(x:1.2)`; a bracket without a weight is text. Weights of several brackets around a text are multiplied out, so
-nothing is nested: `((a) b)` is `(a:1.21) (b:1.1)`.
+nothing is nested: `((a) b)` is `(a:1.21) (b:1.1)`. What is text there and a mark here is escaped: `c++` is `c\\+\\+`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from invoke_shell.metadata.foreign import loose
 from invoke_shell.metadata.foreign.result import Lora, Notes, model_name
-from invoke_shell.pipeline.types import number
+from invoke_shell.pipeline.prompts import Piece, literal, read_prompt, weighted_text
 
 __all__ = ["A1111", "COMFYUI", "NOVELAI", "Dialect", "Rewritten", "rewrite"]
 
@@ -69,11 +69,20 @@ def rewrite(text: str, dialect: Dialect, notes: Notes, label: str = "prompt") ->
     if dialect.edits:
         text = _joined(EDIT.sub(lambda m: _edited(m[0], notes), text), label, notes)
     pieces = [piece for part, base in _sections(text, dialect) for piece in _weighed(part, dialect, base)]
-    if any(weight != "1" for _, weight in pieces):
-        notes.say(f"the weights in the {label} are not applied yet: they are read as text")
-    return Rewritten(
-        text="".join(_piece(*piece) for piece in pieces).strip(), loras=tuple(loras), embeddings=tuple(embeddings)
-    )
+    if any(piece.weight != 1 for piece in pieces):
+        notes.guess(f"the weights in the {label} pull a little otherwise here: as InvokeAI's do")
+    ours = weighted_text(_trimmed(pieces))
+    if read_prompt(ours).faults:  # such as a text that reads `).blend(` behind a bracket
+        ours = literal("".join(piece.text for piece in pieces).strip())
+    return Rewritten(text=ours, loras=tuple(loras), embeddings=tuple(embeddings))
+
+
+def _trimmed(pieces: list[Piece]) -> list[Piece]:
+    """Without blanks at the ends of the whole text, and without empty pieces."""
+    if pieces:
+        pieces[0] = pieces[0]._replace(text=pieces[0].text.lstrip())
+        pieces[-1] = pieces[-1]._replace(text=pieces[-1].text.rstrip())
+    return [piece for piece in pieces if piece.text]
 
 
 def _embedding(name: str, embeddings: list[str]) -> str:
@@ -125,20 +134,20 @@ def _sections(text: str, dialect: Dialect) -> Iterator[tuple[str, Weight]]:
     yield text[at:], base
 
 
-def _weighed(text: str, dialect: Dialect, base: Weight) -> Iterator[tuple[str, str]]:
-    """The text in pieces of one weight each; weights as they are to be written, "1" for none."""
+def _weighed(text: str, dialect: Dialect, base: Weight) -> Iterator[Piece]:
+    """The text in pieces of one weight each."""
     at = 0
     stack = [base]
     for mark in _marks(text, dialect):
         if piece := text[at : mark.start]:
-            yield _plain(piece, dialect), str(stack[-1])
+            yield Piece(_plain(piece, dialect), stack[-1].rounded)
         at = mark.end
         if mark.weight is not None:
             stack.append(stack[-1].times(mark.weight, absolute=dialect.absolute))
         else:
             stack.pop()
     if piece := text[at:]:
-        yield _plain(piece, dialect), str(stack[-1])
+        yield Piece(_plain(piece, dialect), stack[-1].rounded)
 
 
 class Weight(NamedTuple):
@@ -154,11 +163,12 @@ class Weight(NamedTuple):
             return inner._replace(depth=self.depth + 1)
         return Weight(self.value * inner.value, depth=self.depth + 1)
 
-    def __str__(self) -> str:
-        """As it is to be written; a product rounded to two places."""
+    @property
+    def rounded(self) -> float:
+        """As it is to be written; a product rounded to four places."""
         if not abs(self.value) < MOST:
-            return "1"
-        return number(self.value if self.exact else round(self.value, 2))
+            return 1.0
+        return self.value if self.exact else round(self.value, 4)
 
 
 class Mark(NamedTuple):
@@ -209,14 +219,5 @@ def _signs(text: str, dialect: Dialect) -> Iterator[tuple[int, str]]:
 
 
 def _plain(text: str, dialect: Dialect) -> str:
-    """Escapes undone: brackets are text in our prompts."""
+    """Escapes undone: what is text there."""
     return re.sub(r"\\([()\[\]\\])", r"\1", text) if dialect.escapes else text
-
-
-def _piece(text: str, weight: str) -> str:
-    """`(x:1.2)`, the blanks at its ends outside."""
-    inner = text.strip()
-    if weight == "1" or not inner:
-        return text
-    before, _, after = text.partition(inner)
-    return f"{before}({inner}:{weight}){after}"

@@ -13,6 +13,7 @@ from invoke_shell.metadata.foreign import loose
 from invoke_shell.metadata.foreign.dream import Dream, parse
 from invoke_shell.metadata.foreign.result import Enlarge, Foreign, Lora, Model, Notes, Source, model_name
 from invoke_shell.metadata.foreign.samplers import sampler
+from invoke_shell.pipeline.prompts import literal, read_prompt
 from invoke_shell.pipeline.types import number
 
 __all__ = ["compel", "dreamt", "picture"]
@@ -20,7 +21,7 @@ __all__ = ["compel", "dreamt", "picture"]
 NEGATIVE = re.compile(r"(?<!\\)\[([^\[\]]{0,4000})\]")
 BLEND = re.compile(r"([^:]{1,500}):(-?\d{1,4}(?:\.\d{1,6})?)(?=[\s,]|\Z)[\s,]*")
 WITH_LORA = re.compile(r"withLora\(\s{0,9}([^,()]{1,200})(?:,\s{0,9}([\d.]{1,9}))?\s{0,9}\)")
-WEIGHTS = re.compile(r"\w[+-]+(?=[\s,.)]|$)|\)[\d.+-]|\)\.(blend|and|swap)\(")
+SWAP = re.compile(r"\(?((?<=\()[^()]{0,500}|\"[^\"]{0,500}\"|[\w-]{1,80})\)?\.swap\(([^()]{0,500})\)")
 TRIGGER = re.compile(r"<([\w][\w .-]{0,80})>")
 # Of `image`: what was on, by its name. Zero, false and empty are off.
 EFFECTS = ("threshold", "perlin", "hires_fix", "seamless", "h_symmetry_time_pct", "v_symmetry_time_pct")
@@ -224,17 +225,27 @@ class _Reader:
 
 
 def compel(prompt: str, negative: str, notes: Notes) -> tuple[str, str, tuple[str, ...]]:
-    """InvokeAI's prompts, whose weights are written as ours: `(x)1.2`, `x+`, `("a", "b").blend(1, 2)`.
+    """InvokeAI's prompts, whose weights and blends are written as ours: `(x)1.2`, `x+`, `("a", "b").blend(1, 2)`.
 
     The third: textual inversions, `<name>` there and their names here.
     """
     names = TRIGGER.findall(prompt) + TRIGGER.findall(negative)
-    prompt, negative = TRIGGER.sub(r"\1", prompt), TRIGGER.sub(r"\1", negative)
-    for text, label in ((prompt, "prompt"), (negative, "negative prompt")):
-        if WEIGHTS.search(text):
-            notes.say(f"the weights in the {label} are not applied yet: they are read as text")
-    positive, negated = (loose.words(re.sub(r"\\([()\[\]\"])", r"\1", text)) for text in (prompt, negative))
+    positive, negated = (
+        _ours(TRIGGER.sub(r"\1", text), label, notes)
+        for text, label in ((prompt, "prompt"), (negative, "negative prompt"))
+    )
     return positive, negated, tuple(dict.fromkeys(names))
+
+
+def _ours(text: str, label: str, notes: Notes) -> str:
+    """A prompt as it stands; without what its syntax has and ours has not."""
+    for found in SWAP.finditer(text):
+        notes.lost(f"a text that changes during the run, in the {label}", found[0])
+    text = loose.words(SWAP.sub(lambda m: m[1].strip().strip('"'), text))
+    if not read_prompt(text).faults:
+        return text
+    notes.guess(f"the {label} is taken as plain text: its marks do not fit together")
+    return literal(text)
 
 
 def _blended(text: str) -> list[tuple[str, float]]:

@@ -3,64 +3,59 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Annotated
 
 from invoke_shell.errors import LineError
 from invoke_shell.pipeline import derive
 from invoke_shell.pipeline.node import Arg, node
-from invoke_shell.shell.builtins.words import Word, fault
+from invoke_shell.shell import pages
+from invoke_shell.shell.builtins.words import fault
 from invoke_shell.shell.session import Session
+from invoke_shell.shell.settings import SHELL
 
-__all__ = ["LONG", "doctor", "exit_", "help_", "nodes"]
+__all__ = ["doctor", "exit_", "help_", "nodes"]
 
-LONG = 60  # lines of help shown at once
+What = Annotated[list[str], Arg(help="A command, flag, setting, handle, group or topic; or words to look for.")]
 
 
-@node(builtin=True, group="shell", name="help", examples=["help", "help txt2img", "help schedulers"])
-def help_(shell: Session, word: Word = None) -> None:
-    """Say what there is, or how one command is used."""
-    if word is None:
-        shell.view.text(
-            "\n".join([*derive.overview(shell.registry), "", "help NAME tells more; explain LINE runs nothing"])
-        )
-    elif word.startswith("@"):
+@node(
+    builtin=True,
+    group="shell",
+    name="help",
+    examples=["help", "help txt2img", "help blur a mask", "help --all", "help keys", "help schedulers"],
+)
+def help_(
+    shell: Session,
+    what: What = (),  # type: ignore[assignment]  # always a list
+    *,
+    all: Annotated[bool, Arg(help="The whole of it, however long.")] = False,
+) -> None:
+    """Say what there is, or how one thing is used."""
+    asked = " ".join(what)
+    lines = pages.shortened(_help(shell, asked, whole=all), asked, whole=all)
+    shell.view.page("\n".join(lines))
+
+
+def _help(shell: Session, what: str, *, whole: bool) -> list[str]:
+    """The page of what is called so, else what has the words. Raises LineError with the nearest name."""
+    word, registry = what.strip(), shell.registry
+    if not word:
+        return pages.overview(registry, whole=whole)
+    if word.startswith("@"):
         from invoke_shell.shell.inside import made_how
 
-        shell.view.text("\n".join(made_how(shell, word)))
-    elif word in shell.registry:
-        shell.view.text("\n".join(derive.help_node(shell.registry[word])))
-    elif word == "schedulers":
-        shell.view.text("\n".join(_schedulers()))
-    else:
-        shell.view.text("\n".join(_search(shell, word)))
-
-
-def _schedulers() -> Iterator[str]:
-    """Those of their own, each with the other noise levels it knows; then what those are."""
-    from invoke_shell.pipeline.schedulers import DEFAULT, LEVELS, SCHEDULERS
-
-    for s in SCHEDULERS.values():
-        if not s.base:
-            yield f"  {s.name:<14} {s.help}"
-            more = [f"_{other.sigmas}" for other in SCHEDULERS.values() if other.base == s.name]
-            notes = [f"also with {' '.join(more)}"] if more else []
-            notes += [f"takes --{' --'.join(s.takes)}"] if s.takes else []
-            notes += [f"needs {s.needs}"] if s.needs else []
-            if notes:
-                yield f"  {'':<14} {'; '.join(notes)}"
-    yield ""
-    yield from (f"  _{word:<13} {levels.help}." for word, levels in LEVELS.items())
-    yield f"\n  The default is {DEFAULT}. Other programs' names are read too: --scheduler 'Euler a'"
-
-
-def _search(shell: Session, word: str) -> list[str]:
-    """Commands whose help has the word. Raises BlockedError with the nearest name."""
-    found = [n for n in shell.registry.values() if word.lower() in "\n".join(derive.help_node(n)).lower()]
+        return list(made_how(shell, word))
+    if word in registry:
+        return list(derive.help_node(registry[word]))
+    if page := pages.topic(word, registry) or pages.flag_page(word, registry):
+        return page
+    if word in SHELL:
+        name, text, source = next(row for row in shell.settings.rows() if row[0] == word)
+        return pages.setting_page(SHELL[name], text, source)
+    found = pages.flag_page(f"--{word.replace('_', '-')}", registry) + pages.search(word, registry)
     if not found:
-        hint = shell.registry.suggest(word)
-        raise LineError(word, [fault(word, f"there is no command {word}", hint)])
-    return [f"  {n.name:<14} {n.summary}" for n in found]
+        raise LineError(word, [fault(word, f"there is no command {word}", registry.suggest(word))])
+    return found
 
 
 @node(builtin=True, group="shell", examples=["nodes", "nodes txt2img --schema"])
@@ -80,7 +75,7 @@ def nodes(
     elif name:
         shell.view.text("\n".join(derive.help_node(chosen[0])))
     else:
-        shell.view.text("\n".join(f"{n.name:<14} {derive.flow(n):<28} {n.summary}" for n in chosen))
+        shell.view.page("\n".join(f"{n.name:<14} {derive.flow(n):<28} {n.summary}" for n in chosen))
 
 
 @node(builtin=True, group="shell", examples=["exit"], name="exit")
@@ -90,8 +85,17 @@ def exit_(shell: Session) -> None:
 
 
 @node(builtin=True, group="shell", examples=["doctor"])
-def doctor(shell: Session) -> None:
+def doctor(
+    shell: Session,
+    *,
+    pictures: Annotated[
+        bool, Arg(help="Draw a test card in every protocol, to see which ones this terminal knows.")
+    ] = False,
+) -> None:
     """Look at the terminal, the engine, the folders and the models, and say what is amiss."""
-    from invoke_shell.shell.doctor import examine
+    from invoke_shell.shell.doctor import examine, show_cards
 
-    shell.view.text("\n".join(examine(shell)))
+    if pictures:
+        show_cards(shell)
+    else:
+        shell.view.text("\n".join(examine(shell)))

@@ -8,13 +8,14 @@ from hypothesis import strategies as st
 
 from invoke_shell.metadata.foreign.dialect import A1111, COMFYUI, NOVELAI, Dialect, rewrite
 from invoke_shell.metadata.foreign.result import Lora, Notes
+from invoke_shell.pipeline.prompts import plain_text, read_prompt
 
 A1111_TEXTS = [
     ("a cat", "a cat"),
     ("(a)", "(a:1.1)"),
     ("((x))", "(x:1.21)"),
-    ("[x]", "(x:0.91)"),
-    ("[[x]]", "(x:0.83)"),
+    ("[x]", "(x:0.9091)"),
+    ("[[x]]", "(x:0.8264)"),
     ("(x:1.21)", "(x:1.21)"),
     ("(x: 1.215 )", "(x:1.215)"),
     ("(x:.5)", "(x:0.5)"),
@@ -23,7 +24,7 @@ A1111_TEXTS = [
     ("((a:1.3) b)", "(a:1.43) (b:1.1)"),
     ("(a (b (c:2) d) e)", "(a:1.1) (b:1.21) (c:2.42) (d:1.21) (e:1.1)"),
     (r"miku \(vocaloid\)", "miku (vocaloid)"),
-    (r"(miku \(vocaloid\):1.2)", "(miku (vocaloid):1.2)"),
+    (r"(miku \(vocaloid\):1.2)", r"(miku \(vocaloid\):1.2)"),
     (r"a \\ b", "a \\ b"),
     ("(a", "(a"),
     ("a)", "a)"),
@@ -32,7 +33,7 @@ A1111_TEXTS = [
     ("(a:b)", "(a:b:1.1)"),
     ("a: b", "a: b"),
     ("()", ""),
-    ("[a:b]", "(a:b:0.91)"),
+    ("[a:b]", "(a:b:0.9091)"),
     ("", ""),
 ]
 
@@ -96,11 +97,11 @@ def test_weights_of_comfyui(theirs: str, ours: str):
     ("theirs", "ours"),
     [
         ("{a}", "(a:1.05)"),
-        ("{{a}}, [b], (c)", "(a:1.1), (b:0.95), (c)"),
+        ("{{a}}, [b], (c)", r"(a:1.1025), (b:0.9524), \(c\)"),
         ("1.5::a, b::, c", "(a, b:1.5), c"),
-        ("-1::hat ::x", "(hat:-1) x"),
-        ("0.5::{a}", "(a:0.53)"),
-        (r"a \(b\)", r"a \(b\)"),
+        ("-1::hat ::x", "(hat:-1.0) x"),
+        ("0.5::{a}", "(a:0.525)"),
+        (r"a \(b\)", r"a \\\(b\\\)"),
     ],
 )
 def test_weights_of_novelai(theirs: str, ours: str):
@@ -123,9 +124,9 @@ def test_weights_are_said_once_for_each_prompt():
     rewrite("(a)", A1111, notes, "negative prompt")
     rewrite("a (plain text", A1111, notes)
 
-    assert notes.missing == (
-        "the weights in the prompt are not applied yet: they are read as text",
-        "the weights in the negative prompt are not applied yet: they are read as text",
+    assert notes.guessed == (
+        "the weights in the prompt pull a little otherwise here: as InvokeAI's do",
+        "the weights in the negative prompt pull a little otherwise here: as InvokeAI's do",
     )
 
 
@@ -134,13 +135,28 @@ def test_any_text_can_be_rewritten(text: str, dialect: Dialect):
     assert isinstance(rewrite(text, dialect, Notes()).text, str)
 
 
-@given(st.text("abc ,.!?'-_/:;<>\"", max_size=60))
-def test_a_text_without_brackets_stays_as_it_is(text: str):
-    assert rewrite(text.replace("<", ""), A1111, Notes()).text == text.replace("<", "").strip()
+@given(st.text("abc ,.!?'-+_/:;<>\"", max_size=60))
+def test_a_text_without_brackets_means_itself(text: str):
+    assert plain_text(rewrite(text.replace("<", ""), A1111, Notes()).text) == text.replace("<", "").strip()
 
 
 @given(st.text("ab ()[]\\", max_size=40))
 def test_what_our_own_parameters_escape_comes_back(text: str):
     escaped = "".join("\\" + c if c in "\\()[]" else c for c in text)
 
-    assert rewrite(escaped, A1111, Notes()).text == text.strip()
+    assert plain_text(rewrite(escaped, A1111, Notes()).text) == text.strip()
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours"),
+    [
+        ("c++ and 8k+, x-", r"c\+\+ and 8k\+, x\-"),
+        ("(c++:1.2) b", r"(c\+\+:1.2) b"),
+        ('("a", "b").blend(1, 2)', '"a", "b".blend1, 2'),
+    ],
+)
+def test_what_is_text_there_and_a_mark_here_is_escaped(theirs: str, ours: str):
+    said = rewrite(theirs, A1111, Notes()).text
+
+    assert said == ours
+    assert read_prompt(said).faults == ()

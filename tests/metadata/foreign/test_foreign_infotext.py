@@ -42,6 +42,7 @@ def test_a_plain_one_is_read_whole():
         (),
         False,
         {"checkpoint": ("v1-5",)},
+        "a1111",
     )
 
 

@@ -199,9 +199,32 @@ def test_blends_are_written_as_later_versions_write_them(prompt: Any, ours: str)
 def test_weights_triggers_and_loras_inside_the_prompt():
     picture = said({"prompt": "a fox++ <style> withLora(detail, 0.8), \\(x\\)"})
 
-    assert picture.prompt == "a fox++ style , (x)"
+    assert picture.prompt == "a fox++ style , \\(x\\)"
     assert (picture.loras, picture.embeddings) == ((Lora(name="detail", weight=0.8),), ("style",))
-    assert picture.missing == ("the weights in the prompt are not applied yet: they are read as text",)
+    assert picture.missing == ()
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours", "named"),
+    [
+        ("big (red dog).swap(tiger) runs", "big red dog runs", "(red dog).swap(tiger)"),
+        ("a cat.swap(dog) runs", "a cat runs", "cat.swap(dog)"),
+        ('("a", "b").blend(0.5, 0.5)', '("a", "b").blend(0.5, 0.5)', ""),
+    ],
+)
+def test_what_our_prompts_have_stays_and_the_rest_is_named(theirs: str, ours: str, named: str):
+    picture = said({"prompt": theirs})
+
+    assert picture.prompt == ours
+    wanted = (f"not carried: a text that changes during the run, in the prompt {named}",) if named else ()
+    assert picture.missing == wanted
+
+
+def test_marks_that_do_not_fit_together_are_text():
+    picture = said({"prompt": 'a sea ("a", "b").blend(1, 2)'})
+
+    assert picture.prompt == r"a sea \(\"a\",\ \"b\"\).blend\(1, 2\)".replace("\\ ", " ")
+    assert picture.guessed == ("the prompt is taken as plain text: its marks do not fit together",)
 
 
 def test_what_the_web_page_did_afterwards():

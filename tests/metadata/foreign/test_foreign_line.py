@@ -36,6 +36,7 @@ def test_a_whole_one():
         (),
         False,
         {"checkpoint": ("v1-5",)},
+        "x",
     )
 
 

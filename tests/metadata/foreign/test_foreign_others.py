@@ -38,10 +38,8 @@ def test_novelai():
 
     assert core(picture) == ("(a fox:1.05), red", "blurry", 42, 28, 5.0, "euler_a", (832, 1216), None)
     assert (picture.source, picture.strength) == (None, None)
-    assert picture.missing == (
-        "the weights in the prompt are not applied yet: they are read as text",
-        "the model is NovelAI's own and cannot be had elsewhere: NovelAI Diffusion V3 1234",
-    )
+    assert picture.missing == ("the model is NovelAI's own and cannot be had elsewhere: NovelAI Diffusion V3 1234",)
+    assert picture.guessed == ("the weights in the prompt pull a little otherwise here: as InvokeAI's do",)
 
 
 def test_novelai_4_has_captions_for_characters():
@@ -60,7 +58,7 @@ def test_novelai_img2img_and_what_was_on():
     picture = novelai(request_type="Img2ImgRequest", sm=True, cfg_rescale=0.3, uncond_scale=0.5)
 
     assert (picture.source, picture.strength) == (Source(), 0.7)
-    assert picture.missing[1:] == (
+    assert picture.missing == (
         "not carried: noise added to the source 0.2",
         "the model is NovelAI's own and cannot be had elsewhere: NovelAI Diffusion V3 1234",
         "not carried: uncond_scale 0.5",
