@@ -178,8 +178,16 @@ class _Reader:
             self.missing.append(f"the {p.kind.model} {visible(record.text)} is not here ({record.hash[:40]})")
             return record
         if found.hash != record.hash:
-            self.notes.append(f"{visible(record.name)} here has another hash: {found.text}, not {record.text}")
+            self.notes.append(_another(found, record))
         return found
+
+
+def _another(found: ModelRecord, record: ModelRecord) -> str:
+    """What is said of a model that is not the file that was recorded."""
+    for name, how in (("weights", "the same numbers"), ("weights-half", "the same numbers as far as float16 tells")):
+        if record.hashes.get(name) and record.hashes[name] == found.hashes.get(name):
+            return f"{visible(record.text)} is {found.text} here: another file with {how}"
+    return f"{visible(record.name)} here has another hash: {found.text}, not {record.text}"
 
 
 def _with_flows(calls: Sequence[Call], registry: Registry) -> tuple[Call, ...]:

@@ -91,14 +91,28 @@ class Catalogue:
         return (self.hash(found) if read is None or found.finding.bytes <= read else found).record
 
     def hashed(self, model: ModelRecord, tick: Tick = quiet) -> ModelRecord:
-        """A model that was found, with its hash. Raises BlockedError when its file is another since."""
-        from invoke_shell.models.examine import examined
+        """A model that was found, with its hash, read by a process of low priority.
 
-        path = Path(model.path)
-        entry = self._rows.at(path) or examined(path, "added")
-        if self._fresh(entry).stamp != model.stamp:
-            raise refusal(path, "changed since it was found", "run the line again")
+        Raises BlockedError when its file is another since.
+        """
+        from invoke_shell.models import apart
+
+        entry = self._fresh(self._at(model.path, model.kind))
+        if entry.stamp != model.stamp:
+            raise refusal(entry.path, "changed since it was found", "run the line again")
+        if not entry.hash:
+            for stamp, digests in apart.hashes(entry.path, _wanted(entry), tick).items():
+                self.digests.learn(stamp, digests)
         return replace(self.hash(entry, tick).record, name=model.name)
+
+    def weighed(self, model: ModelRecord, tick: Tick = quiet) -> None:
+        """Learn the identity of a found model's weights, by a process of low priority. Raises BlockedError."""
+        from invoke_shell.models import apart
+        from invoke_shell.models.weighing import weighs
+
+        entry = self._fresh(self._at(model.path, model.kind))
+        if entry.key and weighs(entry):
+            self.set_weights(entry, apart.weights(entry.path, tick))
 
     def by_hash(self, text: str, kind: str = "checkpoint", *, read: int | None = None) -> ModelRecord | None:
         """The model with this hash, or whose hash digits begin so (6 or more); None when there is none.
@@ -334,12 +348,11 @@ class Catalogue:
     def _hashes(self, entry: Entry, tick: Tick) -> dict[str, object]:
         """Fields of its content: one read for a file. Raises BlockedError when it changed meanwhile."""
         from invoke_shell.models.examine import stamp_at
-        from invoke_shell.models.onepass import USUAL
 
         if entry.path.is_dir():
             found: dict[str, object] = {"hash": tree_hash(entry.path, self.digests, tick), "hashes": {}}
         else:
-            names = (*USUAL, "autov3") if entry.kind == "lora" and entry.finding.format == "file" else USUAL
+            names = _wanted(entry)
             digests = self.digests.of(entry.path, names, tick)
             found = {"hash": f"blake3:{digests['blake3']}", "hashes": {n: digests[n] for n in names if n != "blake3"}}
         if stamp_at(entry.path) != entry.stamp:
@@ -389,6 +402,15 @@ def _is_path(text: str) -> bool:
 def _is_of(entry: Entry, scheme: str) -> bool:
     """Whether a model may have a hash of a scheme: trees are folders, all else are files."""
     return not scheme or (scheme == "blake3-tree") == (entry.finding.format == "folder")
+
+
+def _wanted(entry: Entry) -> tuple[str, ...]:
+    """The hashes that are made of a model's files: of a folder one, of a file all that others speak of."""
+    from invoke_shell.models.onepass import USUAL
+
+    if entry.path.is_dir():
+        return USUAL[:1]
+    return (*USUAL, "autov3") if entry.kind == "lora" and entry.finding.format == "file" else USUAL
 
 
 def _files(path: Path) -> Iterator[Path]:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import invoke_shell
 from invoke_shell.errors import BlockedError, OutputError
+from invoke_shell.models.apart import command, environment
 from invoke_shell.models.files import refusal, shown
 from invoke_shell.models.probe import is_pickle
 
@@ -62,13 +61,8 @@ def _check_target(target: Path) -> None:
 
 def _run(source: Path, target: Path) -> dict[str, Any]:
     """The child's answer. Raises BlockedError with its reason, or when it died."""
-    # -P: a file called torch.py in the folder the shell was started in must not become torch.
-    command = [sys.executable, "-P", "-m", CHILD, str(source), str(target)]
-    home = str(Path(invoke_shell.__file__).parents[1])
-    paths = os.pathsep.join([home, *filter(None, [os.environ.get("PYTHONPATH")])])
-    env = {**os.environ, "PYTHONPATH": paths, "CUDA_VISIBLE_DEVICES": ""}
-    nothing = subprocess.DEVNULL
-    done = subprocess.run(command, stdin=nothing, stdout=subprocess.PIPE, stderr=nothing, env=env, check=False)
+    nothing, there = subprocess.DEVNULL, command(CHILD, str(source), str(target))
+    done = subprocess.run(there, stdin=nothing, stdout=subprocess.PIPE, stderr=nothing, env=environment(), check=False)
     told: dict[str, Any] = {}
     with suppress(ValueError):
         told = json.loads(done.stdout)

@@ -67,7 +67,7 @@ class Entry:
             hash=self.hash,
             bytes=found.bytes,
             license=found.told.get("license", ""),
-            hashes=short_hashes(self.hashes),
+            hashes={**short_hashes(self.hashes), **_weights(self.weights, found.kind)},
             advice=dict(found.advice),
             stamp=self.stamp,
         )
@@ -92,6 +92,13 @@ def short_hashes(hashes: Mapping[str, str]) -> dict[str, str]:
     """The hashes that other programs speak of, each as long as they write it."""
     parts = (("sha256", "sha256", 64), ("autov1", "autov1", 8), ("autov2", "sha256", 10), ("autov3", "autov3", 12))
     return {name: hashes[source][:length] for name, source, length in parts if source in hashes}
+
+
+def _weights(weights: Mapping[str, str], kind: str) -> dict[str, str]:
+    """What of the weights' identity travels with a record: that of the part that draws, or of the only one."""
+    part = "denoiser" if kind == "checkpoint" else kind
+    names = (("weights", f"{part}.exact"), ("weights-half", f"{part}.half"))
+    return {name: weights[source].removeprefix("weights:") for name, source in names if source in weights}
 
 
 def clean_name(text: str) -> str:

@@ -47,7 +47,8 @@ def is_lora(header: Header) -> bool:
 def lora_layout(header: Header) -> str:
     """How its tensors are named: kohya or peft; "" for another way."""
     first = next(name for name in header.tensors if name.endswith(LORA_ENDINGS))
-    return next((layout for start, layout in LAYOUTS if first.startswith(start)), "")
+    bare = "peft" if ".lora_A." in first else ""  # the layers alone, as peft writes those of one network
+    return next((layout for start, layout in LAYOUTS if first.startswith(start)), bare)
 
 
 def lora_base(header: Header) -> tuple[str, str, str]:

@@ -18,6 +18,7 @@ __all__ = ["find_controlnet", "find_encoder", "find_transformer", "find_unet", "
 
 # Spread of one bias of Stable Diffusion 2 above which it predicts v (found by ComfyUI's authors; 320 numbers).
 V_SPREAD = 0.09
+TEXT_KEY = ".transformer_blocks.0.attn2.to_k.weight"
 LONGEST = 100_000  # bytes of a config that are read
 
 
@@ -48,9 +49,17 @@ def find_unet(header: Header, path: Path) -> Finding | None:
     for prefix in PREFIXES:
         for net in UNETS:
             image = header.shape(prefix + net.image)
-            if len(image) == 4 and prefix + net.text in header.tensors:
-                return _unet_found(header, path, prefix, net, image[1])
+            if len(image) == 4 and (text := _reads_text(header, prefix, net)):
+                return _unet_found(header, path, prefix, replace(net, text=text), image[1])
     return None
+
+
+def _reads_text(header: Header, prefix: str, net: UNet) -> str:
+    """A projection of the text: where every known family has one, else the first of a network of another build."""
+    if prefix + net.text in header.tensors:
+        return net.text
+    found = (n for n in header.tensors if n.startswith(prefix) and n.endswith(TEXT_KEY))
+    return min(found, default="").removeprefix(prefix)
 
 
 def _unet_found(header: Header, path: Path, prefix: str, net: UNet, channels: int) -> Finding:
@@ -150,6 +159,8 @@ VARIANTS: Mapping[str, Callable[[Header, str], str]] = {"flux": _flux, "sd3": _s
 
 
 def find_vae(header: Header, path: Path) -> Finding | None:
+    if any(name.startswith(PREFIXES[0]) for name in header.tensors):
+        return None  # of something that draws, and that is not known
     for prefix in ("", "first_stage_model.", "vae."):
         latents = header.shape(prefix + "decoder.conv_in.weight")
         if len(latents) == 4 and prefix + "encoder.conv_in.weight" in header.tensors:

@@ -1,18 +1,16 @@
 """Hashes of models are made beside the drawing: a picture waits for one only when it is finished first.
 
 A model of some gigabytes takes seconds to read whole; loading it and drawing take longer. So a line runs with what is
-known of the file (device, inode, size, time), a thread of the lowest priority reads it, and what is written into the
+known of the file (device, inode, size, time), a process of the lowest priority reads it, and what is written into the
 picture is the hash. docs/models.md, "First use".
 """
 
 from __future__ import annotations
 
 import logging
-import os
 import queue
 import threading
 from collections.abc import Iterable
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -27,7 +25,6 @@ __all__ = ["HashesBeside", "unhashed", "with_models"]
 
 LOOKS = 0.1  # seconds between two looks at a hash that is waited for
 FAREWELL = 2.0  # seconds the thread has to leave
-IDLE = 19  # nice
 
 log = logging.getLogger("invoke_shell.beside")
 
@@ -45,10 +42,14 @@ class _Job:
 
 
 class HashesBeside:
-    """The thread that reads models, one after the other; started when there is something to read."""
+    """The thread that reads models, one after the other; started when there is something to read.
 
-    def __init__(self, catalogue: Catalogue) -> None:
+    weighing: it also computes the identity of their weights, as long as nobody waits for a hash.
+    """
+
+    def __init__(self, catalogue: Catalogue, *, weighing: bool = False) -> None:
         self._catalogue = catalogue
+        self._weighing = weighing
         self._jobs: dict[str, _Job] = {}
         self._waiting: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
@@ -90,9 +91,6 @@ class HashesBeside:
             self._thread.join(FAREWELL)
 
     def _read_all(self) -> None:
-        if hasattr(os, "setpriority"):  # of this thread alone, and of those that it starts
-            with suppress(OSError):
-                os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), IDLE)
         while (job := self._waiting.get()) is not None and not self._closing.is_set():
             try:
                 job.found = self._catalogue.hashed(job.model, self._ticker(job))
@@ -101,6 +99,15 @@ class HashesBeside:
                 log.info("%s was not hashed: %s", job.model.name, error.message)
             finally:
                 job.done.set()
+            if self._weighing and job.found is not None and self._waiting.empty():
+                self._weigh(job)
+
+    def _weigh(self, job: _Job) -> None:
+        """The identity of its weights too, once nobody waits for a hash: it takes several times as long."""
+        try:
+            self._catalogue.weighed(job.model, self._ticker(job))
+        except InvokeShellError as error:
+            log.info("the weights of %s were not compared: %s", job.model.name, error.message)
 
     def _ticker(self, job: _Job) -> Tick:
         def tick(read: int, total: int) -> None:

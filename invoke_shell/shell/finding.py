@@ -108,7 +108,7 @@ class AsRecorded:
 
 
 class Here:
-    """A Finder over this home: models by hash, then by name; pictures by hash."""
+    """A Finder over this home: models by hash, by their weights, then by name; pictures by hash."""
 
     def __init__(self, catalogue: Catalogue, keeper: Keeper) -> None:
         self.catalogue = catalogue
@@ -116,6 +116,10 @@ class Here:
 
     def model(self, record: ModelRecord) -> ModelRecord | None:
         found = self.catalogue.by_hash(record.hash, record.kind) if record.hash else None
+        if found is None and "weights" in record.hashes:
+            from invoke_shell.models.weighing import same_model
+
+            found = same_model(self.catalogue, record)
         if found is not None:
             return found
         return next((m for m in self.named(record)), None)

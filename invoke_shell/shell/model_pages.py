@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from invoke_shell.models.entry import Entry
     from invoke_shell.models.scan import Scanned
 
-__all__ = ["NAME", "details", "fit", "page", "record", "row", "summary"]
+__all__ = ["NAME", "details", "fit", "likenesses", "page", "record", "row", "summary"]
 
 NAME = 26  # cells of a name in the table
 TOLD = 10  # refused files that a scan names
@@ -28,6 +28,14 @@ def row(entry: Entry) -> str:
     digits = entry.hash.rpartition(":")[2][:6]
     name, size = fit(visible(entry.name), NAME), _size(found.bytes)
     return f"{name} {entry.kind:<12} {fit(visible(family), 20)} {size:>8} {digits}".rstrip()
+
+
+def likenesses(same: Mapping[str, str]) -> str:
+    """`; the same weights as fox (as far as float16 tells)`, or nothing."""
+    if not same:
+        return ""
+    names = (visible(name) + (" (as far as float16 tells)" if how == "half" else "") for name, how in same.items())
+    return f"; the same weights as {', '.join(names)}"
 
 
 def fit(text: str, width: int) -> str:

@@ -14,7 +14,7 @@ from invoke_shell.shell.counting import MB, counted
 from invoke_shell.shell.session import Session, StatusError
 
 if TYPE_CHECKING:
-    from invoke_shell.models.catalogue import Catalogue
+    from invoke_shell.models.catalogue import Catalogue, Verdict
     from invoke_shell.models.entry import Entry
     from invoke_shell.models.scan import Scanned
 
@@ -100,11 +100,25 @@ class Work:
         for entry in entries:
             with counted(self.view, f"reading {entry.name}, MB", MB) as tick:
                 verdict, now = self.catalogue.verify(entry, tick)
-            bad += verdict not in ("unchanged", "hashed")
-            text = f"{pages.fit(visible(entry.name), pages.NAME)} {VERDICTS[verdict]}"
-            self.view.text(text.rstrip(), {**pages.record(now), "event": "verified", "verdict": verdict})
+            bad += verdict not in GOOD
+            self.verified(self.weighed(now) if verdict in GOOD else now, verdict)
         if bad:
             raise StatusError(1)
+
+    def weighed(self, entry: Entry) -> Entry:
+        """With the identity of its weights, which takes longer than its hash and is computed once."""
+        from invoke_shell.models.weighing import weigh
+
+        with counted(self.view, f"comparing the weights of {entry.name}, MB", MB) as tick:
+            return weigh(self.catalogue, entry, tick)
+
+    def verified(self, entry: Entry, verdict: Verdict) -> None:
+        from invoke_shell.models.weighing import twins
+
+        same = twins(self.catalogue, entry) if entry.weights else {}
+        text = f"{pages.fit(visible(entry.name), pages.NAME)} {VERDICTS[verdict]}{pages.likenesses(same)}"
+        record = {**pages.record(entry), "event": "verified", "verdict": verdict, "same_weights": same}
+        self.view.text(text.rstrip(), record)
 
     def do_scan(self, words: Sequence[str]) -> None:
         folders = words or [f for f in self.catalogue.fact(FOLDERS).splitlines() if f]
@@ -145,7 +159,8 @@ class Work:
         return words
 
 
-VERDICTS = {
+GOOD = ("unchanged", "hashed")
+VERDICTS: dict[Verdict, str] = {
     "unchanged": "is as it was",
     "hashed": "is read for the first time",
     "changed": "was written to since",

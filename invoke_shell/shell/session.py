@@ -99,7 +99,7 @@ class Session:
         self._keeper: Keeper | None = None
         self._opening = threading.Lock()
         self.catalogue = catalogue
-        self.hashing = HashesBeside(catalogue)
+        self.hashing = HashesBeside(catalogue, weighing=interactive)
         catalogue.watch = lambda entry: counted(view, f"reading {entry.name} once, for its hash, MB", MB)
         self.view = view
         self.start = start

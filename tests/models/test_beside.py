@@ -1,15 +1,21 @@
 """A first picture does not begin later because its model was never read; what is written into it is the hash."""
 
+import os
 import threading
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from blake3 import blake3
 from model_files import write
 from PIL import Image
+from test_probe import pipeline
 
-from invoke_shell.errors import BlockedError
+from invoke_shell.errors import BlockedError, Cancelled
 from invoke_shell.metadata.history import from_metadata, loads
+from invoke_shell.models import apart
+from invoke_shell.models.files import stamp_of
+from invoke_shell.models.hashing import Digests, loaded_files, tree_hash
 from invoke_shell.records import ModelRecord, Resource, StepRecord, topological
 from invoke_shell.shell.beside import HashesBeside, unhashed, with_models
 from invoke_shell.shell.gather import QUICK
@@ -162,16 +168,57 @@ def test_the_history_is_the_same_but_for_the_hashes():
     assert settled.inputs["image"][0].inputs == {"image": (source,)}
 
 
-@pytest.mark.skipif(not hasattr(__import__("os"), "setpriority"), reason="the system has no priorities")
-def test_the_thread_is_of_the_lowest_priority_and_nobody_else_is(slow):
-    import os
+# -- the process -----------------------------------------------------------------------------------------------------
 
-    seen = {}
-    slow.hashed = lambda model, tick: seen.update(nice=os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
-    beside = HashesBeside(slow)
-    beside.begin([model()])
-    beside.hashed(model(), lambda done, total: None)
-    beside.close()
 
-    assert seen["nice"] == 19
-    assert os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) < 19
+def test_hashes_come_from_a_process_of_the_lowest_priority(tmp_path, monkeypatch):
+    path = write(tmp_path / "a.safetensors", BIG)
+    told, nice = [], []
+
+    def tick(done, total):
+        told.append((done, total))
+        nice.extend(_nice_of_children())
+
+    (found,) = apart.hashes(path, ("blake3", "md5"), tick).values()
+
+    assert found["blake3"] == blake3(path.read_bytes()).hexdigest()
+    assert set(found) == {"blake3", "md5"}
+    assert told[0][1] == path.stat().st_size
+    assert set(nice) <= {19}
+
+
+def _nice_of_children():
+    """Of the processes that this one started, by /proc; none elsewhere."""
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(fields[1]) == os.getpid() and b"models.apart" in (stat.parent / "cmdline").read_bytes():
+            yield int(fields[16])
+
+
+def test_of_a_folder_every_file_that_is_loaded_is_read(tmp_path):
+    folder = pipeline(tmp_path / "dream")
+    digests = Digests()
+
+    for stamp, found in apart.hashes(folder, ("blake3",)).items():
+        digests.learn(stamp, found)
+
+    assert {stamp_of(f) for f in loaded_files(folder)} == set(digests._fresh)
+    assert tree_hash(folder, digests) == tree_hash(folder)
+
+
+def test_what_cannot_be_read_is_refused(tmp_path):
+    with pytest.raises(BlockedError, match="there is no model at"):
+        apart.hashes(tmp_path / "none.safetensors", ("blake3",))
+
+
+def test_what_a_tick_raises_ends_the_process(tmp_path):
+    def stop(done, total):
+        raise Cancelled("stopped")
+
+    with pytest.raises(Cancelled):
+        apart.hashes(write(tmp_path / "a.safetensors", BIG), ("sha256",), stop)
+
+    assert list(_nice_of_children()) == []

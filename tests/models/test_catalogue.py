@@ -430,6 +430,39 @@ def test_everything_outlives_the_process(home, here, lora):
     assert again.by_hash("abababab", "lora").name == "vixen"  # by what it was converted from
 
 
+SHELL = """
+import sys
+from pathlib import Path
+from invoke_shell.models.catalogue import Catalogue
+home, files, other = map(Path, sys.argv[1:])
+here = Catalogue([home / "models"], path=home / "catalogue.db")
+(home / f"ready-{other.name}").touch()
+while len(list(home.glob("ready-*"))) < 2:
+    pass
+here.scan([files])
+for path in sorted(other.glob("*.safetensors")):
+    entry = here.add(path)
+    here.remove(here.hash(here.rename(entry, f"{entry.name}-{other.name}"))) if path.stem.endswith("0") else None
+"""
+
+
+def test_two_shells_at_once_lose_nothing(home, here, tmp_path):
+    for n in range(60):
+        write(tmp_path / f"files/{n % 7}/lora{n % 9}.safetensors", {**kohya_lora("sd1"), f"{n}": (n,)})
+        write(tmp_path / f"{'ab'[n % 2]}/own{n // 2:02}.safetensors", kohya_lora("sd2"))
+    home.mkdir()
+
+    command = [sys.executable, "-c", SHELL, str(home), str(tmp_path / "files")]
+    shells = [subprocess.Popen([*command, str(tmp_path / each)], stderr=subprocess.PIPE, text=True) for each in "ab"]
+    said = [shell.communicate(timeout=60)[1] for shell in shells]
+
+    assert said == ["", ""]
+    entries = [e for e in here.entries("lora") if e.origin != "box"]
+    wanted = {p for p in (tmp_path).rglob("*.safetensors") if "own" not in p.name or not p.stem.endswith("0")}
+    assert {e.path for e in entries} == wanted
+    assert len({e.name for e in entries}) == len({e.key for e in entries}) == len(wanted)
+
+
 def test_two_shells_see_what_the_other_does(home, here, lora):
     other = opened(home)
     other.entries()

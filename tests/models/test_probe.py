@@ -163,6 +163,27 @@ def test_transformers_as_diffusers_names_them(tmp_path):
     ]
 
 
+def test_a_unet_of_another_build_is_one_all_the_same(tmp_path):
+    shapes = {
+        "model.diffusion_model.input_blocks.0.0.weight": (32, 4, 3, 3),
+        "model.diffusion_model.input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight": (32, 16),
+        **under("first_stage_model.", vae()),
+    }
+
+    found = look(write(tmp_path / "small.safetensors", shapes))
+
+    assert (found.kind, found.base, found.parts) == ("checkpoint", "", ("denoiser", "vae"))
+    assert found.reason.startswith("unknown family: a U-Net that reads 4 channels and text of width 16")
+
+
+def test_a_denoiser_that_is_not_known_is_no_vae(tmp_path):
+    shapes = {"model.diffusion_model.x": (8, 8), **under("first_stage_model.", vae())}
+
+    found = look(write(tmp_path / "odd.safetensors", shapes))
+
+    assert (found.kind, found.reason.partition(":")[0]) == ("", "unknown")
+
+
 @pytest.mark.parametrize("name", ["distilled_guidance_layer.in_proj.bias", "single_stream_modulation.lin.weight"])
 def test_what_grew_out_of_flux_is_not_flux(tmp_path, name):
     it = found(tmp_path, flux() | {name: (8,)})
@@ -225,6 +246,8 @@ SMALL = [
     (kohya_lora("sdxl"), "lora", "sdxl", "kohya"),
     (peft_lora("unet.down_blocks.1.attentions.0.transformer_blocks.0.attn2.to_k", 768), "lora", "sd1", "peft"),
     (peft_lora("unet.down_blocks.1.attentions.0.transformer_blocks.0.attn2.to_k", 2048), "lora", "sdxl", "peft"),
+    (peft_lora("down_blocks.1.attentions.0.transformer_blocks.0.attn2.to_k", 768), "lora", "sd1", "peft"),
+    (peft_lora("base_model.model.down_blocks.1.x.attn2.to_k", 1024), "lora", "sd2", "peft"),
     (peft_lora("transformer.single_transformer_blocks.3.attn.to_q", 3072), "lora", "flux", "peft"),
     (peft_lora("transformer.transformer_blocks.3.attn.add_k_proj", 1536), "lora", "sd3", "peft"),
     ({"lora_unet_double_blocks_0_img_attn_proj.lora_down.weight": (16, 3072)}, "lora", "flux", "kohya"),
