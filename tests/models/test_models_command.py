@@ -28,8 +28,9 @@ def test_the_list_is_a_table_of_80_columns(invoke, tmp_path):
 
     lines = ran.out.splitlines()
     assert lines[0].startswith("pocket                     checkpoint   sd1 ")
-    assert lines[2].split() == ["longlonglonglonglonglongl…", "checkpoint", "sdxl", "inpaint", "6.94", "GB"]
-    assert lines[3].startswith("狐狸                       lora         sd1 kohya")
+    own = [line for line in lines if not line.startswith("pocket")]
+    assert own[0].split() == ["longlonglonglonglonglongl…", "checkpoint", "sdxl", "inpaint", "6.94", "GB"]
+    assert own[1].startswith("狐狸                       lora         sd1 kohya")
     assert max(map(len, lines)) <= 80
     assert ran.status == 0
 
@@ -227,7 +228,7 @@ def test_two_thousand_models_are_listed_quickly(invoke, tmp_path):
     ran = invoke("models")
     spent = time.process_time() - start
 
-    assert len(ran.out.splitlines()) == 2002
+    assert sum(line.startswith("fox-") for line in ran.out.splitlines()) == 2000
     assert spent < 0.6  # with start-up, on a busy machine; benchmarks/models.py measures it
 
 
