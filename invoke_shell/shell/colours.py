@@ -13,31 +13,9 @@ from invoke_shell.pipeline.bind import Pending, Reading
 from invoke_shell.pipeline.registry import Registry
 from invoke_shell.shell.guard import guarded
 
-__all__ = ["STYLE", "Colours", "Readings", "inner", "painted"]
+__all__ = ["Colours", "Readings", "inner", "painted"]
 
 Readings = Callable[[str], Reading]
-
-# The sixteen colours of the terminal's own theme, so that a light one stays readable. Red always comes underlined.
-STYLE = {
-    "command": "bold ansigreen",
-    "flag": "ansicyan",
-    "string": "ansiyellow",
-    "number": "ansimagenta",
-    "value": "ansimagenta",
-    "handle": "bold ansicyan",
-    "pipe": "bold",
-    "comment": "ansibrightblack",
-    "system": "ansibrightblack",
-    "dim": "ansibrightblack",
-    "error": "ansired underline",
-    "prompt": "bold",
-    "continuation": "ansibrightblack",
-    "auto-suggestion": "ansibrightblack",
-    "bottom-toolbar": "noreverse",
-    "toolbar.model": "bold",
-    "toolbar.flag": "ansicyan",
-    "completion-menu.completion.current": "bold reverse",
-}
 
 
 class Colours(Lexer):

@@ -17,7 +17,7 @@ from invoke_shell import __version__
 from invoke_shell.errors import InvokeShellError
 from invoke_shell.metadata.visible import visible
 from invoke_shell.models.known import offer
-from invoke_shell.shell.colours import STYLE, Colours
+from invoke_shell.shell.colours import Colours
 from invoke_shell.shell.completion import Completions, Ghost
 from invoke_shell.shell.guard import guarded
 from invoke_shell.shell.keys import bindings
@@ -25,6 +25,7 @@ from invoke_shell.shell.listing import Listing, recent
 from invoke_shell.shell.marks import CONTINUED
 from invoke_shell.shell.screen import TerminalView
 from invoke_shell.shell.status import Status, help_lines, model_name
+from invoke_shell.shell.themes import DARK, Theme
 
 if TYPE_CHECKING:
     from prompt_toolkit import PromptSession
@@ -48,6 +49,7 @@ class Editing:
         self.listing = Listing(session)
         self.completions = Completions(session.registry, self.readings, self.listing)
         self.status = Status(session, prompt.app.invalidate)
+        self._theme: Theme | None = None
         self._furnish(prompt)
         if isinstance(session.view, TerminalView):
             session.view.keep_keys = self._keep_keys
@@ -61,12 +63,20 @@ class Editing:
         prompt.key_bindings = merge_key_bindings([*given, bindings(self.readings, self._help_at)])
         prompt.prompt_continuation = _continued
         prompt.bottom_toolbar = self._toolbar
-        prompt.style = Style.from_dict(STYLE)
+        self._use_theme()
         if isinstance(self.session.view, TerminalView) and not self.session.view.color:
             prompt.color_depth = ColorDepth.DEPTH_1_BIT  # --no-color; of NO_COLOR prompt_toolkit knows itself
 
+    def _use_theme(self) -> None:
+        view = self.session.view
+        theme = view.theme if isinstance(view, TerminalView) else DARK
+        if theme is not self._theme:
+            self._theme = theme
+            self.prompt.style = Style.from_dict(dict(theme.style))
+
     def renew(self) -> None:
         """Another line begins: settings, files and results may be others than before."""
+        self._use_theme()
         self.readings.cache_clear()
         self.listing.forget()
         self.status.refresh()

@@ -42,6 +42,11 @@ class Pictures:
         self._stdin, self._stdout, self._env, self._keep_keys = stdin, stdout, env, keep_keys
         self._answer: Answer | None = None
 
+    @property
+    def background(self) -> tuple[int, int, int] | None:
+        """The terminal's background colour, once it was asked for its abilities and said it."""
+        return self._answer.background if self._answer is not None else None
+
     def terminal(self, *, setting: str = "auto", plain: bool = False) -> Terminal:
         """How pictures are shown here, and why. Raises SettingError (see terminal.detect)."""
         return terminals.detect(

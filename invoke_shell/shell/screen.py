@@ -18,6 +18,7 @@ from invoke_shell.metadata.visible import visible_lines
 from invoke_shell.pipeline.events import ChainDone, ChainStarted, Event, Failed, Said
 from invoke_shell.shell.progress import PlainProgress, ProgressLine
 from invoke_shell.shell.settings import Settings
+from invoke_shell.shell.themes import Theme, theme_of
 from invoke_shell.shell.view import Result, Where, error_text, result_line
 
 if TYPE_CHECKING:
@@ -29,7 +30,6 @@ __all__ = ["TerminalView"]
 INDENT = "  "  # of a line that is shown again above its carets
 LARGEST = 512  # pixels a side that a held thumbnail keeps; a sheet's cell shows fewer
 
-BOLD, DIM, RED, YELLOW, CYAN = "1", "2", "1;31", "33", "1;36"
 SHOW_CURSOR = "\x1b[?25h"
 
 
@@ -70,6 +70,12 @@ class TerminalView:
     def plain(self) -> bool:
         """No colours, no redrawing, no pictures."""
         return not self.color or bool(self.settings["plain"])
+
+    @property
+    def theme(self) -> Theme:
+        """Colours of text: by the setting, else by the terminal's background, as far as it is known."""
+        background = self._pictures.background if self._pictures is not None else None
+        return theme_of(str(self.settings["theme"]), self.env, background)
 
     def begin(self, row: str, *, waits: bool) -> None:
         """A line that was typed begins to run.
@@ -128,9 +134,9 @@ class TerminalView:
 
     def say(self, text: str, *, warning: bool = False) -> None:
         if warning:
-            self._print(f"{self._paint('note:', YELLOW)} {visible_lines(text)}")
+            self._print(f"{self._paint('note:', 'note')} {visible_lines(text)}")
         elif not self.quiet:
-            self._print(self._paint(visible_lines(text), DIM))
+            self._print(self._paint(visible_lines(text), "dim"))
 
     def error(self, error: InvokeShellError, where: Where) -> None:
         self._finish()
@@ -210,11 +216,12 @@ class TerminalView:
             self.out.flush()
 
     def _paint(self, text: str, style: str) -> str:
-        return text if self.plain or not text else f"\x1b[{style}m{text}\x1b[0m"
+        code = self.theme.codes[style]
+        return text if self.plain or not text or not code else f"\x1b[{code}m{text}\x1b[0m"
 
     def _result_text(self, result: Result) -> str:
         handle, space, rest = result_line(result).partition("  ")
-        return self._paint(handle, CYAN) + space + rest
+        return self._paint(handle, "handle") + space + rest
 
     # -- errors ------------------------------------------------------------------------------------------------------
 
@@ -222,7 +229,7 @@ class TerminalView:
         faults: Sequence[Fault] = getattr(error, "faults", ())
         if where.file or not faults:
             head, _, rest = visible_lines(error_text(error, where)).partition("\n")
-            return "\n".join(part for part in (self._paint(head, BOLD), self._paint(rest, DIM)) if part)
+            return "\n".join(part for part in (self._paint(head, "bold"), self._paint(rest, "dim")) if part)
         lines = self._with_carets(str(getattr(error, "source", "")), faults)
         return "\n".join(self._styled(line, faults) for line in lines)
 
@@ -240,11 +247,11 @@ class TerminalView:
 
     def _styled(self, line: str, faults: Sequence[Fault]) -> str:
         if not line.strip(" ^"):
-            return self._paint(line, RED)
+            return self._paint(line, "caret")
         if any(line == f.message for f in faults):
-            return self._paint(visible_lines(line), BOLD)
+            return self._paint(visible_lines(line), "bold")
         hint = any(line == INDENT + f.hint for f in faults)
-        return self._paint(visible_lines(line), DIM) if hint else visible_lines(line)
+        return self._paint(visible_lines(line), "dim") if hint else visible_lines(line)
 
     def _width(self) -> int:
         from invoke_shell.shell.terminal import window

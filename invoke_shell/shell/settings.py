@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -18,26 +19,50 @@ from invoke_shell.pipeline.derive import settable
 from invoke_shell.pipeline.node import Arg, Param, node
 from invoke_shell.pipeline.registry import Registry
 
-__all__ = ["SHELL", "Settings", "read_config"]
+__all__ = ["SHELL", "Settings", "canonical", "read_config"]
+
+WIDEST = 1000  # columns of a picture
 
 SPELLED = {"jpg": "jpeg"}
+
+
+def _width(text: str) -> str:
+    if text in ("auto", "off") or (text.isascii() and text.isdigit() and 1 <= int(text) <= WIDEST):
+        return text
+    raise ValueError(f"show is auto, off or a width of 1 to {WIDEST} columns, not {text}")
+
+
+def _device(text: str) -> str:
+    if re.fullmatch(r"auto|cpu|mps|cuda(:\d{1,2})?", text):
+        return text
+    raise ValueError(f"device is cpu, cuda, cuda:1, mps or auto, not {text}")
+
+
+def _template(text: str) -> str:
+    from invoke_shell.shell.outputs import check_template
+
+    check_template(text)
+    return text
 
 
 @node(builtin=True, name="shell")
 def _shell_settings(
     *,
     outdir: Annotated[Path | None, Arg(help="Folder for pictures; none is the platform's, by day.")] = None,
-    filename: Annotated[str, Arg(help="Name of a picture's file.")] = "{n:06}-{prompt:24}-{seed}",
-    show: Annotated[str, Arg(help="Draw results: auto, off, or a width in columns.")] = "auto",
+    filename: Annotated[str, Arg(help="Name of a picture's file.", spell=_template)] = "{n:06}-{prompt:24}-{seed}",
+    show: Annotated[str, Arg(help="Draw results: auto, off, or a width in columns.", spell=_width)] = "auto",
     pictures: Annotated[
         Literal["auto", "kitty", "iterm2", "sixel", "half", "path"], Arg(help="How pictures are drawn.")
     ] = "auto",
     keep: Annotated[Literal["results", "all"], Arg(help="Which pictures of a line get a file.")] = "results",
+    theme: Annotated[
+        Literal["auto", "dark", "light", "none"], Arg(help="Colours of text; auto goes by the terminal's background.")
+    ] = "auto",
     plain: Annotated[bool, Arg(help="No colours, no redrawing, no pictures.")] = False,
     preview: Annotated[
         Literal["auto", "on", "off"], Arg(help="Show the picture while it is drawn; auto is not over a slow line.")
     ] = "auto",
-    device: Annotated[str, Arg(help="cpu, cuda, cuda:1, mps or auto.")] = "auto",
+    device: Annotated[str, Arg(help="cpu, cuda, cuda:1, mps or auto.", spell=_device)] = "auto",
     deterministic: Annotated[bool, Arg(help="Only arithmetic that repeats bit for bit (CUDA).")] = False,
     precision: Annotated[
         Literal["auto", "float32", "float16", "bfloat16"], Arg(help="Of the model's numbers; auto is float32 on a CPU.")
@@ -139,18 +164,23 @@ def read_config(path: Path, cache: Path, settings: Settings) -> list[str]:
         texts, faults = _parsed(path)
         if not faults:
             _keep(cache / CACHED, {"stamp": stamp, "texts": texts})
-    for name, (text, where) in texts.items():
+    for name, (text, key, value) in texts.items():
+        place = key
         try:
-            settings.config[canonical(name)] = Value(read_value(settings.param(name), text), Source.CONFIG)
+            param, place = settings.param(name), value
+            settings.config[canonical(name)] = Value(read_value(param, text), Source.CONFIG)
         except SettingError as error:
-            faults.append(f"{path.name}:{where}: {error.message}")
+            faults.append(f"{path.name}:{place}: {error.message}" + (f" ({error.hint})" if error.hint else ""))
     return faults
 
 
-def _cached(path: Path, stamp: list[int]) -> dict[str, tuple[str, str]] | None:
+Texts = dict[str, tuple[str, str, str]]  # name -> its value as text, `line:column` of the name and of the value
+
+
+def _cached(path: Path, stamp: list[int]) -> Texts | None:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-        return {n: (t, w) for n, (t, w) in found["texts"].items()} if found["stamp"] == stamp else None
+        return {n: (t, k, v) for n, (t, k, v) in found["texts"].items()} if found["stamp"] == stamp else None
     except (OSError, ValueError, KeyError, TypeError):
         return None  # a cache: what cannot be read is made again
 
@@ -165,7 +195,7 @@ def _keep(path: Path, content: dict[str, Any]) -> None:
         return  # read-only: the next start parses again
 
 
-def _parsed(path: Path) -> tuple[dict[str, tuple[str, str]], list[str]]:
+def _parsed(path: Path) -> tuple[Texts, list[str]]:
     import yaml
 
     try:
@@ -174,14 +204,16 @@ def _parsed(path: Path) -> tuple[dict[str, tuple[str, str]], list[str]]:
         mark = getattr(error, "problem_mark", None)
         where = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
         return {}, [f"{path.name}{where}: {getattr(error, 'problem', None) or error}"]
-    texts: dict[str, tuple[str, str]] = {}
+    texts: Texts = {}
     faults: list[str] = []
     if root is not None and not isinstance(root, yaml.MappingNode):
         return {}, [f"{path.name}:1:1: settings are written as `name: value`"]
     for key, value in root.value if root is not None else ():
-        where = f"{value.start_mark.line + 1}:{value.start_mark.column + 1}"
+        at, where = (f"{n.start_mark.line + 1}:{n.start_mark.column + 1}" for n in (key, value))
+        if str(key.value) in texts:
+            faults.append(f"{path.name}:{at}: {key.value} is there twice; this one counts")
         if isinstance(value, yaml.ScalarNode):
-            texts[str(key.value)] = (_text_of(value), where)
+            texts[str(key.value)] = (_text_of(value), at, where)
         else:
             faults.append(f"{path.name}:{where}: {key.value} takes one value")
     return texts, faults

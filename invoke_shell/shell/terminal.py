@@ -26,12 +26,13 @@ CELL = (10, 20)  # pixels, when nobody knows better: the usual 1:2
 BUDGET = 0.4  # seconds a silent terminal costs, once
 
 # Every terminal answers the last question (DA1), so only a silent one costs the budget.
-QUESTION = b"\x1b[>q\x1b[16t\x1b[c"
+QUESTION = b"\x1b[>q\x1b[16t\x1b]11;?\x1b\\\x1b[c"
 ABILITIES = re.compile(rb"\x1b\[\?([\d;]*)c")
 NAME = re.compile(rb"\x1bP>\|([^\x1b\x07]*)(?:\x1b\\|\x07)")
 CELL_SIZE = re.compile(rb"\x1b\[6;(\d+);(\d+)t")
-CUT_OFF = rb"\x1b(?:P>[^\x1b\x07]*|\[[?6][\d;]*)\Z"  # an answer that the budget ended
-ANSWERS = re.compile(b"|".join((NAME.pattern, CELL_SIZE.pattern, ABILITIES.pattern, CUT_OFF)))
+BACKGROUND = re.compile(rb"\x1b\]11;rgb:([0-9a-fA-F]{2,4})/([0-9a-fA-F]{2,4})/([0-9a-fA-F]{2,4})(?:\x1b\\|\x07)")
+CUT_OFF = rb"\x1b(?:P>[^\x1b\x07]*|\]11;[^\x1b\x07]*|\[[?6][\d;]*)\Z"  # an answer that the budget ended
+ANSWERS = re.compile(b"|".join((NAME.pattern, CELL_SIZE.pattern, BACKGROUND.pattern, ABILITIES.pattern, CUT_OFF)))
 
 BY_NAME: tuple[tuple[str, Protocol], ...] = (
     ("kitty", "kitty"),
@@ -66,7 +67,7 @@ class Answer:
     name: as it calls itself, "" when it did not say. cell: pixels, None when unknown. sixel: among its abilities.
     answered: it said anything at all. leftover: keys typed ahead, in order. not_asked: why nobody asked, "" when asked.
     outer, passthrough: in tmux, the terminal around it, and whether tmux lets pictures through to it.
-    seconds: until it had answered.
+    seconds: until it had answered. background: its colour, red, green and blue from 0 to 255.
     """
 
     name: str = ""
@@ -78,6 +79,7 @@ class Answer:
     outer: str = ""
     passthrough: bool = False
     seconds: float = 0.0
+    background: tuple[int, int, int] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,7 +137,7 @@ def protocol_of(word: str, source: str = "the setting") -> Protocol | None:
 
 
 def ask(stdin: TextIO, stdout: TextIO, env: Mapping[str, str], budget: float = BUDGET) -> Answer:
-    """Ask the terminal for its name, its cell size and its abilities, in one write.
+    """Ask the terminal for its name, its cell size, its background and its abilities, in one write.
 
     On a link slower than `budget` seconds the answers come late and reach the prompt as keys; INVOKE_IMAGE_PROTOCOL
     spares such a link the question.
@@ -160,7 +162,16 @@ def _understood(heard: bytes) -> Answer:
         sixel=abilities is not None and b"4" in abilities[1].split(b";"),
         answered=bool(name or cell or abilities),
         leftover=ANSWERS.sub(b"", heard),
+        background=_colour(BACKGROUND.search(heard)),
     )
+
+
+def _colour(said: re.Match[bytes] | None) -> tuple[int, int, int] | None:
+    """The first two hex digits of each part: terminals say 8 or 16 bits."""
+    if said is None:
+        return None
+    red, green, blue = (int(part[:2], 16) for part in said.groups())
+    return red, green, blue
 
 
 def _with_tmux(answer: Answer, env: Mapping[str, str]) -> Answer:

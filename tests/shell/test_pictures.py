@@ -22,6 +22,7 @@ from invoke_shell.records import Image
 from invoke_shell.shell import encoders, posix
 from invoke_shell.shell.pictures import Pictures, drawn
 from invoke_shell.shell.terminal import Answer, Terminal, ask, detect, window
+from invoke_shell.shell.themes import DARK, LIGHT, NONE, theme_of
 
 ENV = {"TERM": "xterm-256color", "COLORTERM": "truecolor"}
 
@@ -87,7 +88,7 @@ def test_protocol_of_each_terminal(profile, protocol):
 
     assert (terminal.protocol, terminal.true_colour) == (protocol, True)
     assert terminal.why
-    assert fake.heard == b"\x1b[>q\x1b[16t\x1b[c"
+    assert fake.heard == b"\x1b[>q\x1b[16t\x1b]11;?\x1b\\\x1b[c"
 
 
 def test_silent_terminal_costs_under_half_a_second_and_says_so():
@@ -120,6 +121,37 @@ def test_keys_typed_ahead_are_kept_in_order(profile):
         assert termios.tcgetattr(fake.slave) == quiet
         assert fake.heard.count(b"\x1b[>q") == 1
     assert answer == (keys if profile != "silent" else keys[:9])
+
+
+BACKGROUND = rb"\x1b\]11;\?\x1b\\"
+
+
+@pytest.mark.parametrize(
+    ("said", "background", "theme"),
+    [
+        (b"\x1b]11;rgb:ffff/ffff/ffff\x1b\\", (255, 255, 255), LIGHT),
+        (b"\x1b]11;rgb:1e1e/20ff/3000\x07", (30, 32, 48), DARK),
+        (b"\x1b]11;rgb:fd/f6/e3\x1b\\", (253, 246, 227), LIGHT),
+        (b"", None, DARK),
+    ],
+)
+def test_the_background_is_asked_too_and_decides_the_theme(said, background, theme):
+    profile = {BACKGROUND: said, **PROFILES["xterm"]} if said else dict(PROFILES["xterm"])
+    with fake_terminal(profile) as fake:
+        fake.type(b"hello")
+        answer = ask(fake.stdin, fake.stdout, {})
+
+    assert (answer.background, answer.leftover) == (background, b"hello")
+    assert theme_of("auto", {}, answer.background) is theme
+
+
+def test_a_theme_by_setting_or_variable():
+    assert theme_of("auto", {"COLORFGBG": "0;15"}) is LIGHT
+    assert theme_of("auto", {"COLORFGBG": "15;default;0"}) is DARK
+    assert theme_of("dark", {"COLORFGBG": "0;15"}, (255, 255, 255)) is DARK
+    assert theme_of("none", {}) is NONE
+    assert not [style for style in NONE.style.values() if "ansi" in style or "#" in style]
+    assert DARK.style.keys() == LIGHT.style.keys()
 
 
 def test_answer_cut_off_by_the_budget_is_no_typing():

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Annotated
 
 from invoke_shell.errors import OutputError
+from invoke_shell.metadata.visible import visible
 from invoke_shell.pipeline.node import Arg, node
-from invoke_shell.pipeline.text import quote
 from invoke_shell.shell.session import Session
 
 __all__ = ["set_", "settings", "unset"]
@@ -30,25 +30,12 @@ def set_(
     shell.settings.set(name, value)
     shell.keeper.remember(name, value)
     if keep:
-        _write_config(shell, name, value)
+        from invoke_shell.shell.config_file import keep as keep_in
+
+        keep_in(shell.home.config_file, name, p, value)
     if name in ENGINE:
         shell.restart()
     shell.view.say(f"{name} is {p.kind.format(shell.settings.session[name].value)}" + (", kept" if keep else ""))
-
-
-def _write_config(shell: Session, name: str, value: str) -> None:
-    """Replace the line of a key, or add one; comments and all else stay."""
-    path = shell.home.config_file
-    line = f"{name}: {quote(value)}"
-    try:
-        before = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-        kept = [x for x in before if not x.startswith(f"{name}:")]
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_suffix(".tmp")
-        temporary.write_text("\n".join([*kept, line]) + "\n", encoding="utf-8")
-        temporary.replace(path)
-    except OSError as error:
-        raise OutputError(f"{path} cannot be written: {error.strerror}") from error
 
 
 @node(builtin=True, group="shell", examples=["unset steps"])
@@ -65,9 +52,25 @@ def unset(shell: Session, name: Annotated[str, Arg(help="A setting of this sessi
         shell.restart()
 
 
-@node(builtin=True, group="shell", examples=["settings"])
-def settings(shell: Session) -> None:
+@node(builtin=True, group="shell", examples=["settings", "settings --write"])
+def settings(
+    shell: Session,
+    *,
+    write: Annotated[bool, Arg(help="Write config.yaml, every setting in it, commented out, with its help.")] = False,
+) -> None:
     """Show every setting, its value, and where the value comes from."""
+    if write:
+        from invoke_shell.shell.config_file import write as written
+
+        path = shell.home.config_file
+        if not written(path, shell.settings.params):
+            raise OutputError(f"{visible(str(path))} is there already", hint="set --keep NAME VALUE writes one value")
+        shell.view.text(f"{visible(str(path))} has every setting, commented out")
+        return
     rows = list(shell.settings.rows())
-    wide = max(len(name) for name, _, _ in rows)
-    shell.view.text("\n".join(f"{name:<{wide}}  {text}  ({source})" for name, text, source in rows))
+    wide = [max(len(row[column]) for row in rows) for column in range(2)]
+    lines = []
+    for name, text, source in rows:
+        about = shell.settings.params[name].arg.help
+        lines.append(f"{name:<{wide[0]}}  {text:<{wide[1]}}  {source:<7}  {about}")
+    shell.view.page("\n".join(lines))
