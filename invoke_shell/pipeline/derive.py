@@ -210,13 +210,13 @@ def _ranked(pending: Pending, options: list[tuple[str, str]]) -> list[Item]:
 
 
 def _fuzzy(letters: str, word: str) -> int | None:
-    """How far apart the letters stand in the word, in order; None when they do not."""
+    """How far apart the letters stand in the word, in order, at the starts of its parts by preference; else None."""
     at, spread = -1, 0
     for c in letters.lstrip("-"):
         found = word.find(c, at + 1)
         if found < 0:
             return None
-        spread += found - at - 1
+        spread += found - at - 1 + (found not in (0, at + 1) and word[found - 1] not in "_-")
         at = found
     return spread
 
