@@ -72,6 +72,7 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("--trust", action="store_true", help="let a file run $ lines and write outside the output folder")
     p.add_argument("--inline", action="store_true", help="run models in this process")
     p.add_argument("--dry-run", action="store_true", help="explain every line, run none")
+    p.add_argument("--resume", action="store_true", help="go on with a file where it ended early the last time")
     p.add_argument("--keep-going", action="store_true", help="go on after a line that failed")
     p.add_argument("--json", action="store_true", help="one JSON object a line on standard output")
     p.add_argument("--events", metavar="FILE", type=Path, help="append every event of a run to a file, as JSON lines")
@@ -135,7 +136,7 @@ def _lines(session: Session, lines: Sequence[str], *, keep_going: bool) -> int:
 
 def _words(session: Session, words: list[str], options: argparse.Namespace) -> int:
     """One command with its arguments, or a command file."""
-    from invoke_shell.shell.scripts import run_file
+    from invoke_shell.shell.scripts import Options, run_file
 
     name = words[0]
     if name in session.registry:
@@ -146,7 +147,7 @@ def _words(session: Session, words: list[str], options: argparse.Namespace) -> i
                 f"{words[1]} stands after a command file", hint="options stand before it", code="bad-usage"
             )
         session.trusted = options.trust
-        return run_file(session, Path(name), keep_going=options.keep_going)
+        return run_file(session, Path(name), Options(keep_going=options.keep_going), resume=options.resume)
     looks_like_file = any(c in name for c in "/\\.")
     message = f"there is no {'file' if looks_like_file else 'command or file'} {name}"
     from invoke_shell.errors import BlockedError
@@ -217,7 +218,7 @@ def compose(options: argparse.Namespace, *, interactive: bool) -> Session:
     for text in (*complaints, *registry.warnings):
         view.say(text, warning=True)
     if options.go_on or options.session:
-        _take_up(session.keeper, settings)
+        session.restore_settings()
     return session
 
 
@@ -261,16 +262,6 @@ def _keeper(options: argparse.Namespace, home: Home, registry: Registry, setting
     for notice in store.notices():
         view.say(notice, warning=True)
     return Keeper(home, registry, store, session, results, view.say)
-
-
-def _take_up(keeper: Keeper, settings: Settings) -> None:
-    """A session that goes on has its settings again; what was typed outside (--model) stays."""
-    for name, text in keeper.store.settings(keeper.session.id).items():
-        try:
-            if name not in settings.session:
-                settings.set(name, text)
-        except SettingError as error:
-            keeper.say(f"a setting of the session is left out: {error.message}")
 
 
 def _view(options: argparse.Namespace, settings: Settings, *, interactive: bool) -> View:

@@ -15,9 +15,10 @@ from invoke_shell.errors import Fault, LineError
 from invoke_shell.metadata.visible import visible
 from invoke_shell.pipeline.chain import Source
 from invoke_shell.pipeline.node import Node, Param
-from invoke_shell.pipeline.plan import Call, InputRef, Plan, common
+from invoke_shell.pipeline.plan import Call, InputRef, Plan
 from invoke_shell.pipeline.registry import Registry
 from invoke_shell.pipeline.script import resolved_text
+from invoke_shell.pipeline.stored import with_flows
 from invoke_shell.pipeline.types import Seed, Weighted, number
 from invoke_shell.records import ModelRecord, Resource, StepRecord, topological
 
@@ -61,7 +62,7 @@ def recall(last: StepRecord, registry: Registry, finder: Finder) -> Recalled:
     steps = tuple(topological(last))
     for step in steps:
         reader.take(step)
-    calls = _with_flows(reader.calls, registry)
+    calls = with_flows(reader.calls, registry)
     plan = Plan(
         source="",
         calls=calls,
@@ -190,16 +191,6 @@ def _another(found: ModelRecord, record: ModelRecord) -> str:
     return f"{visible(record.name)} here has another hash: {found.text}, not {record.text}"
 
 
-def _with_flows(calls: Sequence[Call], registry: Registry) -> tuple[Call, ...]:
-    """The calls with the values that follow from each: what its node gives, and what its pictures have in common."""
-    flows: list[dict[str, Any]] = []
-    for call in calls:
-        node = registry[call.node]
-        before = common([flows[i] for i in call.inputs.get(node.frames, ()) if isinstance(i, int)])
-        flows.append({**before, **{name: call.params[name] for name in node.gives}})
-    return tuple(replace(call, flows=values) for call, values in zip(calls, flows, strict=True))
-
-
 def overridden(plan: Plan, registry: Registry, changes: Mapping[str, str], draw: Callable[[], int]) -> Plan:
     """A plan with other values: flag name (`steps`, `img2img.steps`, `2.steps`) -> text.
 
@@ -220,7 +211,7 @@ def overridden(plan: Plan, registry: Registry, changes: Mapping[str, str], draw:
                 if other.arg.excludes == p.name:
                     params[other.name] = other.default
             calls[i] = replace(calls[i], params=params)
-    changed = replace(plan, calls=_with_flows(calls, registry))
+    changed = replace(plan, calls=with_flows(calls, registry))
     return replace(changed, source=resolved_text(changed, registry))
 
 

@@ -8,12 +8,10 @@ from typing import Any
 
 from invoke_shell.pipeline.chain import Source
 from invoke_shell.pipeline.facts import Given, InputRef
-from invoke_shell.pipeline.node import Param
-from invoke_shell.pipeline.registry import Registry
 from invoke_shell.pipeline.types import Weighted
 from invoke_shell.records import ModelRecord
 
-__all__ = ["Call", "Plan", "ancestors", "models_of", "to_plain"]
+__all__ = ["Call", "Plan", "ancestors", "models_of"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,34 +58,6 @@ def ancestors(calls: Sequence[Call], last: Call) -> list[Call]:
             seen[call.id] = call
             stack += [calls[i] for items in call.inputs.values() for i in items if isinstance(i, int)]
     return list(seen.values())
-
-
-def to_plain(made: Plan, registry: Registry) -> dict[str, Any]:
-    """A plan as JSON, to be kept before its first step so that a later process can go on with it."""
-    return {
-        "source": made.source,
-        "stages": list(made.stages),
-        "results": list(made.results),
-        "handles": {text: list(found) for text, found in made.handles.items()},
-        "calls": [_plain_call(c, registry) for c in made.calls],
-    }
-
-
-def _plain_call(call: Call, registry: Registry) -> dict[str, Any]:
-    if call.given is not None:
-        return {"given": call.given.handle or call.given.ref.hash, "stage": call.stage}
-    params = registry[call.node].params
-    return {
-        "node": call.node,
-        "stage": call.stage,
-        "params": {n: _plain_value(params[n], v) for n, v in call.params.items()},
-        "inputs": {n: [i if isinstance(i, int) else i.hash for i in items] for n, items in call.inputs.items()},
-        "name": call.name,
-    }
-
-
-def _plain_value(p: Param, value: Any) -> Any:
-    return [p.kind.plain(v) for v in value] if isinstance(value, tuple | list) else p.kind.plain(value)
 
 
 def models_of(params: Mapping[str, Any]) -> Iterator[tuple[str, ModelRecord]]:

@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import Any
 
 from invoke_shell.errors import BlockedError, Fault, LineError
-from invoke_shell.pipeline.calls import Call, Plan, ancestors, to_plain
+from invoke_shell.pipeline.calls import Call, Plan, ancestors
 from invoke_shell.pipeline.chain import Chain, Stage, Value, words
 from invoke_shell.pipeline.facts import Facts, Given, InputRef, Need, Needs, needs
 from invoke_shell.pipeline.node import Node, Param
@@ -36,7 +36,6 @@ __all__ = [
     "common",
     "needs",
     "plan",
-    "to_plain",
 ]
 
 

@@ -53,7 +53,9 @@ MIGRATIONS: Migrations = (
             trusted INTEGER NOT NULL, keep_going INTEGER NOT NULL, at INTEGER NOT NULL, lines INTEGER NOT NULL,
             pictures INTEGER NOT NULL, started REAL NOT NULL, owner TEXT NOT NULL, status TEXT NOT NULL)""",
         "CREATE INDEX runs_not_done ON runs (status, id) WHERE status <> 'done'",
+        # run: the command file that a line is of, 0 for none; place: which line of it, from 0.
         "ALTER TABLE lines ADD COLUMN run INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE lines ADD COLUMN place INTEGER NOT NULL DEFAULT 0",
         "CREATE INDEX lines_of_run ON lines (run) WHERE run <> 0",
         "CREATE TABLE abbreviations (word TEXT PRIMARY KEY, text TEXT NOT NULL) WITHOUT ROWID",
     ),

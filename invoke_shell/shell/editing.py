@@ -136,7 +136,19 @@ def greeting(session: Session, now: datetime | None = None) -> str:
     lines = [f"invoke_shell {__version__}  {model_name(session)}  pictures go to {folder}"]
     if last := next(iter(recent(session.keeper.store, 1)), None):
         lines.append(f"last {last.handle}, {_when(datetime.fromtimestamp(last.made), now or datetime.now())}")
+    if left := _left(session):
+        lines.append(left)
     return "\n".join(lines)
+
+
+def _left(session: Session) -> str:
+    """What ended early the last time; nothing of a store that cannot be read: a line will say so."""
+    from invoke_shell.shell.resuming import announcement
+
+    try:
+        return announcement(session.keeper.store)
+    except InvokeShellError:
+        return ""
 
 
 def _when(then: datetime, now: datetime) -> str:

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,8 +23,8 @@ from invoke_shell.shell import store as stores
 from invoke_shell.shell.handles import numbers_text, resolve
 from invoke_shell.shell.home import Home
 from invoke_shell.shell.journal import Written
-from invoke_shell.shell.outputs import write_new
-from invoke_shell.shell.results import Results
+from invoke_shell.shell.outputs import free_names, write_new
+from invoke_shell.shell.results import Results, has_pixels
 from invoke_shell.shell.store import ResultRow, Store
 
 if TYPE_CHECKING:
@@ -40,7 +41,10 @@ log = logging.getLogger("invoke_shell.keeper")
 
 
 class Keeper:
-    """One session of one home. say: for what the person should know, one line each."""
+    """One session of one home. say: for what the person should know, one line each.
+
+    run: the command file whose line is running and which of its lines that is; zeros for none.
+    """
 
     def __init__(
         self,
@@ -57,8 +61,9 @@ class Keeper:
         self.session = session
         self.results = results
         self.say = say
+        self.run = (0, 0)
         self.begun = time.perf_counter()
-        self.names: dict[str, list[int]] = {}
+        self.names: dict[str, list[tuple[int, int]]] = {}
         self.exported: list[Written] = []
         self._taken: set[Path] = set()
 
@@ -74,14 +79,25 @@ class Keeper:
 
     def begin(self, plan: Plan, resolved: str) -> int:
         """Remember a line with its plan before its first step."""
-        from invoke_shell.pipeline.plan import to_plain
+        from invoke_shell.pipeline.stored import to_plain
 
         self.begun = time.perf_counter()
         self.names.clear()
         self.exported.clear()
         self._taken.clear()
         kept = json.dumps(to_plain(plan, self.registry))
-        return self.store.begin_line(self.session.id, plan.source, resolved, kept, len(plan.results))
+        return self.store.begin_line(self.session.id, plan.source, resolved, kept, len(plan.results), self.run)
+
+    def begin_again(self, line: int) -> None:
+        """A line that ended early goes on: what it had made belongs to its names."""
+        self.begun = time.perf_counter()
+        self.names.clear()
+        self.exported.clear()
+        self._taken.clear()
+        for row in self.store.made_by_line(line):
+            if row.name:
+                self.names.setdefault(row.name, []).append((row.place, row.n))
+        self.store.begin_again(line)
 
     def end(self, line: int, said: str, numbers: Sequence[int], status: stores.Status) -> None:
         """A line is over; its names are set now, all at once, and what it made can be undone."""
@@ -89,21 +105,18 @@ class Keeper:
         if numbers or self.exported:
             gone, there = dict.fromkeys(numbers, "discarded"), dict.fromkeys(numbers, "done")
             self.store.journal.add(self.session.id, said, gone, there, self.exported)
-        for name, numbers in self.names.items():
+        for name, places in self.names.items():
+            numbers = [n for _, n in sorted(places)]
             if before := self.store.set_name(self.session.id, name, numbers):
                 self.say(f"@{name} was {numbers_text(before)} and is {numbers_text(numbers)} now")
 
     def keep(
-        self,
-        line: int,
-        event: FrameDone,
-        parcel: Parcel,
-        *,
-        inner: bool,
-        parents: tuple[int, ...],
-        seconds: float,
+        self, line: int, event: FrameDone, parcel: Parcel, *, place: int, inner: bool, parents: tuple[int, ...]
     ) -> ResultRow:
-        """Write a result's file, then its row. Raises OutputError; the picture is kept in memory then."""
+        """Write a result's file, then its row. Raises OutputError; the picture is kept in memory then.
+
+        place: among the line's results, from 0.
+        """
         frame = event.frame
         seed = frame.values.get("seed")
         facts = stores.Facts(
@@ -112,10 +125,10 @@ class Keeper:
             model=next((m.name for m in frame.step.models.values()), ""),
             metadata=parcel.packed.metadata,
             name=event.name,
-            place=event.number,
+            place=place,
             inner=inner,
             parents=parents,
-            seconds=seconds,
+            seconds=event.seconds,
         )
         if not parcel.form.lossless:
             self._keep_pixels(frame.image, {"name": ""})  # the handle stands for these, not for what the file gives
@@ -124,13 +137,14 @@ class Keeper:
         )
         self._write_beside(row.path, parcel.packed.sidecar)
         if event.name:
-            self.names.setdefault(event.name, []).append(row.n)
+            self.names.setdefault(event.name, []).append((place, row.n))
         return row
 
-    def export(self, target: Path, parcel: Parcel, *, trusted: bool) -> None:
+    def export(self, target: Path, parcel: Parcel, *, trusted: bool, again: bool = False) -> None:
         """Write a copy where the person said; nothing is overwritten. Raises OutputError.
 
-        target: with its ending, or - for standard output.
+        target: with its ending, or - for standard output. again: a line goes on, and may have written this picture
+        before it ended.
         """
         data = parcel.packed.data
         if str(target) == "-":
@@ -140,6 +154,9 @@ class Keeper:
         if not trusted and not target.resolve().is_relative_to(self.results.folder().resolve()):
             message = f"{target} is outside the output folder, where a file may write only with --trust"
             raise OutputError(message, code="not-trusted")
+        if again and (before := _same_picture(target, data)):
+            self.say(f"{before} is there already")
+            return
         # The second picture of one line may not fail because the first took the name.
         written = write_new(data, target, tag=f"save-{time.monotonic_ns()}", exactly=target not in self._taken)
         self._taken.add(target)
@@ -231,13 +248,13 @@ class Keeper:
 
     def handle(self, text: str) -> list[Given]:
         """The results of a handle, ready for a line. Raises BlockedError."""
-        return [self._given(row) for row in self.rows(text)]
+        return [self.given(row) for row in self.rows(text)]
 
     def last(self) -> list[Given]:
         """All results of the last line that made any."""
-        return [self._given(row) for row in self.store.last_results(self.session.id)]
+        return [self.given(row) for row in self.store.last_results(self.session.id)]
 
-    def _given(self, row: ResultRow) -> Given:
+    def given(self, row: ResultRow) -> Given:
         """A result with its history, if its file still has the recorded pixels; else the file as an atom."""
         from invoke_shell.metadata.decode import read_image
         from invoke_shell.pipeline.plan import Given
@@ -272,6 +289,14 @@ class Keeper:
     def with_paths(self, command: str) -> str:
         """A system command with its handles replaced by quoted paths. Raises BlockedError."""
         return HANDLE.sub(lambda m: " ".join(shlex.quote(str(r.trashed or r.path)) for r in self.rows(m[0])), command)
+
+
+def _same_picture(target: Path, data: bytes) -> Path | None:
+    """The file under this name, or its next ones, that has these pixels."""
+    from invoke_shell.metadata.decode import read_image
+
+    wanted = read_image(data, target.name)[0].hash
+    return next((p for p in takewhile(Path.exists, free_names(target)) if has_pixels(p, wanted)), None)
 
 
 def _about(path: Path) -> dict[str, Any]:

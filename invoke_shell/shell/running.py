@@ -9,7 +9,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
@@ -30,7 +30,7 @@ from invoke_shell.shell.view import Result, Where
 if TYPE_CHECKING:
     from invoke_shell.shell.session import Session
 
-__all__ = ["PATIENCE", "Remark", "Run", "planned"]
+__all__ = ["PATIENCE", "Early", "Remark", "Run", "planned"]
 
 Remark = Callable[[Image], Json]
 PATIENCE = 10.0  # seconds a worker has to answer a stop before it is ended
@@ -48,17 +48,38 @@ def planned(session: Session, chain: Chain) -> Plan:
     return plan(chain, session.registry, facts, values, session.draw, keep_all=keep_all)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Early:
+    """A line that ended early and goes on. places: of the missing results, of `pictures` in all."""
+
+    line: int
+    places: tuple[int, ...]
+    pictures: int
+
+
 class Run:
     """A plan on its way. finished: its results so far. failure: what ended it early, or could not be written.
 
     remark: what is to be recorded of the last result, beside what its nodes recorded; from its pixels.
+    early: the line it goes on with. parents: results that its pictures come from, beside those the plan knows.
     """
 
-    def __init__(self, session: Session, made: Plan, where: Where, remark: Remark | None = None) -> None:
+    def __init__(
+        self,
+        session: Session,
+        made: Plan,
+        where: Where,
+        remark: Remark | None = None,
+        *,
+        early: Early | None = None,
+        parents: tuple[int, ...] = (),
+    ) -> None:
         self.session = session
         self.made = made
         self.where = where
         self.remark = remark
+        self.early = early
+        self.parents = parents
         self.line = 0
         self.finished: list[tuple[Result, Frame]] = []
         self.failure: InvokeShellError | None = None
@@ -67,7 +88,11 @@ class Run:
     def to_the_end(self, *, cached: bool) -> list[tuple[Result, Frame]]:
         """Run it and keep its results. Raises the error that ended it."""
         session, made = self.session, self.made
-        self.line = session.keeper.begin(made, resolved_text(made, session.registry))
+        if self.early is not None:
+            self.line = self.early.line
+            session.keeper.begin_again(self.line)
+        else:
+            self.line = session.keeper.begin(made, resolved_text(made, session.registry))
         for call in made.calls:
             for ref in _sources(call):
                 session.keeper.keep_source(ref)
@@ -107,19 +132,22 @@ class Run:
 
     def told(self, failure: InvokeShellError) -> InvokeShellError:
         """What stopped a run, and how much of it is kept."""
-        wanted = len(self.made.results)
+        missing = len(self.made.results)
+        wanted = self.early.pictures if self.early is not None else missing
         if isinstance(failure, Cancelled) and wanted > 1:
-            return Cancelled(f"{failure.message}: {len(self.finished)} of {wanted} done and kept")
+            done = wanted - missing + len(self.finished)
+            return Cancelled(f"{failure.message}: {done} of {wanted} done and kept", hint="resume makes the rest")
         return failure
 
     def keep(self, event: FrameDone) -> Result:
         """Write one result's file and row; only then is its handle told."""
         session, made = self.session, self.made
         call = made.stage_calls(event.stage)[event.call]
-        parents = tuple(_parents(made, call))
+        parents = (*_parents(made, call), *self.parents)
         inner = event.stage != made.calls[made.results[-1]].stage
         parcel = self.packer.result(event.frame, call)
-        row = session.keeper.keep(self.line, event, parcel, inner=inner, parents=parents, seconds=event.seconds)
+        place = event.number if self.early is None else self.early.places[event.number]
+        row = session.keeper.keep(self.line, event, parcel, place=place, inner=inner, parents=parents)
         result = Result(
             n=row.n,
             path=str(row.path),
@@ -173,7 +201,7 @@ class Run:
             path = session.base / path if session.base is not None and not path.is_absolute() else path
             target, form = export_form(path, session.settings["quality"])
             parcel = self.packer.copy(self.settled(ask.frame), form, asked=bool(ask.options.get("embed")))
-            session.keeper.export(target, parcel, trusted=session.trusted)
+            session.keeper.export(target, parcel, trusted=session.trusted, again=self.early is not None)
 
 
 # -- stopping --------------------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from invoke_shell.errors import InvokeShellError, LineError, RunError
+from invoke_shell.errors import InvokeShellError, LineError, RunError, SettingError
 from invoke_shell.pipeline.bind import Bound, Reading, read
 from invoke_shell.pipeline.chain import Chain, Source, Value
 from invoke_shell.pipeline.registry import Registry
@@ -29,10 +29,11 @@ if TYPE_CHECKING:
     from invoke_shell.pipeline.plan import Plan
     from invoke_shell.records import Frame, ModelRecord, StepRecord
     from invoke_shell.shell.keeper import Keeper
-    from invoke_shell.shell.running import Remark
+    from invoke_shell.shell.running import Early, Remark
 
-__all__ = ["Runtime", "Session", "StatusError"]
+__all__ = ["ENGINE", "Runtime", "Session", "StatusError"]
 
+ENGINE = ("device", "deterministic", "memory", "precision", "threads", "preview")  # settings of the engine
 MAX_THREADS = 256  # that a recorded picture may ask for
 
 log = logging.getLogger("invoke_shell.session")
@@ -200,16 +201,23 @@ class Session:
     def run_line(self, bound: Bound, text: str, where: Where) -> int:
         """Run one line. Nothing is raised: what goes wrong is told, and is the exit status."""
         self.lines += 1
+        return self.attempt(lambda: self._run_bound(bound, where), where)
+
+    def _run_bound(self, bound: Bound, where: Where) -> None:
+        if bound.line.kind == "system":
+            self.system(bound.line.text)
+        elif bound.line.kind == "help":
+            self.builtin("help", {"what": [bound.line.text]})
+        elif bound.builtin is not None:
+            stage = bound.chain.stages[0]
+            self.builtin(stage.node, {name: v.value for name, v in stage.values.items()})
+        else:
+            self.run_chain(bound.chain, where)
+
+    def attempt(self, work: Callable[[], None], where: Where) -> int:
+        """Do what a line asks. Nothing is raised: what goes wrong is told, and is the exit status."""
         try:
-            if bound.line.kind == "system":
-                self.system(bound.line.text)
-            elif bound.line.kind == "help":
-                self.builtin("help", {"what": [bound.line.text]})
-            elif bound.builtin is not None:
-                stage = bound.chain.stages[0]
-                self.builtin(stage.node, {name: v.value for name, v in stage.values.items()})
-            else:
-                self.run_chain(bound.chain, where)
+            work()
         except StatusError as answered:
             return answered.exit_status
         except InvokeShellError as error:
@@ -268,12 +276,46 @@ class Session:
         self.run_plan(made, where)
 
     def run_plan(
-        self, made: Plan, where: Where, *, cached: bool = True, remark: Remark | None = None
+        self,
+        made: Plan,
+        where: Where,
+        *,
+        cached: bool = True,
+        remark: Remark | None = None,
+        early: Early | None = None,
+        parents: tuple[int, ...] = (),
     ) -> list[tuple[Result, Frame]]:
-        """Run a plan to its end and keep its results, with a remark on the last. Raises the error that ended it."""
+        """Run a plan to its end and keep its results. Raises the error that ended it.
+
+        remark: of the last result; early: the line that it goes on with; parents: see Run.
+        """
         from invoke_shell.shell.running import Run
 
-        return Run(self, made, where, remark).to_the_end(cached=cached)
+        return Run(self, made, where, remark, early=early, parents=parents).to_the_end(cached=cached)
+
+    def take_up(self, name: str) -> None:
+        """Go on in the session of this name, with its settings; a new one where there is none. Raises OutputError."""
+        store = self.keeper.store
+        self.keeper.session = store.take_up(name)
+        before, self.settings.session = self.settings.session, {}
+        self.restore_settings()
+        if any(before.get(name) != self.settings.session.get(name) for name in ENGINE):
+            self.restart()
+
+    def be_in(self, number: int) -> None:
+        """Go on in the session with this id, where what goes on belongs; said when that is another."""
+        if number != self.keeper.session.id:
+            self.take_up(self.keeper.store.session(number).name)
+            self.view.say(f"this is session {self.keeper.session_name} now")
+
+    def restore_settings(self) -> None:
+        """The settings that were made in this session; those typed outside (--model) stay."""
+        for name, text in self.keeper.store.settings(self.keeper.session.id).items():
+            try:
+                if name not in self.settings.session:
+                    self.settings.set(name, text)
+            except SettingError as error:
+                self.view.say(f"a setting of the session is left out: {error.message}")
 
     def recalled_text(self, step: StepRecord) -> str:
         """The lines that make a picture, from its record alone."""

@@ -18,6 +18,7 @@ from invoke_shell.errors import OutputError
 from invoke_shell.shell.alive import Signs
 from invoke_shell.shell.database import open_sessions
 from invoke_shell.shell.journal import Journal
+from invoke_shell.shell.runs import Runs
 
 if TYPE_CHECKING:
     import sqlite3
@@ -25,11 +26,15 @@ if TYPE_CHECKING:
 __all__ = ["Facts", "LineRow", "ResultRow", "Session", "State", "Status", "Store", "Unfinished"]
 
 State = Literal["pending", "done", "kept", "discarded", "lost"]
-Status = Literal["running", "done", "failed", "cancelled", "interrupted"]
+Status = Literal["running", "done", "failed", "cancelled", "interrupted", "dropped"]
 
 SHOWN = "state IN ('done', 'kept')"  # results that handles counting back, ranges and @@ see
 SESSION = "id, name, started, used"
-LINE = "id, session, text, resolved, status, pictures, started, seconds"
+USED = (
+    "(EXISTS (SELECT 1 FROM lines l WHERE l.session = sessions.id) "
+    "OR EXISTS (SELECT 1 FROM settings s WHERE s.session = sessions.id))"
+)
+LINE = "id, session, text, resolved, status, pictures, started, seconds, run, place"
 RESULT = (
     "n, line, session, state, path, trashed, width, height, seed, pixel_hash, "
     "name, place, inner, parents, made, seconds, metadata"
@@ -48,7 +53,10 @@ class Session:
 
 @dataclass(frozen=True, kw_only=True)
 class LineRow:
-    """text: as typed; resolved: with every value. pictures: results it gives in all. seconds: 0 while it runs."""
+    """text: as typed; resolved: with every value. pictures: results it gives in all. seconds: 0 while it runs.
+
+    run: the command file it is a line of (runs.py), 0 for none; place: which of its lines, from 0.
+    """
 
     id: int
     session: int
@@ -58,6 +66,8 @@ class LineRow:
     pictures: int
     started: float
     seconds: float
+    run: int
+    place: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,6 +140,7 @@ class Store:
         self._db = database
         self._signs = Signs(home / "shells")
         self.journal = Journal(database)
+        self.runs = Runs(database, lambda: self.owner)
 
     @classmethod
     def open(cls, home: Path) -> Store:
@@ -176,9 +187,14 @@ class Store:
         return found[0] if found else self.new_session(name)
 
     def continue_last(self) -> Session:
-        """The session used last, or a new one where there is none."""
-        found = self._sessions("ORDER BY used DESC, id DESC LIMIT 1")
+        """The session used last, those in which nothing was done left out; a new one where there is none."""
+        last = "ORDER BY used DESC, id DESC LIMIT 1"
+        found = self._sessions(f"WHERE {USED} {last}") or self._sessions(last)
         return found[0] if found else self.new_session()
+
+    def session(self, number: int) -> Session:
+        """A session by its id."""
+        return self._sessions("WHERE id = ?", number)[0]
 
     def sessions(self) -> list[Session]:
         """All sessions, the last used first."""
@@ -191,21 +207,40 @@ class Store:
 
     # ---- lines
 
-    def begin_line(self, session: int, text: str, resolved: str = "", plan: str = "", pictures: int = 0) -> int:
-        """Remember a line before its first step, with its plan (JSON) so that `resume` can read it; its id."""
+    def begin_line(
+        self,
+        session: int,
+        text: str,
+        resolved: str = "",
+        plan: str = "",
+        pictures: int = 0,
+        run: tuple[int, int] = (0, 0),
+    ) -> int:
+        """Remember a line before its first step, with its plan (JSON) so that `resume` can read it; its id.
+
+        run: the command file it is of, and its place there.
+        """
         now = time.time()
-        columns = "session, text, resolved, plan, pictures, started, owner, status"
-        row = (session, text, resolved, plan, pictures, now, self.owner, "running")
+        columns = "session, text, resolved, plan, pictures, started, owner, status, run, place"
+        row = (session, text, resolved, plan, pictures, now, self.owner, "running", *run)
 
         def add(db: sqlite3.Connection) -> int:
             db.execute("UPDATE sessions SET used = ? WHERE id = ?", (now, session))
-            return db.execute(f"INSERT INTO lines ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row).lastrowid or 0
+            return (
+                db.execute(f"INSERT INTO lines ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row).lastrowid or 0
+            )
 
         return self._db.write(add)
 
     def begin_again(self, line: int) -> None:
         """A line that ended early goes on, in this process."""
-        self._db.change("UPDATE lines SET status = 'running', owner = ? WHERE id = ?", self.owner, line)
+
+        def change(db: sqlite3.Connection) -> None:
+            db.execute("UPDATE lines SET status = 'running', owner = ? WHERE id = ?", (self.owner, line))
+            used = "UPDATE sessions SET used = ? WHERE id = (SELECT session FROM lines WHERE id = ?)"
+            db.execute(used, (time.time(), line))
+
+        self._db.write(change)
 
     def end_line(self, line: int, status: Status, seconds: float) -> None:
         """A line is over; `seconds` are added to those of earlier tries."""
@@ -214,6 +249,10 @@ class Store:
     def line(self, line: int) -> LineRow | None:
         """A line by its id."""
         return next(iter(self._lines("WHERE id = ?", line)), None)
+
+    def last_of_run(self, run: int) -> LineRow | None:
+        """The line of a command file that was begun last."""
+        return next(iter(self._lines("WHERE run = ? AND run <> 0 ORDER BY id DESC LIMIT 1", run)), None)
 
     def plan(self, line: int) -> str:
         """The plan of a line, JSON; "" where it had none."""
@@ -226,7 +265,9 @@ class Store:
 
     def unfinished(self, session: int | None = None) -> list[Unfinished]:
         """Lines that ended early with pictures missing, the newest first."""
-        early = "status <> 'done' AND status <> 'running' AND pictures > 0 AND (? IS NULL OR session = ?)"
+        early = (
+            "status <> 'done' AND status NOT IN ('running', 'dropped') AND pictures > 0 AND (? IS NULL OR session = ?)"
+        )
         lines = self._lines(f"WHERE {early} ORDER BY id DESC", session, session)
         found = [Unfinished(line=line, done=self._made(line.id)) for line in lines]
         return [one for one in found if one.done < one.line.pictures]
@@ -276,6 +317,10 @@ class Store:
     def count(self, session: int) -> int:
         """How many results of a session are to be seen."""
         return int(self._db.read(f"SELECT count(*) FROM results WHERE session = ? AND {SHOWN}", session)[0][0])
+
+    def made_by_line(self, line: int) -> list[ResultRow]:
+        """Every result of a line that was finished, discarded ones too, in the order of their places."""
+        return self._results("WHERE line = ? AND state IN ('done', 'kept', 'discarded') ORDER BY place, n", line)
 
     def results_of_line(self, line: int) -> list[ResultRow]:
         """What is to be seen of a line's results, in reading order."""
@@ -370,9 +415,10 @@ class Store:
         )
         left = [(n, owner) for n, owner in self._db.read(orphans) if self._signs.is_dead(owner)]
         running = "status <> 'done' AND status = 'running'"  # the first half is what makes SQLite use the index
-        for (owner,) in self._db.read(f"SELECT DISTINCT owner FROM lines WHERE {running}"):
-            if self._signs.is_dead(owner):
-                self._db.change(f"UPDATE lines SET status = 'interrupted' WHERE {running} AND owner = ?", owner)
+        for table in ("lines", "runs"):
+            for (owner,) in self._db.read(f"SELECT DISTINCT owner FROM {table} WHERE {running}"):
+                if self._signs.is_dead(owner):
+                    self._db.change(f"UPDATE {table} SET status = 'interrupted' WHERE {running} AND owner = ?", owner)
         self._signs.clean()
         return [(self.results(n)[0], owner) for n, owner in left]
 

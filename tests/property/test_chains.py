@@ -1,5 +1,7 @@
 """The two text forms and their inverses, over random chains of the whole registry."""
 
+import json
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from pipeline_kit import REGISTRY, chain_of, facts_for, plan_of, result_of
@@ -7,9 +9,11 @@ from pipeline_strategies import TEXTS, chains, single
 
 from invoke_shell.errors import LineError
 from invoke_shell.pipeline.bind import read
+from invoke_shell.pipeline.calls import models_of
 from invoke_shell.pipeline.chain import to_text
-from invoke_shell.pipeline.plan import Given, InputRef, needs, plan, to_plain
+from invoke_shell.pipeline.plan import Given, InputRef, needs, plan
 from invoke_shell.pipeline.script import resolved_text
+from invoke_shell.pipeline.stored import from_plain, remaining, to_plain
 from invoke_shell.pipeline.text import parse, quote
 from invoke_shell.records import ModelRecord
 
@@ -160,13 +164,71 @@ def test_resolved_text_says_every_value_and_nothing_of_what_only_shows():
     )
 
 
-@given(chains(what=single))
-def test_a_plan_can_be_kept_as_json(chain):
-    import json
+class Kept:
+    """Finds what a plan named: its results, its sources, its models."""
 
+    def __init__(self, made):
+        self.given = {c.given.handle: c.given for c in made.calls if c.given}
+        self.refs = {
+            i.hash: i for c in made.calls for items in c.inputs.values() for i in items if not isinstance(i, int)
+        }
+        self.refs |= {g.ref.hash: g.ref for g in self.given.values()}
+        self.models = {m.text: m for c in made.calls for _, m in models_of(c.params)}
+
+    def handle(self, text):
+        return [self.given[text]]
+
+    def pixels(self, digits):
+        return self.refs[digits]
+
+    def model(self, text, kind):
+        return self.models[text]
+
+
+@given(chains(what=single))
+def test_a_plan_kept_as_json_is_the_plan(chain):
     try:
         made = plan_of(chain, last=(result_of("@7"),))
     except LineError:
         return
 
-    assert json.loads(json.dumps(to_plain(made, REGISTRY)))["calls"]
+    again = from_plain(json.loads(json.dumps(to_plain(made, REGISTRY))), REGISTRY, Kept(made))
+
+    assert resolved_text(again, REGISTRY) == resolved_text(made, REGISTRY)
+    assert [c.flows for c in again.calls] == [c.flows for c in made.calls]
+    assert (again.results, again.stages, again.handles) == (made.results, made.stages, made.handles)
+
+
+SWEEP = 'txt2img "x" --seed 1..4 as @base | upscale | blur | save a.png | contact_sheet'
+
+
+def test_what_remains_runs_only_what_is_missing():
+    made = plan_of(SWEEP)  # results: 4 of txt2img, by their name; 4 of blur, gathered; the sheet
+    earlier = {n: result_of(f"@{n}") for n in range(6)}
+
+    rest, places = remaining(made, {n: (lambda n=n: earlier[n]) for n in range(6)}, REGISTRY)
+
+    assert places == (6, 7, 8)
+    assert [c.node for c in rest.calls if c.id in rest.results] == ["blur", "blur", "contact_sheet"]
+    ran = [c.node for c in rest.calls if c.node]
+    assert ran == ["upscale"] * 2 + ["blur"] * 2 + ["save"] * 4 + ["contact_sheet"]
+    assert {c.given.handle for c in rest.calls if c.given} == {"@2", "@3", "@4", "@5"}
+    assert [c.id for c in rest.calls] == list(range(len(rest.calls)))
+
+
+def test_a_finished_picture_whose_pixels_are_gone_is_made_again_where_it_is_needed():
+    made = plan_of('txt2img "x" --seed 1..2 | contact_sheet')
+
+    rest, places = remaining(made, {0: lambda: None, 1: lambda: result_of("@2")}, REGISTRY)
+
+    assert places == (2,)
+    assert [c.node for c in rest.calls if c.node] == ["txt2img", "contact_sheet"]
+    assert len(rest.results) == 1
+
+
+def test_finished_pictures_that_nothing_needs_are_not_read():
+    made = plan_of('txt2img "x" --seed 1..3')
+
+    rest, places = remaining(made, {0: lambda: 1 / 0, 1: lambda: 1 / 0}, REGISTRY)
+
+    assert (len(rest.calls), places) == (1, (2,))

@@ -1,4 +1,4 @@
-"""Command files: source."""
+"""Command files and what ended early: source, resume."""
 
 from __future__ import annotations
 
@@ -7,20 +7,57 @@ from typing import Annotated
 
 from invoke_shell.pipeline.node import Arg, node
 from invoke_shell.shell.session import Session, StatusError
+from invoke_shell.shell.view import Where
 
-__all__ = ["source"]
+__all__ = ["resume", "source"]
 
 
-@node(builtin=True, group="shell", examples=["source poster.invoke"])
+@node(builtin=True, group="shell", examples=["source poster.invoke", "source poster.invoke --show"])
 def source(
     shell: Session,
     file: Annotated[Path, Arg(help="A command file.")],
     *,
+    show: Annotated[bool, Arg(help="Show each line before it runs.")] = False,
     keep_going: Annotated[bool, Arg(help="Go on after a line that failed.")] = False,
+    resume: Annotated[bool, Arg(help="Go on where it ended early the last time.")] = False,
 ) -> None:
     """Run the lines of a command file; the whole file is checked before its first line runs."""
-    from invoke_shell.shell.scripts import run_file
+    from invoke_shell.shell.scripts import Options, run_file
 
-    status = run_file(shell, file.expanduser(), keep_going=keep_going)
+    options = Options(keep_going=keep_going, show=show)
+    status = run_file(shell, file.expanduser(), options, resume=resume)
+    if status:
+        raise StatusError(status)
+
+
+@node(builtin=True, group="shell", examples=["resume --list"])
+def resume(
+    shell: Session,
+    what: Annotated[str | None, Arg(help="A line of the history by its number, or a file.")] = None,
+    *,
+    list: Annotated[bool, Arg(help="Tell what ended early, and run nothing.")] = False,
+    forget: Annotated[bool, Arg(help="Leave it as it is, and speak of it no more.")] = False,
+) -> None:
+    """Go on with a line or a file that was stopped, that failed, or whose program was killed.
+
+    Without a word the newest one. What is finished is not made again; the rest gets the same values and names.
+    """
+    from invoke_shell.shell.resuming import chosen, drop, left
+    from invoke_shell.shell.resuming import resume as resumed
+
+    if list:
+        found = left(shell.keeper.store)
+        for one in found:
+            record = {"event": "unfinished", "key": one.key, "progress": one.progress, "text": one.what}
+            shell.view.text(f"{one.key:>5}  {one.progress:<18} {one.what if one.line else ''}".rstrip(), record)
+        if not found:
+            shell.view.say("nothing was left unfinished")
+        return
+    one = chosen(shell, what)
+    if forget:
+        drop(shell, one)
+        shell.view.say(f"forgotten: {one.what}, {one.progress}")
+        return
+    status = resumed(shell, one, Where())
     if status:
         raise StatusError(status)

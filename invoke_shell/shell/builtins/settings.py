@@ -7,11 +7,9 @@ from typing import Annotated
 from invoke_shell.errors import OutputError
 from invoke_shell.metadata.visible import visible
 from invoke_shell.pipeline.node import Arg, node
-from invoke_shell.shell.session import Session
+from invoke_shell.shell.session import ENGINE, Session
 
 __all__ = ["set_", "settings", "unset"]
-
-ENGINE = ("device", "deterministic", "memory", "precision", "threads", "preview")  # a change needs a fresh engine
 
 
 @node(builtin=True, group="shell", name="set", examples=["set steps 30", "set img2img.steps 20", "set show off"])
