@@ -160,7 +160,7 @@ def test_resolved_text_says_every_value_and_nothing_of_what_only_shows():
 
     assert resolved_text(made, REGISTRY) == (
         'txt2img "x" --negative "" --size 512x512 --steps 24 --guidance 7.5 --scheduler dpmpp_2m_karras --seed 7 '
-        "--model pocket@c33508 --vae none --clip-skip 0 | blur 2"
+        "--model pocket@c33508 --vae none --components none --clip-skip 0 | blur 2"
     )
 
 
