@@ -17,7 +17,19 @@ from invoke_shell.errors import MetadataError
 from invoke_shell.metadata.visible import visible
 from invoke_shell.records import Image
 
-__all__ = ["SIGNATURE", "XMP", "Png", "TextChunk", "chunks", "encode", "strip", "text_chunk"]
+__all__ = [
+    "PICTURE",
+    "SIGNATURE",
+    "XMP",
+    "Png",
+    "TextChunk",
+    "all_chunks",
+    "chunks",
+    "encode",
+    "strip",
+    "text_chunk",
+    "whole_chunk",
+]
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 XMP = "XML:com.adobe.xmp"
@@ -238,10 +250,11 @@ def encode(image: Image, chunks: Iterable[tuple[bytes, bytes]] = ()) -> bytes:
     """A PNG of the picture with `chunks` (name, data) before its pixels. Equal input gives equal bytes."""
     header = struct.pack(">IIBBBBB", image.width, image.height, 8, COLOR_TYPE[image.mode], 0, 0, 0)
     parts = [(b"IHDR", header), *chunks, (b"IDAT", _deflated(image)), (b"IEND", b"")]
-    return SIGNATURE + b"".join(_chunk(name, data) for name, data in parts)
+    return SIGNATURE + b"".join(whole_chunk(name, data) for name, data in parts)
 
 
-def _chunk(name: bytes, data: bytes) -> bytes:
+def whole_chunk(name: bytes, data: bytes) -> bytes:
+    """A chunk with its length and checksum."""
     return len(data).to_bytes(4) + name + data + zlib.crc32(data, zlib.crc32(name)).to_bytes(4)
 
 
@@ -279,10 +292,16 @@ def strip(data: bytes, keep: Iterable[bytes] = ()) -> bytes:
     Kept: what decides how the picture looks (palette, transparency, colour space), and chunks named in `keep`.
     Raises MetadataError when the bytes are no whole PNG.
     """
-    window, wanted = _Window(BytesIO(data)), PICTURE.union(keep)
+    wanted = PICTURE.union(keep)
+    kept = [data[offset - 8 : offset + length + 4] for name, offset, length in all_chunks(data) if name in wanted]
+    return SIGNATURE + b"".join(kept)
+
+
+def all_chunks(data: bytes) -> list[tuple[bytes, int, int]]:
+    """Name, offset and length of the data of every chunk. Raises MetadataError when the bytes are no whole PNG."""
+    window = _Window(BytesIO(data))
     _header(window)
     try:
-        kept = [data[offset - 8 : offset + length + 4] for name, offset, length in _walk(window) if name in wanted]
+        return list(_walk(window))
     except _Cut as cut:
         raise MetadataError(f"the PNG is damaged: {cut}") from None
-    return SIGNATURE + b"".join(kept)

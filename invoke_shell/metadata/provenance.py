@@ -17,7 +17,7 @@ from invoke_shell.metadata.summary import is_generation
 from invoke_shell.metadata.visible import visible
 from invoke_shell.records import Resource, StepRecord
 
-__all__ = ["COMPOSITE", "TRAINED", "marks_of", "marks_text", "source_type"]
+__all__ = ["COMPOSITE", "TRAINED", "marks_of", "marks_text", "source_type", "term_of"]
 
 TRAINED = "trainedAlgorithmicMedia"
 COMPOSITE = "compositeWithTrainedAlgorithmicMedia"
@@ -68,6 +68,11 @@ def source_type(steps: Sequence[StepRecord]) -> str:
     if not drawn and not any(TRAINED in terms or COMPOSITE in terms for terms in marks):
         return ""
     return TRAINED if all(TRAINED in terms for terms in marks) else COMPOSITE
+
+
+def term_of(marks: Sequence[Any]) -> str:
+    """IPTC's word for pictures made by AI, of a file that has these marks; "" where it has none."""
+    return next((term for term in (TRAINED, COMPOSITE) if f"iptc:{term}" in marks), "")
 
 
 def _terms(source: Resource) -> set[str]:

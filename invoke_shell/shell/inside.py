@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from invoke_shell.errors import BlockedError, InvokeShellError, MetadataError, RunError
+from invoke_shell.metadata.files import opened
 from invoke_shell.metadata.history import from_metadata, loads
-from invoke_shell.metadata.png import strip
+from invoke_shell.metadata.jpeg_webp import SUFFIXES
 from invoke_shell.metadata.read import PictureInfo
+from invoke_shell.metadata.stripping import Stripped, strip_file
 from invoke_shell.metadata.visible import visible
 from invoke_shell.records import topological
 from invoke_shell.shell.finding import find_target, foreign_line, foreign_of
@@ -18,7 +20,7 @@ from invoke_shell.shell.session import Session
 if TYPE_CHECKING:
     from invoke_shell.metadata.foreign.line import Line
 
-__all__ = ["about", "in_a_file", "line_of", "made_how", "png_without_texts", "stripped_name"]
+__all__ = ["about", "in_a_file", "line_of", "made_how", "stripped", "stripped_name"]
 
 
 def made_how(shell: Session, word: str) -> Iterator[str]:
@@ -105,19 +107,27 @@ def _about_foreign(found: PictureInfo, line: Line, lines: list[str], record: dic
     }  # fmt: skip
 
 
-def png_without_texts(path: Path) -> bytes:
+def stripped(shell: Session, word: str, *, marks: bool) -> tuple[Path, Stripped]:
+    """A picture's path, and its copy without what is inside it. Raises InvokeShellError."""
+    path = shell.keeper.row(word).path if word.startswith("@") else Path(word).expanduser()
+    with opened(path) as file:
+        data = file.read()
     try:
-        return strip(path.read_bytes())
-    except OSError as error:
-        why = "is not there" if isinstance(error, FileNotFoundError) else f"cannot be read: {error.strerror}"
-        raise BlockedError(f"{visible(str(path))} {why}", code="missing-file") from error
+        return path, strip_file(data, visible(word), marks=marks)
+    except MetadataError as error:
+        raise MetadataError(f"{visible(word)}: {error.message}") from None
 
 
-def stripped_name(path: Path, output: Path | None, *, several: bool) -> Path:
+def stripped_name(path: Path, copy: Stripped, output: Path | None, *, several: bool) -> Path:
+    """Where the copy goes. Raises RunError for one file for several, and for an ending that is another format's."""
     if output is None:
-        return path.with_name(f"{path.stem}-stripped.png")
+        return path.with_name(f"{path.stem}-stripped{path.suffix}")
     if output.is_dir() or (several and not output.suffix):
-        return output / f"{path.stem}.png"
+        return output / path.name
     if several:
         raise RunError(f"{output} is one file for several pictures", hint="give a folder", code="bad-usage")
+    if SUFFIXES.get(output.suffix.lower(), copy.kind) != copy.kind:
+        kind = {"webp": "a WebP"}.get(copy.kind, f"a {copy.kind.upper()}")
+        message = f"{visible(path.name)} is {kind}, and {visible(output.name)} would say it is another format"
+        raise RunError(message, hint="load_image FILE | save NAME writes another format", code="bad-usage")
     return output

@@ -264,7 +264,7 @@ def test_strip_writes_a_copy_without_what_was_inside(invoke, folder):
     made = invoke("--json", "-c", 'txt2img "a cat" --seed 1')
     path = made.results[0]["path"]
 
-    ran = invoke("strip", path, "-o", "bare.png")
+    ran = invoke("strip", path, "--all", "-o", "bare.png")
 
     assert ran.status == 0, ran.err
     assert Image.open("bare.png").info == {}

@@ -61,22 +61,31 @@ def schema(shell: Session) -> None:
     shell.view.text(dumps(made, indent=2), {"event": "schema", "schema": made})
 
 
-@node(builtin=True, group="shell", examples=["strip @1"])
+@node(builtin=True, group="shell", examples=["strip @1", "strip *.jpg -o bare --all"])
 def strip(
     shell: Session,
     what: Words,
     *,
     output: Annotated[Path | None, Arg(help="File or folder for the copies.", short="o")] = None,
+    all: Annotated[bool, Arg(help="The mark that AI made it goes too.")] = False,
 ) -> None:
-    """Write copies of pictures without what is inside them; the pictures stay as they are."""
-    from invoke_shell.shell.inside import png_without_texts, stripped_name
+    """Write copies of pictures without what is inside them; the pictures stay as they are.
+
+    PNG, JPEG and WebP, their pixels as they stand. What decides how they look stays, and the mark that AI made them.
+    """
+    from invoke_shell.shell.inside import stripped, stripped_name
 
     words = list(expanded(shell, what))
     for word in words:
-        path = shell.keeper.row(word).path if word.startswith("@") else Path(word).expanduser()
-        data = png_without_texts(path)
-        target = stripped_name(path, output, several=len(words) > 1)
-        written = write_new(
-            data, target, tag=f"strip-{path.stem[:24]}", exactly=output is not None and not output.is_dir()
-        )
-        shell.view.text(visible(str(written)))
+        path, copy = stripped(shell, word, marks=not all)
+        target = stripped_name(path, copy, output, several=len(words) > 1)
+        exactly = output is not None and not output.is_dir()
+        written = write_new(copy.data, target, tag=f"strip-{path.stem[:24]}", exactly=exactly)
+        record = {
+            "event": "strip", "image": word, "path": str(written), "removed": list(copy.removed),
+            "kept": list(copy.kept),
+        }  # fmt: skip
+        shell.view.text(visible(str(written)), record)
+        shell.view.say(f"  without {', '.join(copy.removed)}" if copy.removed else "  there was nothing to take out")
+        for kept in copy.kept:
+            shell.view.say(f"  still there: {kept}" + ("; --all takes it out" if "mark" in kept else ""))
