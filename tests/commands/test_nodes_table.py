@@ -5,7 +5,8 @@ from pathlib import Path
 
 from invoke_shell import commands
 from invoke_shell.metadata.schema import whole_schema
-from invoke_shell.pipeline.derive import GROUPS, flow
+from invoke_shell.pipeline.derive import flow
+from invoke_shell.shell.pages import GROUPS, groups
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGE = DOCS / "nodes-table.md"
@@ -35,11 +36,9 @@ What the nodes over pixels have in common:
 def page():
     """The page, from the nodes."""
     out = [HEAD]
-    for group, title in GROUPS.items():
-        nodes = [n for n in commands.registry().values() if n.group == group]
-        if nodes:
-            out += [f"\n## {title}\n", "| node | takes → gives | | example |", "|---|---|---|---|"]
-            out += [row(n) for n in nodes]
+    for group, nodes in groups(commands.registry()).items():
+        out += [f"\n## {GROUPS[group]}\n", "| node | takes → gives | | example |", "|---|---|---|---|"]
+        out += [row(n) for n in nodes]
     return "\n".join(out) + "\n"
 
 
@@ -57,7 +56,7 @@ def test_every_node_is_in_the_table_as_it_is():
 
 
 def test_every_node_is_in_a_group_that_has_a_title():
-    assert {n.group for n in commands.registry().values()} <= set(GROUPS)
+    assert set(groups(commands.registry())) <= set(GROUPS)
 
 
 def test_every_number_of_a_picture_node_has_a_range():
