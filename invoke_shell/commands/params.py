@@ -36,6 +36,8 @@ __all__ = [
     "Place",
     "Prompt",
     "Radius",
+    "Refiner",
+    "RefinerStart",
     "Resampler",
     "Sampling",
     "Scheduler",
@@ -116,6 +118,13 @@ Components = Annotated[
         group="model",
     ),
 ]
+Refiner = Annotated[
+    ModelRecord | None,
+    Arg(help="A second model for the last steps: SDXL's refiner.", model="checkpoint", group="model"),
+]
+RefinerStart = Annotated[
+    float, Arg(help="Where the refiner takes over: share of the noise's way.", ge=0, le=1, group="model")
+]
 ClipSkip = Annotated[
     int,
     Arg(help="Layers left out at the text encoder's end; other programs' 2 is 1 here.", ge=0, le=24, group="model"),
@@ -171,6 +180,8 @@ class Extras:
     embedding: Embeddings = ()  # type: ignore[assignment]
     vae: OtherVae = None
     components: Components = None
+    refiner: Refiner = None
+    refiner_start: RefinerStart = 0.8
     clip_skip: ClipSkip = 0
 
     def asked(self) -> dict[str, Any]:
@@ -180,6 +191,8 @@ class Extras:
             "embeddings": tuple(self.embedding),
             "vae": self.vae,
             "components": self.components,
+            "refiner": self.refiner,
+            "refiner_start": self.refiner_start,
             "clip_skip": self.clip_skip,
         }
 

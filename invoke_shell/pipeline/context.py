@@ -24,7 +24,8 @@ class Generation:
     strength: what was asked for, for the record only.
     loras: beside the model's weights, each at its strength. embeddings: words of the prompt with vectors of their own
     (textual inversions). vae: in the place of the model's own. components: a folder with the text encoders
-    and the VAE that a transformer in one file lacks. clip_skip: layers left out at the text encoder's end.
+    and the VAE that a transformer in one file lacks. refiner: a second model that draws what is left when
+    `refiner_start` of the noise's way is gone. clip_skip: layers left out at the text encoder's end.
     rng: `cpu` or `philox`, CUDA's numbers. ensd: added to the seed for the noise of the steps; 0 draws on from the
     first noise. mixed: other seeds whose noise is mixed in, one after the other. seamless: sides that meet (`x`, `y`,
     `both`, `none`). guidance_rescale: 0 to 1. image_guidance: weight of the source in an edit, None where the source is
@@ -49,6 +50,8 @@ class Generation:
     embeddings: tuple[ModelRecord, ...] = ()
     vae: ModelRecord | None = None
     components: ModelRecord | None = None
+    refiner: ModelRecord | None = None
+    refiner_start: float = 0.8
     clip_skip: int = 0
     rng: str = "cpu"
     ensd: int = 0

@@ -26,6 +26,7 @@ from invoke_shell.runtime.inversions import load_inversion, unused
 from invoke_shell.runtime.loading import Checkpoint
 from invoke_shell.runtime.policy import Once
 from invoke_shell.runtime.preview import Previewer
+from invoke_shell.runtime.refining import HandOver, handed_over
 from invoke_shell.runtime.start import Run, started
 
 __all__ = ["Desk", "denoised", "draw", "told"]
@@ -42,8 +43,8 @@ class Desk:
     tiled: bool = False
 
 
-def draw(model: Checkpoint, asked: Generation, desk: Desk) -> Made:
-    """The picture and its facts. asked: prepared for this model."""
+def draw(model: Checkpoint, asked: Generation, desk: Desk, refiner: Checkpoint | None = None) -> Made:
+    """The picture and its facts. asked: prepared for this model. refiner: draws the last steps."""
     say = desk.watcher.say
     check_task(model, asked)
     conditioning = told(model, asked, desk)
@@ -51,7 +52,12 @@ def draw(model: Checkpoint, asked: Generation, desk: Desk) -> Made:
     facts = recording.facts(asked, run, desk.place, desk.tiled)
     if line := request.told_start(asked, facts["first_sigma"], facts["model_calls"]):
         say(line)
-    drawn = denoised(asked, run, conditioning, desk)
+    if refiner is None:
+        drawn = denoised(asked, run, conditioning, desk)
+    else:
+        over = handed_over(run, refiner, asked, desk.place)
+        facts |= over.facts
+        drawn = _refined(asked, over, conditioning, desk)
     return Made(image=_finished(asked, latents.decoded(model, drawn, desk.place, desk.tiled)), facts=facts)
 
 
@@ -74,17 +80,37 @@ def told(model: Checkpoint, asked: Generation, desk: Desk) -> Conditioning:
 def denoised(asked: Generation, run: Run, conditioning: Conditioning, desk: Desk) -> Tensor:
     """Latents (1, c, h, w) without noise."""
     mixed_in = None if request.from_noise_alone(asked) else run.source
+    first = first_latents(run.scheduler, run.timesteps, run.noise, mixed_in)
+    return _loop(asked, run, first, conditioning, desk, (0, len(run.timesteps)))
+
+
+def _refined(asked: Generation, over: HandOver, conditioning: Conditioning, desk: Desk) -> Tensor:
+    """Latents without noise that two models drew, one after the other."""
+    before, after = over.first.calls or 0, len(over.second.timesteps)
+    mixed_in = None if request.from_noise_alone(asked) else over.first.source
+    first = first_latents(over.first.scheduler, over.first.timesteps, over.first.noise, mixed_in)
+    handed = _loop(asked, over.first, first, conditioning, desk, (0, before + after))
+    # It reads the prompts with text encoders of its own; inversions and LoRAs are made for the first model.
+    plain = replace(asked, embeddings=(), loras=())
+    reread = told(over.second.model, plain, desk)
+    return _loop(asked, over.second, handed, reread, desk, (before, before + after))
+
+
+def _loop(
+    asked: Generation, run: Run, first: Tensor, conditioning: Conditioning, desk: Desk, counted: tuple[int, int]
+) -> Tensor:
+    """counted: model calls before this loop, and of the whole picture."""
     guidance = _guidance(run.model, asked)
     channels = beside(run.model, asked, desk.place, desk.tiled, guidance.parts if guidance else 1)
     return denoise(
         run.model.unet,
         run.scheduler,
-        first_latents(run.scheduler, run.timesteps, run.noise, mixed_in),
-        run.timesteps,
+        first,
+        run.timesteps[: run.calls],
         conditioning,
         guidance,
         run.chance,
-        _each_step(run.model, request.steps_run(asked), desk),
+        _each_step(run.model, request.steps_run(asked), desk, *counted),
         # A model that reads the mask keeps the rest by itself.
         _region(asked, run) if channels is None else None,
         channels,
@@ -111,13 +137,15 @@ def _unknown(asked: Generation, known: frozenset[str]) -> list[str]:
     return list(dict.fromkeys([*unknown_words(asked.prompt, known), *unknown_words(asked.negative, known)]))
 
 
-def _each_step(model: Checkpoint, steps: int, desk: Desk) -> Callable[[int, int, Tensor], None]:
+def _each_step(
+    model: Checkpoint, steps: int, desk: Desk, before: int, calls: int
+) -> Callable[[int, int, Tensor], None]:
     preview = Previewer(model.latent_map if desk.previews else None)
     tick = desk.watcher.tick
 
-    def tell(done: int, calls: int, latents: Tensor) -> None:
+    def tell(done: int, _: int, latents: Tensor) -> None:
         # Counted in steps, as typed; a second-order scheduler ticks twice in each.
-        tick(done * steps // calls, steps, preview(latents))
+        tick((before + done) * steps // calls, steps, preview(latents))
 
     return tell
 

@@ -53,7 +53,7 @@ class DiffusersEngine:
         """Import the libraries, and load a model, before anyone waits for them."""
         import_libraries()
         if model is not None:
-            self.stock.checkpoint(model)
+            self.stock.warm(model)
 
     def generate(self, request: Generation) -> Iterator[Made]:
         """The picture of a request, drawn when the iterator is advanced."""
@@ -105,8 +105,9 @@ class DiffusersEngine:
             return draw_piped(self.stock.piped(prepared, family), prepared, self.desk(tiled))
         model = self.stock.dressed(asked)
         prepared = request.prepare(asked, self._watcher.say, max(8, model.factor))
-        with seamless(asked.seamless, model.unet, model.vae):
-            return draw(model, prepared, self.desk(tiled))
+        refiner = self.stock.checkpoint(asked.refiner) if asked.refiner else None
+        with seamless(asked.seamless, model.unet, model.vae, *([refiner.unet] if refiner else [])):
+            return draw(model, prepared, self.desk(tiled), refiner)
 
     @torch.inference_mode()
     def _enlarge(self, asked: Enlargement) -> Made:

@@ -134,7 +134,7 @@ def _piped(
         channels=vae.config.latent_channels,
         dtype=place.flow_dtype,
         stored=stored,
-        latent_map=LatentMap.read(preview),
+        latent_map=LatentMap.find(preview, family.base, vae.config.latent_channels),
         bytes=sum(t.nbytes for part in parts.values() if isinstance(part, torch.nn.Module) for t in tensors(part)),
     )
 

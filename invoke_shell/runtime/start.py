@@ -21,6 +21,7 @@ class Run:
     """One picture about to be drawn. timesteps: (model calls,); source: latents (1, c, h, w) or None.
 
     chance: what the steps draw their noise from.
+    calls: how many of them run, when another model does the rest; None is all.
     """
 
     model: Checkpoint
@@ -29,6 +30,7 @@ class Run:
     chance: noise.Chance
     noise: Tensor
     source: Tensor | None
+    calls: int | None = None
 
 
 def started(model: Checkpoint, asked: Generation, place: Place, say: Callable[[str], None], tiled: bool) -> Run:

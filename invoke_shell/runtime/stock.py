@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 from invoke_shell.pipeline.context import Generation
 from invoke_shell.records import ModelRecord
 from invoke_shell.runtime.device import Place, free_memory
 from invoke_shell.runtime.loading import Checkpoint, load_checkpoint, load_vae
 from invoke_shell.runtime.piped_loading import Piped, load_piped
-from invoke_shell.runtime.pipelines import PipedFamily
+from invoke_shell.runtime.pipelines import PipedFamily, piped_family
 from invoke_shell.runtime.residency import Residency
 from invoke_shell.runtime.sources import model_key
 from invoke_shell.runtime.upscalers import Upscaler, load_upscaler
@@ -24,13 +25,26 @@ class Stock:
         self._place = place
         self._held = Residency(place.memory)
 
+    def warm(self, model: ModelRecord) -> None:
+        """Load a model; a transformer in one file waits for the request, which says where its other parts are."""
+        family = piped_family(model)
+        if family is None:
+            self.checkpoint(model)
+        elif Path(model.path).is_dir():
+            self._piped(model, family, None)
+
     def checkpoint(self, model: ModelRecord) -> Checkpoint:
         """The bare model. Raises RunError (bad-model)."""
+        found = self._loaded(model)
+        found.adapters.wear(())
+        return found
+
+    def _loaded(self, model: ModelRecord) -> Checkpoint:
         return self._held.get(model_key(model), lambda: load_checkpoint(model, self._place), model.bytes)
 
     def dressed(self, asked: Generation) -> Checkpoint:
         """The model with the LoRAs and the VAE of a request, and with no others."""
-        model = self.checkpoint(asked.model)
+        model = self._loaded(asked.model)
         model.adapters.wear(asked.loras)
         if asked.vae is None:
             return model
@@ -40,7 +54,9 @@ class Stock:
 
     def piped(self, asked: Generation, family: PipedFamily) -> Piped:
         """A model that a pipeline of diffusers runs, with what a request puts on it."""
-        model, components = asked.model, asked.components
+        return self._piped(asked.model, family, asked.components)
+
+    def _piped(self, model: ModelRecord, family: PipedFamily, components: ModelRecord | None) -> Piped:
         key = f"{model_key(model)} with {model_key(components)}" if components else model_key(model)
         expected = model.bytes + (components.bytes if components else 0)
         return self._held.get(key, lambda: load_piped(model, family, self._place, components), expected)

@@ -125,6 +125,57 @@ def test_refiner_equals_diffusers_pipeline(tmp_path, real_engine):
     assert torch.equal(latents_of(real_engine, request), theirs)
 
 
+@pytest.mark.parametrize("name", ["euler", "euler_a", "ddim", "dpmpp_2m", "heun"])
+@pytest.mark.parametrize("share", [0.5, 0.8])
+def test_hand_over_to_a_refiner_equals_two_pipelines(refined, real_engine, name, share):
+    base, refiner, (first, second) = refined
+    first, second = with_scheduler(first, name), with_scheduler(second, name)
+    text = {"prompt": "a red circle", "negative_prompt": "blue", "num_inference_steps": 10, "guidance_scale": 5.0}
+    chance = generator(7)
+
+    latents = first(**text, **SIZE, denoising_end=share, generator=chance, output_type="latent").images
+    theirs = second(**text, image=latents, denoising_start=share, generator=chance).images[0]
+    made = next(real_engine.generate(asked(base, scheduler=name, steps=10, refiner=refiner, refiner_start=share)))
+
+    assert made.image.pixels == theirs.tobytes()
+    assert made.facts["refiner"]["name"] == "refiner"
+    assert made.facts["model_calls"] == (20 if name == "heun" else 10)  # heun is cut in a step, which is done again
+
+
+@pytest.fixture(scope="module")
+def refined(tmp_path_factory):
+    """SDXL and its refiner: records and diffusers' pipelines."""
+    base, refiner = (make(tmp_path_factory.mktemp(make.__name__)) for make in (small_sdxl, small_refiner))
+    kinds = diffusers.StableDiffusionXLPipeline, diffusers.StableDiffusionXLImg2ImgPipeline
+    pipes = [quiet(k.from_pretrained(f, local_files_only=True)) for k, f in zip(kinds, (base, refiner), strict=True)]
+    pipes[1].register_modules(vae=pipes[0].vae)
+    return small_record(base, "base", "sdxl"), small_record(refiner, "refiner", "sdxl"), pipes
+
+
+def test_progress_of_a_hand_over_is_counted_through(refined, real_engine, told):
+    base, refiner, _ = refined
+
+    next(real_engine.watch(told).generate(asked(base, scheduler="heun", steps=5, refiner=refiner)))
+
+    steps = [done for done, total, _ in told.ticks]
+    assert steps == sorted(steps)
+    assert (steps[-1], {total for _, total, _ in told.ticks}) == (5, {5})
+
+
+def test_refiner_of_another_family_is_one_sentence(refined, real_engine, small_model):
+    base, _, _ = refined
+
+    with pytest.raises(RunError, match=r"^small cannot go on where base left off: it is of another family"):
+        next(real_engine.generate(asked(base, refiner=small_model)))
+
+
+def test_refiner_that_leaves_nothing_is_one_sentence(refined, real_engine):
+    base, refiner, _ = refined
+
+    with pytest.raises(RunError, match=r"^--refiner-start 0 leaves base nothing to draw"):
+        next(real_engine.generate(asked(base, refiner=refiner, refiner_start=0.0)))
+
+
 def test_model_that_follows_instructions_does_not_draw_alone(tmp_path, real_engine):
     model = small_record(small_sdxl(tmp_path, in_channels=8), "painter", "sdxl")
 

@@ -168,9 +168,9 @@ def family_of(model):
 def test_previews_are_the_size_of_the_latents(both, real_engine, told, tmp_path, monkeypatch):
     import shutil
 
-    from invoke_shell.runtime import preview
+    from invoke_shell.runtime import pace
 
-    monkeypatch.setattr(preview, "EVERY", 0)
+    monkeypatch.setattr(pace, "EVERY", 0)
     model, _ = both
     folder = shutil.copytree(model.path, tmp_path / "previewed")
     (folder / "preview.json").write_text(json.dumps({"matrix": [[0.1, 0.2, 0.3]] * 16, "bias": [0, 0, 0]}))
