@@ -21,10 +21,10 @@ from invoke_shell.shell.builtins.models import ACTIONS
 from invoke_shell.shell.colours import Readings, inner
 from invoke_shell.shell.guard import guarded
 from invoke_shell.shell.listing import Listing
+from invoke_shell.shell.past import Past
 
 __all__ = ["Completions", "Ghost"]
 
-SEARCHED = 5000  # lines of the history that ghost text looks through
 TRIED = 20  # of those that fit, how many are read before giving up
 LATER = ("missing-argument", "missing-value", "no-input")  # what more typing will bring
 
@@ -147,20 +147,20 @@ class Ghost(AutoSuggest):
     Never one that would not parse.
     """
 
-    def __init__(self, completions: Completions) -> None:
+    def __init__(self, completions: Completions, past: Past) -> None:
         self.completions = completions
+        self.past = past
 
     @guarded(_no_suggestion)
     def get_suggestion(self, buffer: Buffer, document: Document) -> Suggestion | None:
         text = document.text
         if not text.strip() or not document.is_cursor_at_the_end:
             return None
-        rest = self._from_history(buffer.history.get_strings(), text) or self._from_completion(text)
+        rest = self._from_history(text) or self._from_completion(text)
         return Suggestion(rest) if rest else None
 
-    def _from_history(self, lines: list[str], text: str) -> str:
-        newest = islice(reversed(lines), SEARCHED)
-        fitting = (line for line in newest if line.startswith(text) and line != text)
+    def _from_history(self, text: str) -> str:
+        fitting = (line for line in self.past.begins(text) if line != text)
         for line in islice(fitting, TRIED):
             if not self.completions.readings(line).faults:
                 return line[len(text) :]

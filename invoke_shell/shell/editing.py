@@ -23,6 +23,7 @@ from invoke_shell.shell.guard import guarded
 from invoke_shell.shell.keys import bindings
 from invoke_shell.shell.listing import Listing, recent
 from invoke_shell.shell.marks import CONTINUED
+from invoke_shell.shell.past import Past
 from invoke_shell.shell.screen import TerminalView
 from invoke_shell.shell.status import Status, help_lines, model_name
 from invoke_shell.shell.themes import DARK, Theme
@@ -47,6 +48,7 @@ class Editing:
         self.prompt = prompt
         self.readings = lru_cache(REMEMBERED)(session.read)
         self.listing = Listing(session)
+        self.past = Past(comes=True)
         self.completions = Completions(session.registry, self.readings, self.listing)
         self.status = Status(session, prompt.app.invalidate)
         self._theme: Theme | None = None
@@ -58,9 +60,9 @@ class Editing:
     def _furnish(self, prompt: PromptSession[str]) -> None:
         prompt.lexer = Colours(self.session.registry, self.readings)
         prompt.completer = self.completions
-        prompt.auto_suggest = Ghost(self.completions)
+        prompt.auto_suggest = Ghost(self.completions, self.past)
         given = [] if prompt.key_bindings is None else [prompt.key_bindings]
-        prompt.key_bindings = merge_key_bindings([*given, bindings(self.readings, self._help_at)])
+        prompt.key_bindings = merge_key_bindings([*given, bindings(self.readings, self._help_at, self.past)])
         prompt.prompt_continuation = _continued
         prompt.bottom_toolbar = self._toolbar
         self._use_theme()

@@ -20,18 +20,21 @@ from invoke_shell.errors import Fault
 from invoke_shell.pipeline.text import quote_word
 from invoke_shell.shell.colours import Readings
 from invoke_shell.shell.listing import PICTURES
+from invoke_shell.shell.past import Past, Walk
 
 __all__ = ["bindings", "recall_of"]
 
 
-def bindings(readings: Readings, help_at: Callable[[str, int], None]) -> KeyBindings:
-    """help_at: prints help on the word at a place of a text."""
+def bindings(readings: Readings, help_at: Callable[[str, int], None], past: Past) -> KeyBindings:
+    """help_at: prints help on the word at a place of a text. past: what the arrow keys walk through."""
     keys = KeyBindings()
+    arrows = _Arrows(past)
     editing = has_focus(DEFAULT_BUFFER)  # not while Ctrl-R searches
     keys.add("enter", filter=editing)(lambda event: _enter(event, readings))
     keys.add("escape", "enter", filter=editing & emacs_mode)(lambda event: event.current_buffer.insert_text("\n"))
     keys.add("tab", filter=editing)(_tab)
-    keys.add("up", filter=editing & _menu_unused)(_up)
+    keys.add("up", filter=editing & _menu_unused)(arrows.up)
+    keys.add("down", filter=editing & _menu_unused)(arrows.down)
     keys.add("escape", "right", filter=editing & _ghost)(_take_word)
     keys.add("f1", filter=editing)(lambda event: _help(event, help_at))
     keys.add("<bracketed-paste>", filter=editing)(_paste)
@@ -98,10 +101,38 @@ def _tab(event: KeyPressEvent) -> None:
         buffer.start_completion()
 
 
-def _up(event: KeyPressEvent) -> None:
-    """To the line above, then back through the history: of the lines that begin as this one does."""
-    event.current_buffer.complete_state = None
-    event.current_buffer.auto_up(count=event.arg)
+class _Arrows:
+    """Up and down: between the lines of the text, then through the history, by what is typed, wherever it stands."""
+
+    def __init__(self, past: Past) -> None:
+        self._past = past
+        self._walk = Walk(past, "")
+
+    def up(self, event: KeyPressEvent) -> None:
+        buffer = event.current_buffer
+        buffer.complete_state = None
+        if buffer.document.cursor_position_row:
+            buffer.cursor_up(count=event.arg)
+            return
+        if buffer.text != self._walk.line:
+            self._walk = Walk(self._past, buffer.text)
+        self._go(buffer, self._walk.back())
+
+    def down(self, event: KeyPressEvent) -> None:
+        buffer = event.current_buffer
+        if not buffer.document.on_last_line:
+            buffer.complete_state = None
+            buffer.cursor_down(count=event.arg)
+        elif buffer.text == self._walk.line and self._walk.forth():
+            self._go(buffer, True)
+        elif buffer.complete_state is not None:
+            buffer.complete_next()
+
+    def _go(self, buffer: Buffer, moved: bool) -> None:
+        if moved:
+            buffer.text = self._walk.line
+            buffer.cursor_position = len(buffer.text)
+            buffer.complete_state = None
 
 
 def _take_word(event: KeyPressEvent) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from prompt_toolkit.history import History
@@ -25,18 +25,30 @@ class LineHistory(History):
         self.path = path
         super().__init__()
 
+    @property
+    def bytes(self) -> int:
+        """How long the file is."""
+        try:
+            return self.path.stat().st_size if self.path is not None else 0
+        except OSError:
+            return 0
+
     def load_history_strings(self) -> Iterable[str]:
-        """The newest first."""
+        """The newest first, as many as READ bytes hold: the first prompt waits for them."""
+        return self.entries(READ)
+
+    def entries(self, at_most: int = 1 << 30) -> Iterator[str]:
+        """The newest first, of so many bytes at the file's end."""
         if self.path is None:
-            return []
+            return iter(())
         try:
             with self.path.open("rb") as file:
                 size = file.seek(0, os.SEEK_END)
-                file.seek(max(0, size - READ))
+                file.seek(max(0, size - at_most))
                 text = file.read().decode("utf-8", "replace")
         except OSError:
-            return []
-        if size > READ:
+            return iter(())
+        if size > at_most:
             text = text.partition("\n\n")[2]  # the first entry is cut off
         return reversed(_entries(text))
 

@@ -20,7 +20,7 @@ from invoke_shell.shell.settings import Settings
 from invoke_shell.shell.store import Facts, Store
 
 REGISTRY = everything()
-UP, RIGHT, ALT_RIGHT, ENTER, ALT_ENTER, TAB = "\x1b[A", "\x1b[C", "\x1b[1;3C", "\r", "\x1b\r", "\t"
+UP, DOWN, RIGHT, ALT_RIGHT, ENTER, ALT_ENTER, TAB = "\x1b[A", "\x1b[B", "\x1b[C", "\x1b[1;3C", "\r", "\x1b\r", "\t"
 CTRL_C, CTRL_D, CTRL_R, CTRL_U, F1 = "\x03", "\x04", "\x12", "\x15", "\x1bOP"
 PATIENCE = 10.0
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from datetime import datetime
+from itertools import islice
 from pathlib import Path
+from statistics import median
 
 import pytest
 from hypothesis import given
@@ -21,6 +24,7 @@ from shell_kit import (
     CTRL_C,
     CTRL_R,
     CTRL_U,
+    DOWN,
     ENTER,
     F1,
     REGISTRY,
@@ -45,11 +49,14 @@ from invoke_shell.shell.editing import _when, greeting
 from invoke_shell.shell.keys import recall_of
 from invoke_shell.shell.lines import LineHistory
 from invoke_shell.shell.listing import Listing
+from invoke_shell.shell.past import Past
 from invoke_shell.shell.plain import PlainLines
 from invoke_shell.shell.prompt import Shell, interact
 from invoke_shell.shell.status import Status, help_lines, hint
 
 pytestmark = pytest.mark.timeout(60)
+
+PASTE, PASTED = "\x1b[200~", "\x1b[201~"
 
 
 @pytest.fixture
@@ -287,15 +294,6 @@ def test_models_are_offered_with_family_and_trigger_words(completions, session):
 # -- grey text ---------------------------------------------------------------------------------------------------------
 
 
-class Remembered:
-    def __init__(self, *lines: str) -> None:
-        self.history = self
-        self.lines = list(lines)
-
-    def get_strings(self):
-        return self.lines
-
-
 @pytest.mark.parametrize(
     ("lines", "typed", "grey"),
     [
@@ -310,7 +308,10 @@ class Remembered:
     ],
 )
 def test_grey_text_is_the_last_line_that_parses_then_a_completion(completions, lines, typed, grey):
-    suggestion = Ghost(completions).get_suggestion(Remembered(*lines), Document(typed, len(typed)))
+    past = Past()
+    past.load(reversed(lines))
+
+    suggestion = Ghost(completions, past).get_suggestion(None, Document(typed, len(typed)))
 
     assert (suggestion.text if suggestion else "") == grey
 
@@ -383,10 +384,50 @@ def test_arrow_right_takes_the_grey_text_and_alt_right_a_word(typist, session):
                  suggests(" fox --seed 7"), RIGHT, stands("txt2img a red fox --seed 7"))  # fmt: skip
 
 
-def test_arrow_up_finds_lines_that_begin_as_this_one(typist, session):
-    session.home.history_file.write_text("\n# then\n+txt2img a fox\n\n# then\n+help\n")
+def test_arrow_up_finds_lines_that_have_what_is_typed_and_down_comes_back(typist, session):
+    write_history(session, "txt2img a fox", "txt2img a boat --seed 3", "help", "upscale a")
 
-    typist.types("txt2", UP, stands("txt2img a fox"), CTRL_C, stands(""), UP, stands("help"))
+    typist.types("a fox", UP, stands("txt2img a fox"), UP, stands("txt2img a fox"), DOWN, stands("a fox"), CTRL_C,
+                 stands(""), UP, stands("upscale a"), UP, stands("help"), UP, UP, stands("txt2img a fox"), DOWN,
+                 stands("txt2img a boat --seed 3"), DOWN, DOWN, DOWN, stands(""))  # fmt: skip
+
+
+def test_arrow_up_goes_through_the_lines_of_a_text_first(typist, session):
+    write_history(session, "help")
+
+    typist.types("help", ALT_ENTER, "exit", UP, "x", stands("helpx\nexit"), UP, stands("helpx\nexit"))
+
+
+def write_history(session, *lines: str) -> None:
+    session.home.history_file.write_text("".join(f"\n# then\n+{line}\n" for line in lines))
+
+
+def test_the_past_is_searched_newest_first_among_many():
+    past = Past()
+    past.load(iter([f"txt2img a fox --seed {n}" for n in range(100_000, 0, -1)] + ["help", "txt2img a fox --seed 7"]))
+    past.add("txt2img an owl")
+
+    assert list(islice(past.begins("txt2img a"), 2)) == ["txt2img an owl", "txt2img a fox --seed 100000"]
+    assert list(past.begins("txt2img a fox --seed 4711")) == [
+        f"txt2img a fox --seed {n}" for n in [*range(47119, 47109, -1), 4711]
+    ]
+    assert list(past.begins("hel")) == ["help"]
+    assert list(past.begins("zebra")) == []
+    assert list(past.holds("seed 99999")) == ["txt2img a fox --seed 99999"]
+    assert len(list(past.holds(""))) == 100_002
+
+
+def test_grey_text_among_100_000_lines_is_found_in_a_millisecond(completions):
+    past = Past()
+    past.load(iter([f"txt2img a fox number {n}" for n in range(100_000)]))
+    ghost = Ghost(completions, past)
+    times = []
+    for text in ("t", "txt2img a fox number 99", "txt2img a fox number 98765", "upscale", "zebra"):
+        start = time.perf_counter()
+        ghost.get_suggestion(None, Document(text, len(text)))
+        times.append(time.perf_counter() - start)
+
+    assert median(times) < 0.01  # a look through all of them takes as long; the bound is loose for busy machines
 
 
 def test_arrow_up_goes_to_the_history_though_a_menu_is_open(typist, session):
@@ -433,6 +474,14 @@ def test_a_dropped_picture_becomes_the_command_that_recalls_it(typist, session):
 def test_f1_helps_with_the_flag_at_the_cursor(typist, session):
     typist.types("txt2img a --steps", stands("txt2img a --steps"), F1,
                  lambda t: any("1 to 150" in text for text in session.view.said))  # fmt: skip
+
+
+def test_typographic_quotes_and_dashes_of_a_web_page_are_read(typist, session):
+    typist.types(f"{PASTE}txt2img “a red fox” —steps 3{PASTED}", ENTER, lambda t: bool(session.ran))
+
+    assert session.ran == ["txt2img “a red fox” —steps 3"]
+    (bound,) = session.read(session.ran[0]).bound
+    assert {name: v.value for name, v in bound.chain.stages[0].values.items()} == {"prompt": "a red fox", "steps": 3}
 
 
 def test_vi_keys_by_a_setting(typist, session):
