@@ -123,16 +123,18 @@ def _schedulers() -> Iterator[str]:
 
     for s in SCHEDULERS.values():
         if not s.base:
-            yield f"  {s.name:<14} {s.help}"
+            yield from derive.wrapped(s.help, f"  {s.name:<14} ", " " * 17)
             more = [f"_{other.sigmas}" for other in SCHEDULERS.values() if other.base == s.name]
             notes = [f"also with {' '.join(more)}"] if more else []
             notes += [f"takes --{' --'.join(s.takes)}"] if s.takes else []
             notes += [f"needs {s.needs}"] if s.needs else []
             if notes:
-                yield f"  {'':<14} {'; '.join(notes)}"
+                yield from derive.wrapped("; ".join(notes), " " * 17)
     yield ""
-    yield from (f"  _{word:<13} {levels.help}." for word, levels in LEVELS.items())
-    yield f"\n  The default is {DEFAULT}. Other programs' names are read too: --scheduler 'Euler a'"
+    for word, levels in LEVELS.items():
+        yield from derive.wrapped(f"{levels.help}.", f"  _{word:<13} ", " " * 17)
+    yield ""
+    yield from derive.wrapped(f"The default is {DEFAULT}. Other programs' names are read too: Euler a", "  ")
 
 
 # -- search ----------------------------------------------------------------------------------------------------------
