@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from invoke_shell.commands.guides import Guides
 from invoke_shell.commands.params import (
     DRAWN,
     POCKET,
@@ -47,6 +48,7 @@ def txt2img(
     seed: NoiseSeed = DRAWN,
     model: Checkpoint = POCKET,
     extras: Extras = Extras(),
+    guides: Guides = Guides(),
 ) -> Iterator[Made]:
     """Draw pictures from a text prompt.
 
@@ -63,6 +65,7 @@ def txt2img(
             seed=seed,
             model=model,
             **extras.asked(),
+            **guides.asked(),
         )
     )
 
@@ -119,6 +122,7 @@ def img2img(
     seed: NoiseSeed = DRAWN,
     model: Checkpoint = POCKET,
     extras: Extras = Extras(),
+    guides: Guides = Guides(),
 ) -> Iterator[Made]:
     """Draw a picture anew from a prompt and the picture that comes in.
 
@@ -144,6 +148,7 @@ def img2img(
             pure_noise=pure_noise,
             strength=strength if start_step is None else None,
             **extras.asked(),
+            **guides.asked(source),
         )
     )
 

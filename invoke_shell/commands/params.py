@@ -18,6 +18,10 @@ __all__ = [
     "Checkpoint",
     "ClipSkip",
     "Components",
+    "ControlEnd",
+    "ControlImages",
+    "ControlStart",
+    "Controls",
     "Embed",
     "Embeddings",
     "Extras",
@@ -128,6 +132,29 @@ RefinerStart = Annotated[
 ClipSkip = Annotated[
     int,
     Arg(help="Layers left out at the text encoder's end; other programs' 2 is 1 here.", ge=0, le=24, group="model"),
+]
+Controls = Annotated[
+    list[Weighted[ModelRecord]],
+    Arg(
+        help="A ControlNet with its weight, as canny:0.8; may be repeated.",
+        model="controlnet",
+        ge=0,
+        le=10,
+        group="pictures",
+        aliases=("--controlnet",),
+    ),
+]
+ControlImages = Annotated[
+    list[Image],
+    Arg(help="The picture that each --control reads, in the same order; one alone is for all.", group="pictures"),
+]
+ControlStart = Annotated[
+    list[float],
+    Arg(help="Share of the steps at which each --control begins.", ge=0, le=1, group="pictures"),
+]
+ControlEnd = Annotated[
+    list[float],
+    Arg(help="Share of the steps at which each --control ends.", ge=0, le=1, group="pictures"),
 ]
 Strength = Annotated[
     float,

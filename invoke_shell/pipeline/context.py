@@ -10,7 +10,7 @@ from typing import Any, Literal, Protocol
 from invoke_shell.pipeline.types import Size, Weighted
 from invoke_shell.records import Frame, Image, Made, Mask, ModelRecord
 
-__all__ = ["Ask", "Context", "Engine", "Enlargement", "Generation"]
+__all__ = ["Ask", "Context", "Control", "Engine", "Enlargement", "Generation", "PicturePrompt"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +26,8 @@ class Generation:
     (textual inversions). vae: in the place of the model's own. components: a folder with the text encoders
     and the VAE that a transformer in one file lacks. refiner: a second model that draws what is left when
     `refiner_start` of the noise's way is gone. clip_skip: layers left out at the text encoder's end.
+    controls: ControlNets, each with its picture. picture_prompts: IP-Adapters with theirs. tokens: say how the prompts
+    are read.
     rng: `cpu` or `philox`, CUDA's numbers. ensd: added to the seed for the noise of the steps; 0 draws on from the
     first noise. mixed: other seeds whose noise is mixed in, one after the other. seamless: sides that meet (`x`, `y`,
     `both`, `none`). guidance_rescale: 0 to 1. image_guidance: weight of the source in an edit, None where the source is
@@ -53,6 +55,9 @@ class Generation:
     refiner: ModelRecord | None = None
     refiner_start: float = 0.8
     clip_skip: int = 0
+    controls: tuple[Control, ...] = ()
+    picture_prompts: tuple[PicturePrompt, ...] = ()
+    tokens: bool = False
     rng: str = "cpu"
     ensd: int = 0
     mixed: tuple[Weighted[int], ...] = ()
@@ -64,6 +69,26 @@ class Generation:
     end_step: int | None = None
     teller: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Control:
+    """A ControlNet and the picture it reads. start, end: the share of the steps between which it speaks, 0 to 1."""
+
+    model: ModelRecord
+    image: Image
+    weight: float = 1.0
+    start: float = 0.0
+    end: float = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class PicturePrompt:
+    """An IP-Adapter and the pictures that it tells the model of."""
+
+    model: ModelRecord
+    images: tuple[Image, ...]
+    weight: float = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import cast
 
 from torch import Tensor
 
@@ -16,8 +17,10 @@ from invoke_shell.pipeline.context import Generation
 from invoke_shell.pipeline.prompts import plain_text
 from invoke_shell.records import Image, Made
 from invoke_shell.runtime import latents, pictures, recording, request, schedulers
+from invoke_shell.runtime._diffusers import Denoiser
 from invoke_shell.runtime.beside import beside, check_task
 from invoke_shell.runtime.conditioning import Embeddings, unknown_words
+from invoke_shell.runtime.controls import Controlled, steered
 from invoke_shell.runtime.denoise import Region, denoise, first_latents
 from invoke_shell.runtime.device import Place
 from invoke_shell.runtime.encoders import Conditioning, Reading
@@ -103,7 +106,7 @@ def _loop(
     guidance = _guidance(run.model, asked)
     channels = beside(run.model, asked, desk.place, desk.tiled, guidance.parts if guidance else 1)
     return denoise(
-        run.model.unet,
+        _unet(asked, run, desk),
         run.scheduler,
         first,
         run.timesteps[: run.calls],
@@ -123,6 +126,15 @@ def _guidance(model: Checkpoint, asked: Generation) -> Guidance | None:
     if not request.guided(asked) or model.told_guidance:
         return None
     return Guidance(weight=asked.guidance, rescale=asked.guidance_rescale, image=asked.image_guidance)
+
+
+def _unet(asked: Generation, run: Run, desk: Desk) -> Denoiser:
+    """The U-Net, with its ControlNets beside it when there are some."""
+    model = run.model
+    if not asked.controls:
+        return model.unet
+    steering = steered(model.controls, asked.controls, run.noise, model.factor, desk.watcher.say)
+    return cast(Denoiser, Controlled(model.unet, steering, len(run.timesteps)))  # the loop does nothing but call it
 
 
 def _reading(model: Checkpoint, asked: Generation, say: Callable[[str], None]) -> Reading:

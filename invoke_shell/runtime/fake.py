@@ -171,6 +171,8 @@ def _relevant(asked: Generation) -> dict[str, Any]:
         "embeddings": [model.text for model in asked.embeddings],
         "vae": asked.vae and asked.vae.text,
         "clip_skip": asked.clip_skip,
+        "controls": [(c.model.text, c.weight, c.start, c.end, c.image.hash) for c in asked.controls],
+        "picture_prompts": [(p.model.text, p.weight, [i.hash for i in p.images]) for p in asked.picture_prompts],
         "noise": [asked.rng, asked.ensd, [(other.value, other.weight) for other in asked.mixed]],
         "guidance_rescale": asked.guidance_rescale if request.guided(asked) else 0,
         "image_guidance": asked.image_guidance,

@@ -51,6 +51,7 @@ class Checkpoint:
     stored: str
     bytes: int
     adapters: Adapters
+    controls: tuple[Any, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

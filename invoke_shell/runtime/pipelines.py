@@ -62,7 +62,14 @@ ALWAYS = {
     "prompt", "model", "size", "steps", "guidance", "scheduler", "seed", "start_step", "source", "pure_noise",
     "strength", "components", "teller",
 }  # fmt: skip
-WORDS = {"negative": "negative prompt", "mask": "mask", "embeddings": "textual inversion", "loras": "LoRA"}
+WORDS = {
+    "negative": "negative prompt",
+    "mask": "mask",
+    "embeddings": "textual inversion",
+    "loras": "LoRA",
+    "controls": "ControlNet",
+    "picture_prompts": "IP-Adapter",
+}
 
 
 def piped_family(model: ModelRecord) -> PipedFamily | None:

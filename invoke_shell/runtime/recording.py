@@ -42,4 +42,5 @@ def _worn(asked: Generation, model: Checkpoint) -> dict[str, Any]:
     """LoRAs with their strengths and the layers they reach; nothing for a picture without."""
     rows = zip(asked.loras, model.adapters.layers(), strict=True)
     worn = [{"name": lora.value.name, "weight": lora.weight, "layers": layers} for lora, layers in rows]
-    return {"loras": worn} if worn else {}
+    controls = [{"name": c.model.name, "weight": c.weight, "start": c.start, "end": c.end} for c in asked.controls]
+    return {**({"loras": worn} if worn else {}), **({"controls": controls} if controls else {})}

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from invoke_shell.pipeline.context import Generation
 from invoke_shell.records import ModelRecord
+from invoke_shell.runtime.control_loading import load_control
+from invoke_shell.runtime.controls import ControlNet, check_controls
 from invoke_shell.runtime.device import Place, free_memory
 from invoke_shell.runtime.loading import Checkpoint, load_checkpoint, load_vae
 from invoke_shell.runtime.piped_loading import Piped, load_piped
@@ -43,9 +45,11 @@ class Stock:
         return self._held.get(model_key(model), lambda: load_checkpoint(model, self._place), model.bytes)
 
     def dressed(self, asked: Generation) -> Checkpoint:
-        """The model with the LoRAs and the VAE of a request, and with no others."""
+        """The model with the LoRAs, the VAE and the ControlNets of a request, and with no others."""
         model = self._loaded(asked.model)
         model.adapters.wear(asked.loras)
+        check_controls(asked.controls, model.family)
+        model = replace(model, controls=tuple(self._control(c.model, model) for c in asked.controls))
         if asked.vae is None:
             return model
         key, wanted = f"{model_key(asked.vae)} with {model_key(asked.model)}", asked.vae
@@ -60,6 +64,9 @@ class Stock:
         key = f"{model_key(model)} with {model_key(components)}" if components else model_key(model)
         expected = model.bytes + (components.bytes if components else 0)
         return self._held.get(key, lambda: load_piped(model, family, self._place, components), expected)
+
+    def _control(self, wanted: ModelRecord, model: Checkpoint) -> ControlNet:
+        return self._held.get(model_key(wanted), lambda: load_control(wanted, model.unet, self._place), wanted.bytes)
 
     def upscaler(self, model: ModelRecord) -> Upscaler:
         """An upscaler network. Raises RunError (bad-model)."""

@@ -49,6 +49,9 @@ def txt2img(picture: Image | None = None, **params: object) -> StepRecord:
         "lora": [],
         "embedding": [],
         "clip_skip": 0,
+        "control": [],
+        "control_start": [],
+        "control_end": [],
         **params,
     }
     return StepRecord(

@@ -20,6 +20,14 @@ REGISTRY = commands.registry()
 NODES = [node for node in REGISTRY.nodes.values() if not node.stage_only and not node.builtin]
 FRONT = {"none": "", "each": "load_image a.png | ", "all": "load_image a.png b.png | resize 16x16 | "}
 ALONE = {"place": " --to 8x8"}  # a parameter that means nothing without another
+CONTROL, PICTURE = " --control chosen", " --control-image a.png"
+BESIDE = {
+    "control": PICTURE,
+    "control_image": CONTROL,
+    "control_start": CONTROL + PICTURE,
+    "control_end": CONTROL + PICTURE,
+}
+BESIDE |= {"ip_adapter": " --ip-image a.png", "ip_image": " --ip-adapter chosen"}
 CHOSEN = {
     ("crop", "to"): "8x8",
     ("paste_image", "x"): "3",
@@ -43,7 +51,7 @@ def needed(node: Any, p: Any) -> str:
     """The other words a line must have for the node to run with this parameter."""
     others = [q for q in node.params.values() if q.required and q is not p and p.arg.excludes != q.name]
     words = " ".join(f"{'' if q.positional else q.flag + ' '}{filler(q)}" for q in others)
-    return f" {words}" + (ALONE.get(p.name, "") if node.name == "crop" else "")
+    return f" {words}" + (ALONE.get(p.name, "") if node.name == "crop" else BESIDE.get(p.name, ""))
 
 
 def other_value(node: Any, p: Any) -> str:
@@ -111,11 +119,11 @@ PICTURES = [(node, p) for node in NODES for p in node.params.values() if p.kind.
 
 @pytest.mark.parametrize(("node", "p"), PICTURES, ids=[f"{node.name}-{p.name}" for node, p in PICTURES])
 def test_a_source_comes_back_by_its_pixels(node: Any, p: Any, tmp_path: Path):
-    plan = plan_of("load_image a.png", REGISTRY)
-    (ref,) = plan.calls[-1].inputs["image"]
+    plan = plan_of(f"{FRONT[node.takes]}{node.name}{needed(node, p)} {p.flag} b.png", REGISTRY)
+    (ref,) = plan.calls[-1].inputs[p.name]
     assert isinstance(ref, InputRef)
 
-    (source,) = read_back(plan, tmp_path).step().inputs["image"]
+    (source,) = read_back(plan, tmp_path).step().inputs[p.name]
 
     assert source == ref.resource()
 
