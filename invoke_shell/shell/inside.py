@@ -7,15 +7,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from invoke_shell.errors import BlockedError, InvokeShellError, MetadataError, RunError
-from invoke_shell.metadata.files import opened
+from invoke_shell.metadata.contents import contents_of, size_text, sources
+from invoke_shell.metadata.files import opened, sidecar
 from invoke_shell.metadata.history import from_metadata, loads
 from invoke_shell.metadata.jpeg_webp import SUFFIXES
-from invoke_shell.metadata.read import PictureInfo
+from invoke_shell.metadata.provenance import marks_of
+from invoke_shell.metadata.read import MAX_OTHER, PictureInfo
 from invoke_shell.metadata.stripping import Stripped, strip_file
 from invoke_shell.metadata.visible import visible
 from invoke_shell.records import topological
 from invoke_shell.shell.finding import find_target, foreign_line, foreign_of
 from invoke_shell.shell.session import Session
+from invoke_shell.shell.telling import file_line, told
 
 if TYPE_CHECKING:
     from invoke_shell.metadata.foreign.line import Line
@@ -64,22 +67,24 @@ def _foreign_text(shell: Session, word: str, line: Line) -> str:
     return line.text
 
 
-def about(shell: Session, label: str, found: PictureInfo) -> tuple[str, dict[str, Any]]:
+def about(shell: Session, label: str, path: Path, found: PictureInfo) -> tuple[str, dict[str, Any]]:
     """What `info` says of a picture, for people and for programs."""
-    lines = [f"{visible(label)}: {found.tool or 'no program known'}, {found.width}x{found.height}"]
+    size = path.stat().st_size
+    lines = [file_line(label, found, size)]
     record: dict[str, Any] = {
         "event": "info", "image": label, "tool": found.tool, "width": found.width, "height": found.height,
+        "format": found.kind.lower(), "bytes": size,
         "command": None, "steps": [], "missing": [], "warnings": list(found.warnings),
     }  # fmt: skip
     if line := foreign_line(shell, found):
         _about_foreign(found, line, lines, record)
     else:
-        _about_ours(shell, found, lines, record)
+        _about_ours(shell, path, found, lines, record)
     lines += [f"  {w}" for w in found.warnings]
     return "\n".join(lines), record
 
 
-def _about_ours(shell: Session, found: PictureInfo, lines: list[str], record: dict[str, Any]) -> None:
+def _about_ours(shell: Session, path: Path, found: PictureInfo, lines: list[str], record: dict[str, Any]) -> None:
     """The history of a picture of ours; the texts of one that cannot be read."""
     try:
         step = found.step()
@@ -88,13 +93,34 @@ def _about_ours(shell: Session, found: PictureInfo, lines: list[str], record: di
         record["warnings"].append(error.message)
         lines += [f"  {name}: {text.replace(chr(10), chr(10) + '    ')}" for name, text in found.texts.items()]
         record["texts"] = dict(found.texts)
+        if not found.tool:
+            marks = _marks(path)
+            record["marks"] = marks
+            lines += [f"  marked {mark}" for mark in marks]
         return
     recalled = shell.recall(step)
     record["command"] = recalled.text(shell.registry)
     record["steps"] = (found.data or {}).get("steps", [])
-    record["missing"] = list(recalled.missing)
-    lines += ["  " + line for line in record["command"].splitlines()]
-    lines += [f"  missing: {m}" for m in recalled.missing]
+    beside = sidecar(path)
+    record["missing"] = [m for m in recalled.missing if not _is_brought(found, m, beside=beside.is_file())]
+    lines += told(shell.registry, found.data or {}, list(topological(step)), record["command"])
+    if found.beside or beside.is_file():
+        what = "its record" if found.beside else "sources"
+        lines.append(f"  {what} beside it in {visible(beside.name)}, {size_text(beside.stat().st_size)}")
+    lines += [f"  missing: {m}" for m in record["missing"]]
+
+
+def _is_brought(found: PictureInfo, missing: str, *, beside: bool) -> bool:
+    """Whether a source that is not here comes with the picture: a replay takes it from there."""
+    hashes = [source.hash for source in sources(found.step())]
+    inside = {} if beside else contents_of(found.data or {})
+    return any(h[:23] in missing for h in hashes if beside or h in inside)
+
+
+def _marks(path: Path) -> list[str]:
+    """Marks of origin on a file that says nothing else."""
+    with opened(path) as file:
+        return marks_of(file.read(MAX_OTHER))
 
 
 def _about_foreign(found: PictureInfo, line: Line, lines: list[str], record: dict[str, Any]) -> None:

@@ -87,3 +87,61 @@ def test_the_schema_is_printed_and_is_what_pictures_are_of(invoke, home):
         record = invoke("--json", "info", str(path)).records[0]
         assert record["steps"]
     assert schema["$id"] == "urn:invoke-shell:sd-metadata:1"
+
+
+def test_info_tells_file_steps_sources_models_and_line(invoke, home, folder, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1795233600")
+    made = invoke(
+        "--json", "-c", "load_image a.png --embed | img2img 'a \"red\" boat' --strength 0.5 --seed 7 | crop 0:0:32:32"
+    )
+    path = made.results[0]["path"]
+    pixels = Path(path).stat().st_size
+
+    first, *lines, last = invoke("info", path).out.splitlines()
+
+    assert first == f"{path}: invoke_shell 0.1.0, 32x32 PNG, {round(pixels / 1000)} kB, 2026-11-21 04:00 UTC"
+    assert last == f"  command        {made.results[0]['command']}"
+    assert [line for line in lines if not line.startswith(("  model ", "  ran on "))] == [
+        "  1  load_image  gives 64x64",
+        r'  2  img2img     "a \"red\" boat"  strength 0.5  steps 20  guidance 2  seed 7  10 of 20 steps ran',
+        "                 gives 64x64",
+        "  3  crop        box 0:0:32:32  gives 32x32",
+        "  source         a.png  64x64  blake3:9aebe2de73840161  inside (1 kB)",
+    ]
+
+
+def test_info_of_a_long_history_names_the_first_steps(invoke):
+    made = invoke("--json", "-c", "txt2img x --seed 1..24 --size 64x64 | contact_sheet")
+
+    out = invoke("info", made.results[-1]["path"]).out
+
+    assert "     and 9 steps more\n" in out
+
+
+def test_info_in_another_home_says_that_an_embedded_source_is_no_loss(invoke, home, folder, tmp_path):
+    made = invoke(
+        "--json", "-c", "load_image a.png --embed | blur 2", "-c", "@1 | save a.jpg --embed", "-c", "@1 | save bare.png"
+    )
+    away = tmp_path / "away"
+
+    assert "missing" not in invoke("info", made.results[0]["path"], home=away).out
+    beside = invoke("info", "a.jpg", home=away).out
+    assert "missing" not in beside
+    assert "  sources beside it in a.jpg.json, 2 kB\n" in beside
+    assert (
+        "missing: the source picture blake3:9aebe2de73840161 (a.png) is not among yours"
+        in invoke("info", "bare.png", home=away).out
+    )
+
+
+def test_info_of_a_plain_picture_says_its_marks(invoke, folder):
+    from invoke_shell.metadata.companions import xmp
+
+    Image.new("RGB", (8, 8)).save("ai.jpg", xmp=xmp("trainedAlgorithmicMedia").encode())
+
+    ran = invoke("info", "ai.jpg", "a.png")
+
+    assert "  marked iptc:trainedAlgorithmicMedia\n" in ran.out
+    assert ran.out.count("marked") == 1
+    assert ran.status == 0

@@ -42,7 +42,7 @@ def info(
                 valid, text, record = checked(shell.registry, word, path)
                 status = status or int(not valid)
             else:
-                text, record = about(shell, word, read_picture(path))
+                text, record = about(shell, word, path, read_picture(path))
         except InvokeShellError as error:
             shell.view.error(error, Where())
             status = status or error.exit_status

@@ -67,7 +67,7 @@ def test_info_says_line_missing_and_guessed(invoke: Invoke):
 
     assert ran == (
         0,
-        f"a.png: a1111, 64x64\n  {LINE.format('nowhere')}\n  missing: not carried: ENSD 31337\n"
+        f"a.png: a1111, 64x64 PNG, 1 kB\n  {LINE.format('nowhere')}\n  missing: not carried: ENSD 31337\n"
         "  missing: there is no model nowhere here\n",
         "",
     )
@@ -97,6 +97,8 @@ def test_info_as_a_record(invoke: Invoke):
         "tool": "invokeai",
         "width": 64,
         "height": 64,
+        "format": "png",
+        "bytes": Path("a.png").stat().st_size,
         "command": 'txt2img "a fox" --size 64x64 --steps 50',
         "steps": [],
         "missing": ["the seed is not in the file: a fresh one is drawn", GPU],
