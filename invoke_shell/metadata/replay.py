@@ -22,7 +22,7 @@ from invoke_shell.pipeline.stored import with_flows
 from invoke_shell.pipeline.types import Seed, Weighted, number
 from invoke_shell.records import ModelRecord, Resource, StepRecord, topological
 
-__all__ = ["Finder", "Recalled", "overridden", "recall"]
+__all__ = ["Finder", "Recalled", "overridden", "recall", "recall_all"]
 
 NUMBER = re.compile(r"[+-]\d{1,19}(\.\d{1,9})?")  # counted from what was recorded
 
@@ -58,22 +58,28 @@ class Recalled:
 
 def recall(last: StepRecord, registry: Registry, finder: Finder) -> Recalled:
     """The plan that makes a picture again, as far as nodes, models and sources are here."""
+    return recall_all([last], registry, finder)
+
+
+def recall_all(lasts: Sequence[StepRecord], registry: Registry, finder: Finder) -> Recalled:
+    """As recall, of several pictures: what they have in common is made once. Results in the order given."""
     reader = _Reader(registry, finder)
-    steps = tuple(topological(last))
-    for step in steps:
+    steps = {step.key: step for last in lasts for step in topological(last)}
+    for step in steps.values():
         reader.take(step)
     calls = with_flows(reader.calls, registry)
+    results = tuple(dict.fromkeys(reader.ids[last.key] for last in lasts if last.key in reader.ids))
     plan = Plan(
         source="",
         calls=calls,
         stages=tuple(c.node for c in calls),
-        results=(calls[-1].id,) if calls else (),
+        results=results or tuple(c.id for c in calls[-1:]),  # of a last step that is not known, what comes before it
     )
     return Recalled(
         plan=replace(plan, source=resolved_text(plan, registry)),
         missing=tuple(dict.fromkeys(reader.missing)),
         notes=tuple(dict.fromkeys(reader.notes)),
-        steps=steps,
+        steps=tuple(steps.values()),
     )
 
 

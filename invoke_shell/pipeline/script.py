@@ -16,14 +16,19 @@ from invoke_shell.pipeline.node import Node, Param
 from invoke_shell.pipeline.plan import Call, InputRef, Plan
 from invoke_shell.pipeline.registry import Registry
 
-__all__ = ["HASH_DIGITS", "resolved_text", "short_hash"]
+__all__ = ["HASH_DIGITS", "resolved_lines", "resolved_text", "short_hash"]
 
 HASH_DIGITS = 16  # of a source picture's hash in a line; 12 are enough to be read
 
 
 def resolved_text(plan: Plan, registry: Registry) -> str:
     """Every value of every result, as lines."""
-    return "\n".join(_Writer(plan, registry).lines())
+    return "\n".join(text for _, text in resolved_lines(plan, registry))
+
+
+def resolved_lines(plan: Plan, registry: Registry) -> Iterator[tuple[int, str]]:
+    """As resolved_text, each line with the call whose pictures it makes."""
+    return _Writer(plan, registry).lines()
 
 
 def short_hash(pixel_hash: str) -> str:
@@ -62,14 +67,14 @@ class _Writer:
             call = next(self.plan.calls[i] for i in _calls_into(call))
         return call.id
 
-    def lines(self) -> Iterator[str]:
+    def lines(self) -> Iterator[tuple[int, str]]:
         """A line for each call that another line refers to, and for each result."""
         for call in self.plan.calls:
             if call.given is not None:
                 if not call.given.handle and self.in_company(call):
-                    yield f"{self.registry.loader} {short_hash(call.given.ref.hash)} as {self.name(call)}"
+                    yield call.id, f"{self.registry.loader} {short_hash(call.given.ref.hash)} as {self.name(call)}"
             elif not self.registry[call.node].stage_only and (call.id in self.plan.results or self.named(call)):
-                yield self.line(call)
+                yield call.id, self.line(call)
 
     def in_company(self, call: Call) -> bool:
         """Whether a picture is gathered with others: a hash among handles is no stage."""

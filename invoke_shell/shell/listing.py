@@ -68,6 +68,10 @@ class Listing:
             return [(n.name, n.summary) for n in self.session.registry.values() if not n.builtin]
         if (command, name) in (("set", "name"), ("unset", "name")):
             return self._settings(given=command == "unset")
+        if (command, name) == ("sessions", "name"):
+            return self._once("sessions", self._sessions)
+        if (command, name) == ("resume", "what"):
+            return self._once("left", self._left)
         if name == "handles":
             return self.handles()
         if name == "what":
@@ -93,6 +97,19 @@ class Listing:
                 line = self.session.keeper.store.line(row.line)
                 lines[row.line] = visible(line.text) if line else ""
         return [*several, *((row.handle, lines[row.line]) for row in rows)]
+
+    def _sessions(self) -> Rows:
+        store = self.session.keeper.store
+        used = [s for s in store.sessions() if store.was_used(s.id)][:HANDLES]
+        return [(s.name, f"{store.count(s.id)} pictures") for s in used]
+
+    def _left(self) -> Rows:
+        from invoke_shell.shell.resuming import left
+
+        return [
+            (one.key, f"{one.progress}  {one.what if one.line else ''}".rstrip())
+            for one in left(self.session.keeper.store)
+        ]
 
     def _seeds(self) -> Rows:
         used = {

@@ -200,6 +200,24 @@ class Store:
         """All sessions, the last used first."""
         return self._sessions("ORDER BY used DESC, id DESC")
 
+    def was_used(self, session: int) -> bool:
+        """False for a session in which nothing was done."""
+        return bool(self._sessions(f"WHERE id = ? AND {USED}", session))
+
+    def clone(self, session: int, name: str) -> Session:
+        """A new session with the names and settings of another."""
+        made = self.new_session(name)
+
+        def copy(db: sqlite3.Connection) -> None:
+            for table, columns in (("names", "name, place, n"), ("settings", "key, value")):
+                db.execute(
+                    f"INSERT INTO {table} (session, {columns}) SELECT ?, {columns} FROM {table} WHERE session = ?",
+                    (made.id, session),
+                )
+
+        self._db.write(copy)
+        return made
+
     def _sessions(self, condition: str, *values: object) -> list[Session]:
         return [
             Session(**_named(SESSION, r)) for r in self._db.read(f"SELECT {SESSION} FROM sessions {condition}", *values)
@@ -258,10 +276,31 @@ class Store:
         """The plan of a line, JSON; "" where it had none."""
         return next((str(row[0]) for row in self._db.read("SELECT plan FROM lines WHERE id = ?", line)), "")
 
-    def history(self, session: int | None = None, search: str = "", limit: int = 100) -> list[LineRow]:
-        """Lines, the newest first: of one session or all; those that contain `search`, in either case."""
-        where = "WHERE (? IS NULL OR session = ?) AND (? = '' OR instr(lower(text), lower(?)))"
-        return self._lines(f"{where} ORDER BY id DESC LIMIT ?", session, session, search, search, limit)
+    def history(
+        self,
+        session: int | None = None,
+        search: str = "",
+        limit: int = 100,
+        *,
+        status: str = "",
+        since: float = 0.0,
+        kept: bool = False,
+    ) -> list[LineRow]:
+        """Lines, the newest first: of one session or all; those that contain every word of `search`, in either case.
+
+        status: how they ended; since: seconds since 1970; kept: those of which a result was kept.
+        """
+        conditions = ["(? IS NULL OR session = ?)", "started >= ?"]
+        values: list[object] = [session, session, since]
+        for word in search.split():
+            conditions.append("instr(lower(text), lower(?))")
+            values.append(word)
+        if status:
+            conditions.append("status = ?")
+            values.append(status)
+        if kept:
+            conditions.append("EXISTS (SELECT 1 FROM results r WHERE r.line = lines.id AND r.state = 'kept')")
+        return self._lines(f"WHERE {' AND '.join(conditions)} ORDER BY id DESC LIMIT ?", *values, limit)
 
     def unfinished(self, session: int | None = None) -> list[Unfinished]:
         """Lines that ended early with pictures missing, the newest first."""
@@ -342,6 +381,10 @@ class Store:
         """Results of the home from number `first` to `last` that are to be seen; backward when first > last."""
         order = "ASC" if first <= last else "DESC"
         return self._results(f"WHERE n BETWEEN ? AND ? AND {SHOWN} ORDER BY n {order}", *sorted((first, last)))
+
+    def of_session(self, session: int) -> list[ResultRow]:
+        """All that is to be seen of a session, in the order of its lines and places."""
+        return self._results(f"WHERE session = ? AND {SHOWN} ORDER BY line, place, n", session)
 
     def kept(self, session: int) -> list[ResultRow]:
         """`@kept`: what was kept of this session."""

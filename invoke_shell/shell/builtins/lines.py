@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import time
+from typing import Annotated, Literal
 
 from invoke_shell.errors import InvokeShellError, LineError
 from invoke_shell.metadata.visible import visible
 from invoke_shell.pipeline.node import Arg, node
-from invoke_shell.shell.builtins.words import OptionalRest, Rest, Words, expanded, fault
+from invoke_shell.shell.builtins.words import Age, OptionalRest, Rest, Words, expanded, fault, seconds_of
+from invoke_shell.shell.handles import numbers_text
 from invoke_shell.shell.session import Session, StatusError
 from invoke_shell.shell.view import Where
 
@@ -95,20 +97,36 @@ def again(shell: Session, changes: OptionalRest = "") -> None:
     shell.run_chain(changed(shell, chain, flags), Where())
 
 
-@node(builtin=True, group="shell", examples=["history", "history fox"])
+@node(builtin=True, group="shell", examples=["history", "history fox", "history --kept --since 8w"])
 def history(
     shell: Session,
     search: Annotated[str, Arg(help="Words that a line must have.", text=True)] = "",
     *,
     everywhere: Annotated[bool, Arg(help="Of every session, not this one alone.")] = False,
+    status: Annotated[
+        Literal["done", "failed", "cancelled", "interrupted"] | None, Arg(help="How the lines ended.")
+    ] = None,
+    kept: Annotated[bool, Arg(help="Lines of which a picture was kept.")] = False,
+    since: Age = None,
     limit: Annotated[int, Arg(help="How many lines.", ge=1, le=100_000)] = 20,
 ) -> None:
-    """List the lines of this session and what they made, the last one below."""
+    """List the lines of this session and what they made, the last one below.
+
+    recall 41 puts line 41 into the edit line; @12? tells how one picture was made.
+    """
+    store = shell.keeper.store
     session = None if everywhere else shell.keeper.session.id
-    rows = shell.keeper.store.history(session, search, limit)
+    begun = time.time() - seconds_of(since) if since else 0.0
+    rows = store.history(session, search, limit, status=status or "", since=begun, kept=kept)
     for row in reversed(rows):
-        numbers = [r.n for r in shell.keeper.store.results_of_line(row.id)]
-        made = f"@{numbers[0]}" + (f"…@{numbers[-1]}" if len(numbers) > 1 else "") if numbers else row.status
-        shell.view.text(f"{row.id:>5}  {made:<14} {visible(row.text)}  {row.seconds:.1f} s")
+        numbers = [r.n for r in store.results_of_line(row.id)]
+        made = numbers_text(numbers) if len(numbers) < 4 else f"@{numbers[0]}…@{numbers[-1]}"
+        how = "" if row.status == "done" else f"  {row.status}"
+        record = {
+            "event": "line", "id": row.id, "text": row.text, "status": row.status, "handles": numbers,
+            "started": row.started, "seconds": round(row.seconds, 3),
+        }  # fmt: skip
+        shell.view.text(f"{row.id:>5}  {made or '-':<14} {visible(row.text)}  {row.seconds:.1f} s{how}", record)
     if not rows:
-        shell.view.say("no line made anything yet" if not search else f"no line has {search}")
+        asked = search or status or kept or since
+        shell.view.say("no line is like that" if asked else "no line made anything yet")

@@ -1,0 +1,107 @@
+"""Sessions: which there are, going on in one, a copy of one, and all of one as a command file."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from invoke_shell.errors import OutputError, RunError
+from invoke_shell.metadata.visible import visible
+from invoke_shell.pipeline.node import Arg, node
+from invoke_shell.shell.builtins.words import Handles
+from invoke_shell.shell.session import Session
+
+if TYPE_CHECKING:
+    from invoke_shell.shell import store as stores
+    from invoke_shell.shell.store import ResultRow
+
+__all__ = ["export", "sessions"]
+
+SHOWN = 20  # sessions that are listed
+
+
+@node(builtin=True, group="results", examples=["sessions", "sessions fox", "sessions --clone fox-blue"])
+def sessions(
+    shell: Session,
+    name: Annotated[str | None, Arg(help="The session to go on in; a new one where there is none.")] = None,
+    *,
+    clone: Annotated[
+        str | None, Arg(help="Go on in a new session of this name, with the names and settings of the other.")
+    ] = None,
+) -> None:
+    """List sessions, the last used first; go on in another, or in a copy of one.
+
+    Every start is a session of its own. Numbers count for all of them: @12 is the same picture everywhere. A copy has
+    the names and settings of its original, and is counted back from on its own.
+    """
+    store = shell.keeper.store
+    if clone is not None:
+        original = next((s for s in store.sessions() if s.name == name), None) if name else shell.keeper.session
+        if original is None:
+            raise RunError(f"there is no session {visible(str(name))}", hint="sessions lists them", code="bad-usage")
+        if any(s.name == clone for s in store.sessions()):
+            raise OutputError(f"there is a session {clone} already", hint=f"sessions {clone} goes on in it")
+        store.clone(original.id, clone)
+    if name is not None or clone is not None:
+        shell.take_up(clone or str(name))
+        count = store.count(shell.keeper.session.id)
+        shell.view.say(f"this is session {visible(shell.keeper.session_name)} now, {_pictures(count)}")
+        return
+    own = shell.keeper.session.id
+    for one in [s for s in store.sessions() if s.id == own or store.was_used(s.id)][:SHOWN]:
+        _tell(shell, one, own=one.id == own)
+
+
+def _tell(shell: Session, one: stores.Session, *, own: bool) -> None:
+    count = shell.keeper.store.count(one.id)
+    last = next(iter(shell.keeper.store.history(one.id, limit=1)), None)
+    when = f"{datetime.fromtimestamp(one.used):%Y-%m-%d %H:%M}"
+    record = {"event": "session", "name": one.name, "used": one.used, "pictures": count, "current": own}
+    text = f"  {visible(last.text)}" if last is not None else ""
+    shell.view.text(f"{'*' if own else ' '} {visible(one.name):<20} {when}  {_pictures(count):>13}{text}", record)
+
+
+def _pictures(count: int) -> str:
+    return f"{count} picture{'' if count == 1 else 's'}"
+
+
+@node(builtin=True, group="results", examples=["export today.invoke", "export three.invoke @1..3 --with-files"])
+def export(
+    shell: Session,
+    file: Annotated[Path, Arg(help="The command file to be written.")],
+    handles: Handles = (),  # type: ignore[assignment]  # always a list
+    *,
+    with_files: Annotated[bool, Arg(help="Copy sources and masks into a folder beside it.")] = False,
+) -> None:
+    """Write this session, or some results, as a command file that makes the same pictures again.
+
+    Every value is written out, and the hashes of models and sources stand at its head. Without --with-files the sources
+    are named by their pixels, which this home knows; with it the file and its folder can go anywhere.
+    """
+    from invoke_shell.shell.exporting import export as exported
+
+    keeper = shell.keeper
+    rows = _chosen(shell, handles)
+    path = file.expanduser()
+    path = shell.base / path if shell.base is not None and not path.is_absolute() else path
+    if not shell.trusted and not path.resolve().is_relative_to(keeper.results.folder().resolve()):
+        message = f"{path} is outside the output folder, where a file may write only with --trust"
+        raise OutputError(message, code="not-trusted")
+    done = exported(shell, rows, path, with_files=with_files)
+    beside = f", {len(done.files)} source{'' if len(done.files) == 1 else 's'} beside it" if done.files else ""
+    record = {"event": "export", "path": str(done.path), "pictures": done.pictures}
+    shell.view.text(f"{visible(str(done.path))} makes {_pictures(done.pictures)}{beside}", record)
+    for digits in done.missing:
+        shell.view.say(f"the source {digits} is not among yours any more", warning=True)
+
+
+def _chosen(shell: Session, handles: list[str]) -> list[ResultRow]:
+    """The results that are asked for, each once; without handles all of the session. Raises RunError."""
+    keeper = shell.keeper
+    if handles:
+        return list({row.n: row for handle in handles for row in keeper.rows(handle)}.values())
+    rows = keeper.store.of_session(keeper.session.id)
+    if not rows:
+        raise RunError("this session has no results yet", hint="export FILE @1..9 takes any", code="unknown-handle")
+    return rows

@@ -1,0 +1,106 @@
+"""Sessions, the history of lines, and a session as a file that makes the same pictures elsewhere."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+
+LINES = (
+    'txt2img "a fox" --seed 1..3 --size 64x64 --steps 2 as @foxes',
+    "@foxes[2] | blur as @soft",
+    'load_image a.png | img2img "a {red|blue} boat" --strength 0.5 --seed 5 --steps 4 | blend b.png --opacity 0.5',
+    "@foxes @soft | contact_sheet --label seed",
+    "discard @foxes[1]",
+)
+
+
+@pytest.fixture
+def played(invoke):
+    """A session with a sweep, names, a source, a mask, a sheet, and a picture thrown away."""
+    ran = invoke("--session", "fox", "--json", *(word for line in LINES for word in ("-c", line)))
+    assert ran.status == 0, ran.err
+    return ran
+
+
+def test_an_export_makes_the_same_pictures_in_another_home(invoke, played, folder, tmp_path):
+    made = {r["pixel_hash"] for r in played.results}
+    assert len(made) == 7
+
+    done = invoke("--session", "fox", "-c", "export fox --with-files")
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    shutil.move(folder / "fox.invoke", elsewhere)
+    shutil.move(folder / "fox-files", elsewhere)
+    again = invoke("--json", str(elsewhere / "fox.invoke"), home=tmp_path / "other")
+
+    assert done.out == "fox.invoke makes 6 pictures, 2 sources beside it\n"
+    assert again.status == 0, again.err
+    assert {r["pixel_hash"] for r in again.results} == made  # the one thrown away is in the sheet
+    text = (elsewhere / "fox.invoke").read_text()
+    assert text.startswith("# invoke 1\n# session fox: 6 pictures, invoke_shell ")
+    assert "\n# checkpoint pocket@" in text
+    assert text.count("\n# source blake3:") == 2
+    assert f"\n\n# {LINES[1]}\n" in text
+    assert "@1" not in text.replace("pocket@", "")
+
+
+def test_an_export_without_files_names_sources_by_their_pixels(invoke, played, folder, tmp_path):
+    invoke("--session", "fox", "-c", "export some.invoke @4..5")
+
+    here = invoke("--json", "some.invoke")
+    there = invoke("some.invoke", home=tmp_path / "other")
+
+    assert [r["pixel_hash"] for r in here.results][-2:] == [r["pixel_hash"] for r in played.results[3:5]]
+    assert there.status == 3
+    assert "no picture of yours has the hash blake3:" in there.err
+
+
+def test_an_export_overwrites_nothing_and_a_strangers_file_exports_nowhere(invoke, played, folder, home):
+    (folder / "here.invoke").write_text("mine")
+    (folder / "bad.invoke").write_text("txt2img x\nexport ../out.invoke\n")
+
+    assert invoke("--session", "fox", "-c", "export here.invoke").status == 1
+    assert (folder / "here.invoke").read_text() == "mine"
+    assert "may write only with --trust" in invoke("bad.invoke").err
+    assert "this session has no results yet" in invoke("-c", "export x.invoke").err
+
+
+def test_sessions_are_listed_taken_up_and_cloned(invoke, played):
+    invoke("--session", "cat", "-c", "txt2img cat", "-c", "set steps 7")
+
+    listed = invoke("--json", "-c", "sessions").records
+    assert [(r["name"], r["pictures"], r["current"]) for r in listed[1:]] == [("cat", 1, False), ("fox", 6, False)]
+    assert listed[0]["current"]
+    back = invoke("--json", "-c", "sessions fox", "-c", "@soft | blur")
+    assert back.results[0]["parents"] == [4]
+    cloned = invoke("--json", "-c", "sessions cat --clone kitten", "-c", "txt2img x", "-c", "sessions")
+    assert "--steps 7" in cloned.results[0]["command"]
+    assert {r["name"]: r["pictures"] for r in cloned.records if r["event"] == "session"}["kitten"] == 1
+    taken = invoke("-c", "sessions --clone cat")
+    assert taken.err == "there is a session cat already\n  sessions cat goes on in it\n"
+    assert "there is no session dog" in invoke("-c", "sessions dog --clone x").err
+
+
+def test_history_is_searched_and_filtered(invoke, played):
+    invoke("--session", "fox", "-c", "keep @4", "-c", "@-1 | crop 0:0:9999:9999")
+
+    def texts(*options: str) -> list[str]:
+        ran = invoke("--session", "fox", "--json", "-c", " ".join(["history", *options]))
+        return [r["text"] for r in ran.records]
+
+    assert texts() == [*LINES[:4], "@-1 | crop 0:0:9999:9999"]
+    assert texts("fox", "size") == [LINES[0]]
+    assert texts("--status failed") == ["@-1 | crop 0:0:9999:9999"]
+    assert texts("--kept") == [LINES[1]]
+    assert texts("--since 1h --limit 1") == ["@-1 | crop 0:0:9999:9999"]
+    assert texts("whale") == []
+    shown = invoke("--session", "fox", "-c", "history --limit 2").out.splitlines()
+    assert shown[0].split()[:2] == ["4", "@7"]
+    assert shown[1].endswith("failed")
+
+
+def test_an_empty_session_is_not_the_last(invoke, played):
+    invoke("-c", "help")
+
+    assert invoke("--continue", "-c", "@soft | blur").status == 0
