@@ -9,7 +9,9 @@ from invoke_shell.pipeline.chain import Source
 from invoke_shell.pipeline.node import UNROLLED, Node, Param
 from invoke_shell.pipeline.plan import Call, Plan
 from invoke_shell.pipeline.registry import Registry
+from invoke_shell.pipeline.types import Size
 from invoke_shell.records import ModelRecord
+from invoke_shell.runtime.estimate import estimate
 
 __all__ = ["explain"]
 
@@ -24,8 +26,8 @@ ORIGIN = {
 }
 
 
-def explain(plan: Plan, registry: Registry) -> Iterator[str]:
-    """Lines for people; the first is the sum."""
+def explain(plan: Plan, registry: Registry, precision: str = "float32") -> Iterator[str]:
+    """Lines for people; the first is the sum. precision: that models will most likely compute in."""
     yield _sum(plan)
     for number, name in enumerate(plan.stages):
         calls = plan.stage_calls(number)
@@ -35,6 +37,7 @@ def explain(plan: Plan, registry: Registry) -> Iterator[str]:
         node = registry[name]
         yield f"{number + 1}  {name:<14} {_often(node, calls)}".rstrip()
         yield from _values(node, calls)
+        yield from _memory(calls, precision)
     yield "Nothing was run."
 
 
@@ -66,6 +69,25 @@ def _values(node: Node[Any, Any], calls: Sequence[Call]) -> Iterator[str]:
         text = ", ".join(several[:SHOWN]) + (f", … {several[-1]}" if len(several) > SHOWN else "")
         source = calls[0].sources.get(p.name, Source.LINE)
         yield f"     {p.name:<12} {text}  ({ORIGIN[source]})"
+
+
+def _memory(calls: Sequence[Call], precision: str) -> Iterator[str]:
+    """What the largest picture of a stage will take, for each model that draws in it; from headers alone."""
+    largest: dict[str, tuple[ModelRecord, Size]] = {}
+    for call in calls:
+        model, size = call.params.get("model"), call.params.get("size")
+        if isinstance(model, ModelRecord) and isinstance(size, Size):
+            there = largest.get(model.path)
+            if there is None or _pixels(size) > _pixels(there[1]):
+                largest[model.path] = (model, size)
+    guided = any(float(call.params.get("guidance", 1)) > 1 for call in calls)
+    for model, size in largest.values():
+        if found := estimate(model, size, precision, guided):
+            yield f"     {'memory':<12} {found}; {model.name} at {size} in {precision}"
+
+
+def _pixels(size: Size) -> int:
+    return size.width * size.height
 
 
 def _shown(p: Param, call: Call) -> str:

@@ -269,9 +269,11 @@ class Session:
         """Plan a chain, run it, keep its results. Raises what stopped it."""
         made = self.planned(chain)
         if self.dry:
+            from invoke_shell.runtime.estimate import likely_precision
             from invoke_shell.shell.explain import explain
 
-            self.view.text("\n".join(explain(made, self.registry)))
+            precision = likely_precision(self.settings["precision"], str(self.settings["device"]))
+            self.view.text("\n".join(explain(made, self.registry, precision)))
             return
         self.run_plan(made, where)
 
