@@ -1,7 +1,8 @@
 """From a key to the screen, against prompt_toolkit with a WordCompleter over the same words, in the same run.
 
-    python -m benchmarks.keystroke
+    python -m benchmarks.keystroke [--history 100000] [--models 2000]
 
+Ours has a history of so many lines behind its grey text, and so many models; the other completes the models' names too.
 Each key is sent when the one before is drawn and the program is idle again. Two figures a key: the time until it is on
 the screen, and the processor time of everything it sets off (the menu, the grey text and the toolbar follow it).
 """
@@ -19,26 +20,33 @@ from benchmarks.table import machine, show
 from benchmarks.terminals import Program, environment
 
 BAR = 2.0
-LINE = 'txt2img "a red boat on a green sea" --steps 20 --seed 7 | upscale --scale 2 | save boat.png'
+LINE = 'txt2img "a red boat on the sea" --steps 20 --model painter-1234 --seed 7 | upscale --scale 2 | save boat.png'
 QUIET = 0.04  # seconds without output: the program is idle
 WARM = 1.5  # seconds for what a shell does after its first prompt
 BARE = """
 import sys
 from prompt_toolkit import PromptSession
 from prompt_toolkit.completion import WordCompleter
-PromptSession('invoke> ', completer=WordCompleter(sys.argv[1:]), complete_while_typing=True).prompt()
+words = open(sys.argv[1]).read().split()
+PromptSession('invoke> ', completer=WordCompleter(words), complete_while_typing=True).prompt()
 """
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--times", type=int, default=5)
-    times = parser.parse_args().times
+    parser.add_argument("--history", type=int, default=100_000, metavar="LINES")
+    parser.add_argument("--models", type=int, default=2000)
+    options = parser.parse_args()
+    times = options.times
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         env = environment(folder)
+        models = [f"painter-{n}" for n in range(options.models)]
+        (folder / "words").write_text("\n".join([*words(), *models]), encoding="utf-8")
+        furnish(folder / "home", options.history, models)
         sides = {
-            "prompt_toolkit, WordCompleter": [sys.executable, "-c", BARE, *words()],
+            "prompt_toolkit, WordCompleter": [sys.executable, "-c", BARE, str(folder / "words")],
             "invoke_shell": [sys.executable, "-m", "invoke_shell", "--home", str(folder / "home")],
         }
         measured: dict[str, list[tuple[float, float]]] = {side: [] for side in sides}
@@ -56,6 +64,26 @@ def words() -> list[str]:
 
     nodes = everything()
     return sorted({*nodes, *(flag for node in nodes.values() for flag in node.flags if flag.startswith("--"))})
+
+
+def furnish(home: Path, lines: int, models: list[str]) -> None:
+    """A home where much was typed, and many models are known."""
+    from invoke_shell.models.entry import Entry
+    from invoke_shell.models.finding import Finding
+    from invoke_shell.models.rows import Rows
+    from invoke_shell.shell.home import Home
+
+    home.mkdir()
+    there = Home.find(str(home))
+    typed = (f"\n# 2026-01-01 12:00:00\n+txt2img picture {n} of a red boat --seed {n}\n" for n in range(lines))
+    there.history_file.write_text("".join(typed), encoding="utf-8")
+    finding = Finding(kind="checkpoint", base="sd1", reason="")
+    files = [home / f"{name}.safetensors" for name in models]
+    for file in files:
+        file.touch()
+    Rows(there.data / "catalogue.db").put(
+        [Entry(name=file.stem, path=file, stamp="", origin="added", finding=finding) for file in files]
+    )
 
 
 def typed(argv: list[str], env: dict[str, str]) -> tuple[float, float]:
