@@ -11,7 +11,7 @@ import pexpect
 
 __all__ = ["Program", "environment"]
 
-PATIENCE = 30.0  # seconds
+PATIENCE = 90.0  # seconds; a busy machine takes a minute to load torch
 
 
 class Program:

@@ -119,14 +119,21 @@ def _clock(seconds: float) -> str:
 def bar(state: State, columns: int) -> str:
     """Done in cyan, the rest dim; without a total a piece that wanders, so that one sees that something goes on."""
     if not state.total:
-        at = int(state.now() * RATE) % columns
-        places = range(at, at + columns // 4)
-        return "".join(
-            f"{CYAN}━{PLAIN}" if {x, x + columns} & set(places) else f"{DIM}─{PLAIN}" for x in range(columns)
-        )
+        wide = columns // 4
+        at = int(state.now() * RATE) % (columns + wide) - wide
+        first, last = max(0, at), min(columns, at + wide)
+        return _dim(first) + _lit("━" * (last - first)) + _dim(columns - last)
     halves = round(2 * columns * min(1.0, state.done / state.total))
     done = "━" * (halves // 2) + "╸" * (halves % 2)
-    return f"{CYAN}{done}{PLAIN}{DIM}{'─' * (columns - len(done))}{PLAIN}"
+    return _lit(done) + _dim(columns - len(done))
+
+
+def _lit(text: str) -> str:
+    return f"{CYAN}{text}{PLAIN}" if text else ""
+
+
+def _dim(columns: int) -> str:
+    return f"{DIM}{'─' * columns}{PLAIN}" if columns else ""
 
 
 def row(state: State, columns: int) -> str:
@@ -154,6 +161,7 @@ class ProgressLine:
         self._pictured = pictured
         self._shown: tuple[Image | None, list[str]] = (None, [])
         self._stalled = False
+        self._quiet_until = 0.0
         self._stop: threading.Event | None = None
         self._lock = threading.RLock()
 
@@ -170,6 +178,12 @@ class ProgressLine:
             self.state.take(event)
             if self._stop is None:
                 self._start(DELAY if isinstance(event, ChainStarted) else 0)
+
+    def pause(self) -> None:
+        """Take it off the screen: something else is written. It is back when that has been quiet for a while."""
+        with self._lock:
+            self._block.erase()
+            self._quiet_until = time.monotonic() + DELAY
 
     def hide(self) -> None:
         """Take it off the screen; the next event brings it back."""
@@ -188,7 +202,7 @@ class ProgressLine:
         while not stop.wait(seconds):
             seconds = 1 / RATE
             with self._lock:
-                if not stop.is_set():
+                if not stop.is_set() and time.monotonic() >= self._quiet_until:
                     self._draw()
 
     def _draw(self) -> None:

@@ -169,7 +169,7 @@ class TerminalView:
         if self.plain or not images:
             return
         with self._lock:
-            self._hide()
+            self._pause()
             try:
                 setting = str(self.settings["pictures"])
                 if columns is None:
@@ -204,13 +204,17 @@ class TerminalView:
         except SettingError:  # said when the finished picture is drawn
             return []
 
+    def _pause(self) -> None:
+        if self._progress is not None:
+            self._progress.pause()
+
     def _hide(self) -> None:
         if self._progress is not None:
             self._progress.hide()
 
     def _print(self, text: str) -> None:
         with self._lock:
-            self._hide()
+            self._pause()
             encoding = getattr(self.out, "encoding", None) or "utf-8"
             self.out.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
             self.out.flush()

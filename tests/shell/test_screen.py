@@ -524,6 +524,20 @@ def test_what_is_said_during_progress_stands_above_it(monkeypatch):
     assert screen.lines == ["a word"]
 
 
+def test_progress_comes_back_after_something_was_said_though_nothing_is_told(monkeypatch):
+    monkeypatch.setattr(progress, "DELAY", 0.05)
+    screen = Screen()
+    v = view(screen)
+    v.begin("invoke> txt2img a", waits=True)
+    v.say("a word")
+    appears(screen, "working")
+
+    assert screen.lines[0] == "a word"
+    assert screen.lines[1].startswith("working")
+    v.line_done()
+    assert screen.lines == ["a word"]
+
+
 def test_keys_are_not_echoed_while_a_line_runs_and_are_afterwards():
     pty, termios = pytest.importorskip("pty"), pytest.importorskip("termios")
     master, slave = pty.openpty()
