@@ -71,8 +71,7 @@ def offer(catalogue: Catalogue, home: Path | None = None, env: Mapping[str, str]
     catalogue.fact(OFFERED, "said")
     programs = " and ".join(dict.fromkeys(program for program, _ in found))
     folders = " ".join(_typed(folder, home or Path.home()) for _, folder in found)
-    here = f"models of {programs} are here; this line takes them in and leaves them where they are"
-    return f"{here}:\n  models scan {folders}"
+    return f"found models of {programs}; to use them where they lie:\n  models scan {folders}"
 
 
 def _typed(folder: Path, home: Path) -> str:

@@ -10,7 +10,7 @@ from invoke_shell.models.entry import Entry
 from invoke_shell.models.files import shown, size_text
 from invoke_shell.models.finding import KINDS
 
-__all__ = ["another", "mistaken", "taken", "unfit", "unknown"]
+__all__ = ["another", "mistaken", "taken", "unknown"]
 
 FLAGS = {"checkpoint": "--model", "upscaler": "--upscaler", "lora": "--lora", "vae": "--vae", "controlnet": "--control"}
 MOST = 12  # names that are listed
@@ -59,10 +59,3 @@ def taken(there: Entry) -> BlockedError:
     """A name is that of another model of the kind."""
     message = f"there is {KINDS[there.kind]} called {there.name} already"
     return BlockedError(message, hint=f"it lies at {shown(there.path)}", code="file-exists")
-
-
-def unfit(entry: Entry, base: str) -> str:
-    """Why a model does not go with a checkpoint of a family, as a sentence; "" when it may."""
-    if not entry.finding.base or not base or base in entry.finding.base.split("/"):
-        return ""
-    return f"{shown(entry.name)} is {KINDS[entry.kind]} for {entry.finding.base}, and the model is of {base}"

@@ -47,13 +47,17 @@ class StageStarted:
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
-    """call: index of the picture within the stage, from 0; done of total steps. preview: a small picture or None."""
+    """call: index of the picture within the stage, from 0; done of total steps. preview: a small picture or None.
+
+    unit: what is counted, where that is no steps: MB.
+    """
 
     stage: int
     call: int
     done: int
     total: int
     preview: Image | None = None
+    unit: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from invoke_shell.errors import Fault, LineError
-from invoke_shell.pipeline.calls import Call
+from invoke_shell.pipeline.calls import Call, models_of
 from invoke_shell.pipeline.chain import Chain, Source, Stage, Value
 from invoke_shell.pipeline.facts import Facts, Given, setting
 from invoke_shell.pipeline.node import Node, Param
@@ -60,8 +60,22 @@ class Resolver:
             elif isinstance(value.value, Ratio | Side):
                 value = replace(value, value=self.whole_size(p, value, advice))
             out[p.name] = value
+        self.check_families(node, stage, out)
         _settle_excluded(node, out)
         return {n: out[n] for n in node.params}
+
+    def check_families(self, node: Node[Any, Any], stage: Stage, values: Mapping[str, Value]) -> None:
+        """What is put on a model must be made for its family, as far as both are known. Raises LineError."""
+        model = values["model"].value if "model" in values else None
+        if not isinstance(model, ModelRecord) or not model.base:
+            return
+        others = {name: values[name] for name, p in node.params.items() if p.kind.model and name != "model"}
+        for name, other in models_of({name: value.value for name, value in others.items()}):
+            value, p = others[name.partition(".")[0]], node.params[name.partition(".")[0]]
+            if other.base and model.base not in other.base.split("/"):
+                kind = p.kind.model.replace("_", " ")
+                message = f"the {kind} {other.name} is for {other.base}, and the model {model.name} is of {model.base}"
+                raise self.fault(value.span or stage.span, message, "", "bad-model")
 
     def untyped(
         self, node: Node[Any, Any], p: Param, flowing: Mapping[str, Any], advice: Mapping[str, Any]

@@ -100,7 +100,9 @@ def _read_stubbed(path: Path, zipped: bool) -> tuple[Any, set[str]]:
         raise
     except Exception as error:
         reason = str(error).strip().splitlines() or [type(error).__name__]
-        raise Refused(f"cannot be read: {_plain(reason[0])}") from error
+        broken = zipped and "PytorchStreamReader" in reason[0]
+        why = "is damaged or cut short: download it again" if broken else f"cannot be read: {_plain(reason[0])}"
+        raise Refused(why) from error
     return loaded, foreign
 
 

@@ -21,16 +21,16 @@ RATE = 0.1  # seconds between two looks at the progress
 
 @contextmanager
 def counted(view: View, label: str, unit: int = 1) -> Iterator[Tick]:
-    """A Tick that is shown. unit: what one of the shown steps is of what is counted."""
+    """A Tick that is shown. unit: MB, or 1 for what is counted one by one."""
     from invoke_shell.pipeline.events import ChainDone, ChainStarted, Progress
 
-    told, start = 0.0, time.monotonic()
+    told, start, name = 0.0, time.monotonic(), "MB" if unit == MB else ""
 
     def tick(done: int, total: int) -> None:
         nonlocal told
         if time.monotonic() - told >= RATE:
             told = time.monotonic()
-            view.event(Progress(stage=0, call=0, done=done // unit, total=total // unit))
+            view.event(Progress(stage=0, call=0, done=done // unit, total=total // unit, unit=name))
 
     view.event(ChainStarted(stages=(visible(label),), pictures=0))
     try:

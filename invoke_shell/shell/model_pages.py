@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from invoke_shell.errors import cells
 from invoke_shell.metadata.visible import visible
+from invoke_shell.models.files import shown, size_text
 
 if TYPE_CHECKING:
     from invoke_shell.models.entry import Entry
@@ -26,7 +27,7 @@ def row(entry: Entry) -> str:
     found = entry.finding
     family = " ".join(part for part in (found.base, found.variant) if part)
     digits = entry.hash.rpartition(":")[2][:6]
-    name, size = fit(visible(entry.name), NAME), _size(found.bytes)
+    name, size = fit(visible(entry.name), NAME), size_text(found.bytes)
     return f"{name} {entry.kind:<12} {fit(visible(family), 20)} {size:>8} {digits}".rstrip()
 
 
@@ -47,19 +48,23 @@ def fit(text: str, width: int) -> str:
     return text + " " * (width - cells(text))
 
 
-def _size(count: int) -> str:
-    from invoke_shell.models.files import size_text
-
-    return size_text(count)
-
-
 def page(entry: Entry, more: dict[str, str]) -> Iterator[str]:
     """What `show` says, a line for each fact."""
     found = entry.finding
     yield f"{visible(entry.name)}: {entry.kind}" + (f", {found.base}" if found.base else ", family unknown")
     for label, value in _facts(entry, more):
         if value:
-            yield f"  {label:<11} {visible(value)}"
+            first, *rest = _wrapped(visible(value), 14)
+            yield f"  {label:<11} {first.lstrip()}"
+            yield from rest
+
+
+def _wrapped(text: str, indent: int, *, more: int = 0) -> list[str]:
+    """Lines of at most 80 columns; a path or a hash is never broken. more: of all lines but the first."""
+    from textwrap import wrap
+
+    first, rest = " " * indent, " " * (indent + more)
+    return wrap(text, 80, initial_indent=first, subsequent_indent=rest, break_long_words=False, break_on_hyphens=False)
 
 
 def _facts(entry: Entry, more: dict[str, str]) -> Iterator[tuple[str, str]]:
@@ -67,7 +72,7 @@ def _facts(entry: Entry, more: dict[str, str]) -> Iterator[tuple[str, str]]:
     yield "variant", found.variant
     yield "why", found.reason
     yield "path", str(entry.path)
-    yield "weights", ", ".join(p for p in (found.format, found.dtype, _size(found.bytes)) if p)
+    yield "weights", ", ".join(p for p in (found.format, found.dtype, size_text(found.bytes)) if p)
     yield "holds", ", ".join(found.parts)
     yield "predicts", found.prediction + (", zero terminal SNR" if found.zero_snr else "")
     yield "words", ", ".join(found.words)
@@ -115,13 +120,16 @@ def details(entry: Entry) -> dict[str, Any]:
 def summary(folder: Path, out: Scanned) -> Iterator[str]:
     found = Counter(e.kind for e in (*out.new, *out.changed, *out.moved))
     news = ", ".join(f"{len(some)} {what}" for what, some in _news(out) if some) or "nothing new"
-    kinds = ", ".join(f"{count} {kind}" for kind, count in found.most_common())
-    yield f"{visible(str(folder))}: {out.files} files, {news}" + (f" ({kinds})" if kinds else "")
+    yield f"{visible(str(folder))}: {out.files} files, {news}"
+    if found:
+        yield from _wrapped(", ".join(f"{count} {kind}" for kind, count in found.most_common()), 2)
     if out.pickles:
-        some = f"{len(out.pickles)} are pickles" if len(out.pickles) > 1 else "1 is a pickle"
-        yield f"  {some}, which could run any program; models convert FILE makes safetensors files"
+        several = len(out.pickles) > 1
+        some, each = (f"{len(out.pickles)} pickles are", "each") if several else ("1 pickle is", "it")
+        yield f"  {some} left out, which could run any program; this makes {each} safe:"
+        yield f"    models convert {shown(out.pickles[0])}"
     others = [why for path, why in out.refused.items() if path not in out.pickles]
-    yield from (f"  {why}" for why in [*others, *map(visible, out.faults)][:TOLD])
+    yield from (line for why in [*others, *map(visible, out.faults)][:TOLD] for line in _wrapped(why, 2, more=2))
     if len(others) + len(out.faults) > TOLD:
         yield f"  … and {len(others) + len(out.faults) - TOLD} more; --json tells all"
 

@@ -55,7 +55,7 @@ class Work:
         if entry.path.is_dir():
             message = f"{entry.name} is a folder; other hashes than blake3-tree are of files"
             raise BlockedError(message, code="bad-model")
-        with counted(self.view, f"hashing {entry.name}, MB", MB) as tick:
+        with counted(self.view, f"hashing {entry.name}", MB) as tick:
             return dict(self.catalogue.digests.of(entry.path, self.hashes, tick))
 
     def do_add(self, words: Sequence[str]) -> None:
@@ -67,7 +67,7 @@ class Work:
             if source is None:
                 entry = self.catalogue.add(Path(word), name=self.name, kind=self.kind)
             else:
-                with counted(self.view, f"fetching {source}, MB", MB) as tick:
+                with counted(self.view, f"fetching {source}", MB) as tick:
                     entry = self.catalogue.fetch(source, name=self.name, kind=self.kind, tick=tick)
             self.added(entry)
 
@@ -98,7 +98,7 @@ class Work:
         entries = [self.catalogue.entry(w, self.kind) for w in words] if words else self.catalogue.entries(self.kind)
         bad = 0
         for entry in entries:
-            with counted(self.view, f"reading {entry.name}, MB", MB) as tick:
+            with counted(self.view, f"reading {entry.name}", MB) as tick:
                 verdict, now = self.catalogue.verify(entry, tick)
             bad += verdict not in GOOD
             self.verified(self.weighed(now) if verdict in GOOD else now, verdict)
@@ -109,7 +109,7 @@ class Work:
         """With the identity of its weights, which takes longer than its hash and is computed once."""
         from invoke_shell.models.weighing import weigh
 
-        with counted(self.view, f"comparing the weights of {entry.name}, MB", MB) as tick:
+        with counted(self.view, f"comparing the weights of {entry.name}", MB) as tick:
             return weigh(self.catalogue, entry, tick)
 
     def verified(self, entry: Entry, verdict: Verdict) -> None:
@@ -144,7 +144,7 @@ class Work:
 
     def do_convert(self, words: Sequence[str]) -> None:
         for word in self.needed("convert", words, "models convert old.ckpt"):
-            with counted(self.view, f"converting {Path(word).name}, MB", MB) as tick:
+            with counted(self.view, f"converting {Path(word).name}", MB) as tick:
                 done, entry = self.catalogue.convert(Path(word), self.output, kind=self.kind, tick=tick)
             self.view.say(f"{done.tensors} tensors are in {visible(str(done.path))}; {visible(word)} stays as it is")
             if done.left_out:

@@ -48,6 +48,7 @@ class State:
     offset: int = 0
     told: float = 0.0
     preview: Image | None = None
+    unit: str = ""
 
     def take(self, event: Event) -> None:
         """Go on by one event."""
@@ -64,10 +65,11 @@ class State:
     def _rest(self) -> None:
         self.done = self.total = self.offset = 0
         self.begun = self.preview = None
+        self.unit = ""
 
     def _step(self, event: Progress) -> None:
         self.stage, self.call, self.done, self.total = event.stage, event.call, event.done, event.total
-        self.told = self.now()
+        self.told, self.unit = self.now(), event.unit
         self.preview = event.preview or self.preview
         if self.begun is None:
             # The time before the first step is loading, no speed; what was skipped (a cached picture) is none either.
@@ -77,6 +79,11 @@ class State:
     def steps(self) -> int:
         """Steps of the stage that are done, over all its pictures."""
         return self.call * self.total + self.done
+
+    @property
+    def counted(self) -> str:
+        """`12/20`, `512/6940 MB`; "" while there is nothing to count."""
+        return f"{self.done}/{self.total} {self.unit}".rstrip() if self.total else ""
 
     @property
     def label(self) -> str:
@@ -97,10 +104,12 @@ class State:
 
     @property
     def rate(self) -> str:
-        """`8.1 it/s  0:01 left`, slow ones as `2.3 s/it`; "" while it is not known."""
+        """`8.1 it/s  0:01 left`, slow ones as `2.3 s/it`; `512 MB/s  0:09 left`; "" while it is not known."""
         if not self.speed:
             return ""
-        speed = f"{self.speed:.1f} it/s" if self.speed >= 1 else f"{1 / self.speed:.1f} s/it"
+        slow = not self.unit and self.speed < 1
+        speed = f"{1 / self.speed:.1f} s/it" if slow else f"{self.speed:.1f} it/s"
+        speed = f"{self.speed:.0f} {self.unit}/s" if self.unit else speed
         return f"{speed}  {_clock(self.left)} left"
 
     @property
@@ -138,7 +147,7 @@ def _dim(columns: int) -> str:
 
 def row(state: State, columns: int) -> str:
     """The line, at most `columns` wide: the bar gives way first, then the speed."""
-    steps = f"{state.done}/{state.total}" if state.total else ""
+    steps = state.counted
     texts = [state.label, steps, state.rate]
     room = columns - sum(cells(t) + 2 for t in texts if t)
     if room < NARROWEST:
@@ -234,4 +243,4 @@ class PlainProgress:
         elif self._state.total and self._now() - self._last >= PLAIN_EVERY:
             self._last = self._now()
             s = self._state
-            self._say("  ".join(part for part in (s.label, f"{s.done}/{s.total}", s.rate) if part))
+            self._say("  ".join(part for part in (s.label, s.counted, s.rate) if part))

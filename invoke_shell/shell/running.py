@@ -180,9 +180,9 @@ class Run:
         def tick(done: int, total: int) -> None:
             nonlocal waited
             if not waited:
-                view.event(ChainStarted(stages=(f"hashing {model.name}, once, MB",), pictures=pictures))
+                view.event(ChainStarted(stages=(f"hashing {model.name}, once",), pictures=pictures))
                 waited = True
-            view.event(Progress(stage=0, call=0, done=done // 1_000_000, total=total // 1_000_000))
+            view.event(Progress(stage=0, call=0, done=done // 1_000_000, total=total // 1_000_000, unit="MB"))
 
         found, why = self.session.hashing.hashed(model, tick)
         if waited:  # what comes next is of the line again

@@ -17,7 +17,6 @@ from invoke_shell.models import catalogue as module
 from invoke_shell.models.catalogue import Catalogue
 from invoke_shell.models.entry import clean_name
 from invoke_shell.models.hashing import Digests, tree_hash
-from invoke_shell.models.words import unfit
 
 
 @pytest.fixture
@@ -214,15 +213,6 @@ def test_an_upscaler_given_as_a_model_that_draws(here, tmp_path):
 
     assert by_name == "sharp is an upscaler, not a model that draws\n  it is given as --upscaler sharp"
     assert by_path == f"{path} is an upscaler, not a model that draws\n  it is given as --upscaler {path}"
-
-
-def test_a_lora_for_another_family(here, lora):
-    entry = here.add(lora)
-    both = here.add(write(lora.with_name("vae.safetensors"), vae()))
-
-    assert unfit(entry, "sd1") == "fox is a LoRA for sdxl, and the model is of sd1"
-    assert [unfit(entry, "sdxl"), unfit(both, "sd1"), unfit(both, "sdxl"), unfit(entry, "")] == [""] * 4
-    assert unfit(both, "flux") == "vae is a VAE for sd1/sd2/sdxl, and the model is of flux"
 
 
 def test_a_path_that_vanished(here, lora):
