@@ -92,7 +92,9 @@ def one(p: Param, kind: Kind | None = None) -> st.SearchStrategy[Any]:
         "ColorKind": lambda: st.builds(Color, byte, byte, byte, byte),
         "ImageKind": lambda: st.one_of(PATHS, HANDLES, HASHES),
         "ModelKind": lambda: st.one_of(MODELS, HANDLES),
-        "WeightedKind": lambda: st.builds(Weighted, one(p, kind.inner), st.floats(-9, 9)),  # type: ignore[attr-defined]
+        "WeightedKind": lambda: st.builds(
+            Weighted, one(p, kind.inner), st.floats(-9 if p.arg.ge is None else max(-9, p.arg.ge), 9)
+        ),  # type: ignore[attr-defined]
     }[name]()
 
 

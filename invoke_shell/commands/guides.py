@@ -1,12 +1,12 @@
-"""Pictures that guide a drawing besides its prompt: ControlNets, as flags of the nodes that draw."""
+"""Pictures that guide a drawing besides its prompt: ControlNets and IP-Adapters, as flags of the nodes that draw."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from invoke_shell.commands.params import ControlEnd, ControlImages, Controls, ControlStart
+from invoke_shell.commands.params import AdapterImages, Adapters, ControlEnd, ControlImages, Controls, ControlStart
 from invoke_shell.errors import RunError
-from invoke_shell.pipeline.context import Control
+from invoke_shell.pipeline.context import Control, PicturePrompt
 from invoke_shell.records import Image
 
 __all__ = ["Guides"]
@@ -20,13 +20,15 @@ class Guides:
     control_image: ControlImages = ()  # type: ignore[assignment]
     control_start: ControlStart = ()  # type: ignore[assignment]
     control_end: ControlEnd = ()  # type: ignore[assignment]
+    ip_adapter: Adapters = ()  # type: ignore[assignment]
+    ip_image: AdapterImages = ()  # type: ignore[assignment]
 
     def asked(self, source: Image | None = None) -> dict[str, Any]:
         """As the fields of a Generation. source: what a ControlNet reads when no picture is named.
 
         Raises RunError (wrong-shape) when the lists do not fit.
         """
-        return {"controls": tuple(self._controls(source))}
+        return {"controls": tuple(self._controls(source)), "picture_prompts": tuple(self._prompts())}
 
     def _controls(self, source: Image | None) -> list[Control]:
         count = len(self.control)
@@ -44,6 +46,16 @@ class Guides:
         return [
             Control(model=c.value, weight=c.weight, image=image, start=start, end=end) for c, image, start, end in rows
         ]
+
+    def _prompts(self) -> list[PicturePrompt]:
+        count = len(self.ip_adapter)
+        _alone("--ip-adapter", count, {"--ip-image": self.ip_image})
+        if count == 1 and self.ip_image:
+            groups: Sequence[Sequence[Image]] = [self.ip_image]
+        else:
+            groups = [[image] for image in _each("--ip-image", self.ip_image, "--ip-adapter", count)]
+        rows = zip(self.ip_adapter, groups, strict=True)
+        return [PicturePrompt(model=a.value, weight=a.weight, images=tuple(images)) for a, images in rows]
 
 
 def _alone(of: str, count: int, named: Mapping[str, Sequence[Any]]) -> None:

@@ -14,6 +14,8 @@ __all__ = [
     "BOX",
     "DRAWN",
     "POCKET",
+    "AdapterImages",
+    "Adapters",
     "Background",
     "Checkpoint",
     "ClipSkip",
@@ -49,6 +51,7 @@ __all__ = [
     "Stencil",
     "Steps",
     "Target",
+    "Tokens",
     "Upscaler",
     "refuse_huge",
 ]
@@ -156,6 +159,23 @@ ControlEnd = Annotated[
     list[float],
     Arg(help="Share of the steps at which each --control ends.", ge=0, le=1, group="pictures"),
 ]
+Adapters = Annotated[
+    list[Weighted[ModelRecord]],
+    Arg(
+        help="An IP-Adapter with its weight, as plus:0.6; may be repeated.",
+        model="ip_adapter",
+        ge=-10,
+        le=10,
+        group="pictures",
+    ),
+]
+AdapterImages = Annotated[
+    list[Image],
+    Arg(help="A picture to be like; of several --ip-adapter one each, in the same order.", group="pictures"),
+]
+Tokens = Annotated[
+    bool, Arg(help="Say how the prompts are cut into tokens, and what each weighs.", pixels=False, group="model")
+]
 Strength = Annotated[
     float,
     Arg(
@@ -210,6 +230,7 @@ class Extras:
     refiner: Refiner = None
     refiner_start: RefinerStart = 0.8
     clip_skip: ClipSkip = 0
+    tokens: Tokens = False
 
     def asked(self) -> dict[str, Any]:
         """As the fields of a Generation."""
@@ -221,6 +242,7 @@ class Extras:
             "refiner": self.refiner,
             "refiner_start": self.refiner_start,
             "clip_skip": self.clip_skip,
+            "tokens": self.tokens,
         }
 
 

@@ -99,6 +99,8 @@ class Tokenizer(Protocol):
 
     def __call__(self, text: str, *, add_special_tokens: bool, verbose: bool) -> Mapping[str, Sequence[int]]: ...
 
+    def convert_ids_to_tokens(self, ids: int) -> str: ...
+
 
 class SchedulerLike(Protocol):
     """What the loop asks of a scheduler. One is made for each picture, because it remembers steps."""

@@ -21,6 +21,9 @@ def check_task(model: Checkpoint, asked: Generation) -> None:
     if asked.image_guidance is not None and not edits:
         message = f"{model.name} was not trained to follow instructions"
         raise RunError(message, hint="img2img redraws a picture with any model", code="bad-model")
+    if edits and asked.picture_prompts:
+        message = f"{model.name} takes no --ip-adapter: it already reads the picture that it changes"
+        raise RunError(message, hint="img2img does, with another model", code="bad-model")
     if asked.image_guidance is None and edits:
         message = f"{model.name} cannot draw by itself: it changes a picture as it is told"
         raise RunError(message, hint='load_image FILE | edit "make it night"', code="bad-model")

@@ -19,7 +19,7 @@ from invoke_shell.errors import RunError
 from invoke_shell.pipeline.prompts import Piece
 from invoke_shell.runtime._diffusers import TextEncoder, Tokenizer, replaced_tokens, text_states
 
-__all__ = ["Chunk", "Encoder", "Inversion"]
+__all__ = ["NOT_OF_A_PIECE", "Chunk", "Encoder", "Inversion"]
 
 NOT_OF_A_PIECE = -1
 NEAREST_TO_0 = 1e-5  # the share of a text without the word is infinite at 0

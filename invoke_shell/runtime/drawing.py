@@ -31,6 +31,7 @@ from invoke_shell.runtime.policy import Once
 from invoke_shell.runtime.preview import Previewer
 from invoke_shell.runtime.refining import HandOver, handed_over
 from invoke_shell.runtime.start import Run, started
+from invoke_shell.runtime.tokens import token_lines
 
 __all__ = ["Desk", "denoised", "draw", "told"]
 
@@ -71,10 +72,16 @@ def told(model: Checkpoint, asked: Generation, desk: Desk) -> Conditioning:
         say(f"{model.name} does not know: {', '.join(unknown)}")
     guided = _guidance(model, asked)
     reading = _reading(model, asked, say)
+    for label, text in (("prompt", asked.prompt), ("negative", asked.negative)) if asked.tokens else ():
+        for line in token_lines(label, text, model.reader.first, reading.inversions):
+            say(line)
     coded = desk.embeddings.pair(model.reader, asked.prompt, asked.negative if guided else None, say, reading)
     if guided and guided.image is not None:
         coded = (coded[1], coded[0], coded[0])
     told = model.reader.conditioning(coded, asked.size)
+    if model.eyes:  # a refiner has none
+        seen = model.pictured.embeddings(asked.picture_prompts, model.eyes, desk.place, guided=guided is not None)
+        told = replace(told, added={**told.added, "image_embeds": seen})
     if not model.told_guidance:
         return told
     return replace(told, guidance=told_guidance(asked.guidance, model.told_guidance, told.states))
@@ -131,7 +138,7 @@ def _guidance(model: Checkpoint, asked: Generation) -> Guidance | None:
 def _unet(asked: Generation, run: Run, desk: Desk) -> Denoiser:
     """The U-Net, with its ControlNets beside it when there are some."""
     model = run.model
-    if not asked.controls:
+    if not model.controls:  # a refiner has none
         return model.unet
     steering = steered(model.controls, asked.controls, run.noise, model.factor, desk.watcher.say)
     return cast(Denoiser, Controlled(model.unet, steering, len(run.timesteps)))  # the loop does nothing but call it

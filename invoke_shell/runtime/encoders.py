@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -40,12 +40,13 @@ class Coded:
 class Conditioning:
     """What a U-Net is told besides latents and timestep; n is 2 with guidance, the negative prompt first.
 
-    states: (n, tokens, width). added: SDXL's `text_embeds` (n, width) and `time_ids` (n, 6). guidance: (1, width), for
+    states: (n, tokens, width). added: SDXL's `text_embeds` (n, width) and `time_ids` (n, 6); of
+    IP-Adapters `image_embeds`, a list. guidance: (1, width), for
     a consistency model, which reads the guidance instead of being asked twice.
     """
 
     states: Tensor
-    added: Mapping[str, Tensor] = field(default_factory=dict)
+    added: Mapping[str, Any] = field(default_factory=dict)
     guidance: Tensor | None = None
 
 

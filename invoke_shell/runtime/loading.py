@@ -19,6 +19,7 @@ from invoke_shell.runtime.adapters import Adapters
 from invoke_shell.runtime.device import Place, ran_out
 from invoke_shell.runtime.encoders import Reader
 from invoke_shell.runtime.families import Family, Task, encoders_of, family_of, task_of
+from invoke_shell.runtime.picture_prompts import Eye, PictureAdapters
 from invoke_shell.runtime.preview import LatentMap
 from invoke_shell.runtime.single_file import SingleFile
 from invoke_shell.runtime.sources import Folder, Source, aligned, model_key, refused, tensors
@@ -51,7 +52,9 @@ class Checkpoint:
     stored: str
     bytes: int
     adapters: Adapters
+    pictured: PictureAdapters
     controls: tuple[Any, ...] = ()
+    eyes: tuple[Eye, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,6 +152,7 @@ def _loaded(source: Source, name: str, family: Family, place: Place) -> Checkpoi
         stored=source.stored(),
         bytes=_bytes(*texts, unet, vae),
         adapters=Adapters(name, unet, texts),
+        pictured=PictureAdapters(name, unet),
     )
 
 

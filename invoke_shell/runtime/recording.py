@@ -43,4 +43,6 @@ def _worn(asked: Generation, model: Checkpoint) -> dict[str, Any]:
     rows = zip(asked.loras, model.adapters.layers(), strict=True)
     worn = [{"name": lora.value.name, "weight": lora.weight, "layers": layers} for lora, layers in rows]
     controls = [{"name": c.model.name, "weight": c.weight, "start": c.start, "end": c.end} for c in asked.controls]
-    return {**({"loras": worn} if worn else {}), **({"controls": controls} if controls else {})}
+    seen = [{"name": p.model.name, "weight": p.weight, "pictures": len(p.images)} for p in asked.picture_prompts]
+    told = {"loras": worn, "controls": controls, "picture_prompts": seen}
+    return {name: row for name, row in told.items() if row}

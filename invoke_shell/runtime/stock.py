@@ -11,6 +11,7 @@ from invoke_shell.runtime.control_loading import load_control
 from invoke_shell.runtime.controls import ControlNet, check_controls
 from invoke_shell.runtime.device import Place, free_memory
 from invoke_shell.runtime.loading import Checkpoint, load_checkpoint, load_vae
+from invoke_shell.runtime.picture_prompts import Eye, eye_of, load_eye
 from invoke_shell.runtime.piped_loading import Piped, load_piped
 from invoke_shell.runtime.pipelines import PipedFamily, piped_family
 from invoke_shell.runtime.residency import Residency
@@ -39,17 +40,20 @@ class Stock:
         """The bare model. Raises RunError (bad-model)."""
         found = self._loaded(model)
         found.adapters.wear(())
+        found.pictured.wear(())
         return found
 
     def _loaded(self, model: ModelRecord) -> Checkpoint:
         return self._held.get(model_key(model), lambda: load_checkpoint(model, self._place), model.bytes)
 
     def dressed(self, asked: Generation) -> Checkpoint:
-        """The model with the LoRAs, the VAE and the ControlNets of a request, and with no others."""
+        """The model with what a request puts on it or beside it, and with nothing else."""
         model = self._loaded(asked.model)
         model.adapters.wear(asked.loras)
+        model.pictured.wear(asked.picture_prompts)
         check_controls(asked.controls, model.family)
-        model = replace(model, controls=tuple(self._control(c.model, model) for c in asked.controls))
+        controls = tuple(self._control(c.model, model) for c in asked.controls)
+        model = replace(model, controls=controls, eyes=tuple(self._eye(p.model) for p in asked.picture_prompts))
         if asked.vae is None:
             return model
         key, wanted = f"{model_key(asked.vae)} with {model_key(asked.model)}", asked.vae
@@ -67,6 +71,10 @@ class Stock:
 
     def _control(self, wanted: ModelRecord, model: Checkpoint) -> ControlNet:
         return self._held.get(model_key(wanted), lambda: load_control(wanted, model.unet, self._place), wanted.bytes)
+
+    def _eye(self, adapter: ModelRecord) -> Eye:
+        folder = eye_of(adapter)
+        return self._held.get(f"eye {folder}", lambda: load_eye(folder, self._place))
 
     def upscaler(self, model: ModelRecord) -> Upscaler:
         """An upscaler network. Raises RunError (bad-model)."""

@@ -52,6 +52,7 @@ def txt2img(picture: Image | None = None, **params: object) -> StepRecord:
         "control": [],
         "control_start": [],
         "control_end": [],
+        "ip_adapter": [],
         "refiner_start": 0.8,
         **params,
     }

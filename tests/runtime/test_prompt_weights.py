@@ -137,3 +137,30 @@ def test_words_are_looked_up_without_their_weights(model, real_engine, told):
         condition(checkpoint, request_of(model, '("a red boat", "a cathedral").blend(1, 1)'), desk)
 
     assert told.said == [f"{model.name} does not know: cathedral"]
+
+
+def test_tokens_are_shown_with_their_weights(model, real_engine, told):
+    from dataclasses import replace
+
+    request = replace(request_of(model, "a (red)1.3 boat--"), tokens=True, negative='("a", "b").blend(3, 1)')
+
+    next(real_engine.watch(told).generate(request))
+
+    assert [line for line in told.said if " of 75" in line] == [
+        "prompt: 8 tokens of 75: a r·e·d×1.3 b·o·a·t×0.81",
+        "negative 1 of 2, weight 3: 1 token of 75: a",
+        "negative 2 of 2, weight 1: 1 token of 75: b",
+    ]
+
+
+def test_tokens_of_a_long_prompt_are_shown_by_chunks(model, real_engine, told):
+    from dataclasses import replace
+
+    next(real_engine.watch(told).generate(replace(request_of(model, "ab " * 50), tokens=True, negative="")))
+
+    lines = [line for line in told.said if line.startswith(("prompt:", "negative:"))]
+    assert [line.rpartition(": ")[0] if "a·b" in line else line for line in lines] == [
+        "prompt: 75 tokens of 75, chunk 1 of 2",
+        "prompt: 25 tokens of 75, chunk 2 of 2",
+        "negative: 0 tokens of 75",
+    ]
