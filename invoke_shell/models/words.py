@@ -19,9 +19,16 @@ MOST = 12  # names that are listed
 def unknown(text: str, kind: str, entries: Sequence[Entry]) -> BlockedError:
     """No model of a kind is meant by a word. entries: those there are."""
     word = "model" if kind in ("", "checkpoint") else kind.replace("_", " ")
-    near = nearest(text, [e.name for e in entries])
+    near = nearest(text, [e.name for e in entries]) or _begun(text, [e.name for e in entries])
     hint = f"did you mean {near}?" if near else _silent(text, entries) or _listed([e.name for e in entries])
     return BlockedError(f"there is no {word} {shown(text)}", hint=hint, code="unknown-model")
+
+
+def _begun(text: str, names: Sequence[str]) -> str:
+    """The one name that begins with a text, or that has it; "" when there is none or more than one."""
+    text = text.casefold()
+    begun = [n for n in names if n.casefold().startswith(text)] or [n for n in names if text in n.casefold()]
+    return begun[0] if len(begun) == 1 else ""
 
 
 def _silent(text: str, entries: Sequence[Entry]) -> str:
@@ -36,7 +43,7 @@ def _silent(text: str, entries: Sequence[Entry]) -> str:
 
 def _listed(names: Sequence[str]) -> str:
     more = f" and {len(names) - MOST} more" if len(names) > MOST else ""
-    return f"there is: {', '.join(sorted(names)[:MOST])}{more}" if names else ""
+    return f"there is: {', '.join(sorted(names, key=str.casefold)[:MOST])}{more}" if names else ""
 
 
 def mistaken(entry: Entry, kind: str, path: Path | None = None) -> BlockedError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -21,6 +22,7 @@ from invoke_shell.shell.terminal import PROTOCOLS
 __all__ = ["card", "examine", "show_cards"]
 
 CARD = 32  # columns of a test card
+GONE = 5  # models without their files that are named
 PACKAGES = ("torch", "diffusers", "transformers", "safetensors", "pillow", "prompt_toolkit", "blake3")
 
 
@@ -109,5 +111,11 @@ def _writable(folder: Path) -> bool:
 
 
 def _models(session: Session) -> Iterator[str]:
-    names = [m.name for m in session.catalogue.all()]
-    yield f"models     {', '.join(visible(n) for n in names) or 'none'}"
+    here = session.catalogue.entries()
+    counts = Counter(entry.kind for entry in here)
+    yield "models     " + ", ".join(f"{count} {kind}" for kind, count in counts.most_common())
+    gone = [entry for entry in here if not entry.path.exists()]
+    for entry in gone[:GONE]:
+        yield f"! {visible(entry.name)} is no longer at {visible(str(entry.path))}"
+    if len(gone) > GONE:
+        yield f"! and {len(gone) - GONE} more models: models scan takes in where they are now"

@@ -235,6 +235,24 @@ def test_two_thousand_models_are_listed_quickly(invoke, tmp_path):
     assert spent < 0.6  # with start-up, on a busy machine; benchmarks/models.py measures it
 
 
+def test_doctor_counts_the_models_and_names_those_whose_files_are_gone(invoke, lora):
+    invoke("models", "add", str(lora))
+    assert re.search(r"^models     .*\b1 lora\b", invoke("doctor").out, re.M)
+
+    lora.unlink()
+
+    assert f"! fox is no longer at {lora}" in invoke("doctor").out
+
+
+def test_the_beginning_of_a_name_is_enough_for_a_hint(invoke, tmp_path):
+    for name in ("vae-ft-mse-840000", "fox-style", "fox-night"):
+        invoke("models", "add", str(write(tmp_path / f"{name}.safetensors", kohya_lora("sd1"))))
+
+    assert invoke("models", "show", "vae-ft").err.endswith("\n  did you mean vae-ft-mse-840000?\n")
+    assert invoke("models", "show", "NIGHT").err.endswith("\n  did you mean fox-night?\n")
+    assert "there is: " in invoke("models", "show", "fox").err
+
+
 # -- other programs' folders -----------------------------------------------------------------------------------------
 
 

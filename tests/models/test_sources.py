@@ -296,3 +296,32 @@ def test_what_the_site_refuses(hub, here, status, code, said):
 
     assert message(here.fetch, read_source("hf:me/fox")) == said.format(url=hub.url)
     assert here.entries("lora") == []
+
+
+# -- as people meet it -----------------------------------------------------------------------------------------------
+
+
+def test_the_command_downloads_adds_and_hashes(invoke, hub, tmp_path):
+    events = tmp_path / "events"
+
+    ran = invoke("--events", str(events), "models", "add", "hf:me/fox", "--name", "reynard")
+
+    assert ran.status == 0, ran.err
+    assert ran.out.startswith("reynard is a LoRA for sdxl: ")
+    (record,) = invoke("--json", "models", "show", "reynard").records
+    assert record["source"] == f"hf:me/fox@{REVISION}"
+    assert record["hashes"]["sha256"] == hashlib.sha256(hub.files["fox.safetensors"][0]).hexdigest()
+    asked = len(hub.asked)
+    assert invoke("models", "add", "hf:me/fox").status == 0
+    assert not [path for command, path in hub.asked[asked:] if command == "GET" and "resolve" in path]  # it is here
+
+
+def test_without_a_network_the_command_ends_at_once_with_status_3(invoke, monkeypatch):
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+
+    start = time.monotonic()
+    ran = invoke("models", "add", "hf:me/fox")
+
+    assert (ran.status, ran.err.splitlines()[0]) == (3, "127.0.0.1 does not answer, so there is no network")
+    assert time.monotonic() - start < 5  # with the start of the program, on a busy machine

@@ -33,11 +33,11 @@ WRITES = ("add", "remove", "rename", "scan", "convert")  # what a command file m
 @node(
     builtin=True,
     group="shell",
-    examples=["models", "models list lora", "models show pocket"],
+    examples=["models", "models list lora", "models show pocket", "models verify"],
 )
 def models(
     shell: Session,
-    action: Annotated[Action, Arg(help="What to do.")] = "list",
+    action: Annotated[Action, Arg(help="list, show, add, remove, rename, verify, scan or convert.")] = "list",
     what: Models = (),  # type: ignore[assignment]  # always a list
     *,
     kind: Annotated[Kind | None, Arg(help="The kind that is meant; for add what it is, when nobody can tell.")] = None,
