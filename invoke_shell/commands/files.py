@@ -8,7 +8,11 @@ from invoke_shell.records import Frame, Image
 __all__ = ["load_image", "save"]
 
 
-@node(version=1, group="files", examples=["load_image a.png | blur", "load_image a.png b.png | contact_sheet"])
+@node(
+    version=1,
+    group="files",
+    examples=["load_image a.png | blur", "load_image a.png b.png | contact_sheet", "load_image a.png --embed | blur"],
+)
 def load_image(image: Picture, *, embed: Embed = False, graft: Graft = False) -> Image:
     """Bring picture files into a chain, one picture each.
 
@@ -17,7 +21,7 @@ def load_image(image: Picture, *, embed: Embed = False, graft: Graft = False) ->
     return image
 
 
-@node(version=1, group="files", stage_only=True, examples=["@-1 | save copy.png"])
+@node(version=1, group="files", stage_only=True, examples=["@-1 | save copy.png", "@-1 | save friend.webp --embed"])
 def save(ctx: Context, frame: Frame, path: Target, *, embed: Embed = False) -> None:
     """Write a copy of each picture to a file of your choice; nothing is overwritten.
 

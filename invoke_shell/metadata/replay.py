@@ -26,6 +26,8 @@ __all__ = ["Finder", "Recalled", "overridden", "recall", "recall_all"]
 
 NUMBER = re.compile(r"[+-]\d{1,19}(\.\d{1,9})?")  # counted from what was recorded
 
+KNOWN = "load_image FILE makes it known, and a copy by save --embed brings it along"
+
 
 class Finder(Protocol):
     """Where recorded things are looked for: the catalogue, and the person's own pictures."""
@@ -148,7 +150,7 @@ class _Reader:
         if found is not None:
             return found
         name = f" ({visible(resource.name)})" if resource.name else ""
-        self.missing.append(f"the source picture {resource.hash[:23]}{name} is not among yours")
+        self.missing.append(f"the source picture {resource.hash[:23]}{name} is not among yours: {KNOWN}")
         return InputRef(hash=resource.hash, width=resource.width, height=resource.height, mode=resource.mode)
 
     def value(self, node: Node[Any, Any], p: Param, step: StepRecord) -> Any:

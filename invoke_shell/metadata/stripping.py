@@ -154,6 +154,10 @@ def _jpeg(data: bytes) -> Iterator[_Part]:
         yield _Part("what follows the picture's end", b"")
 
 
+def _xmp_name(packet: bytes) -> str:
+    return "XMP with sd-metadata" if b"<sd:metadata" in packet else "XMP"
+
+
 def _marker(data: bytes, at: int) -> tuple[int, int]:
     """The marker at a place, and where what belongs to it begins."""
     if data[at : at + 1] != b"\xff":
@@ -176,7 +180,7 @@ def _scan_end(data: bytes, at: int) -> int:
 
 def _jpeg_name(marker: int, body: bytes) -> str:
     if marker == 0xE1:
-        return "EXIF" if body.startswith(b"Exif\0") else "XMP"
+        return "EXIF" if body.startswith(b"Exif\0") else _xmp_name(body)
     icc = marker == 0xE2 and body.startswith(b"ICC_PROFILE\0")
     if marker in (0xE0, 0xEE) or icc or not (0xE0 <= marker <= 0xEF or marker == 0xFE):
         return ""  # JFIF, Adobe's colour transform, a profile, the picture itself
@@ -209,6 +213,7 @@ def _webp(data: bytes) -> Iterator[_Part]:
         if stop > end + 1:
             raise MetadataError("the WebP is cut short")
         told = "" if name in WEBP_PICTURE else WEBP_NAMES.get(name) or f"the chunk {visible(name.decode('latin-1'))}"
+        told = _xmp_name(data[at:stop]) if told == "XMP" else told
         yield _Part(told, data[at:stop])
         at = stop
     if end + end % 2 < len(data):

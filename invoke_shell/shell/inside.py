@@ -70,7 +70,7 @@ def _foreign_text(shell: Session, word: str, line: Line) -> str:
 def about(shell: Session, label: str, path: Path, found: PictureInfo) -> tuple[str, dict[str, Any]]:
     """What `info` says of a picture, for people and for programs."""
     size = path.stat().st_size
-    lines = [file_line(label, found, size)]
+    lines = [file_line(f"{label} {path}" if label.startswith("@") else label, found, size)]
     record: dict[str, Any] = {
         "event": "info", "image": label, "tool": found.tool, "width": found.width, "height": found.height,
         "format": found.kind.lower(), "bytes": size,

@@ -23,7 +23,13 @@ __all__ = ["SHELL", "Settings", "canonical", "read_config"]
 
 WIDEST = 1000  # columns of a picture
 
-SPELLED = {"jpg": "jpeg"}
+
+def _format(text: str) -> str:
+    """A format as people spell it. Raises ValueError."""
+    name = {"jpg": "jpeg"}.get(text.lower(), text.lower())
+    if name not in FORMS:
+        raise ValueError(f"format is png, jpeg or webp, not {text}")
+    return name
 
 
 def _width(text: str) -> str:
@@ -70,9 +76,7 @@ def _shell_settings(
     threads: Annotated[int | None, Arg(help="Of the CPU; none is torch's own choice.", ge=1, le=1024)] = None,
     memory: Annotated[float | None, Arg(help="What models may take.", unit="GB", ge=0.1, le=1024)] = None,
     cache: Annotated[bool, Arg(help="Keep results of steps, so that a changed line runs only what changed.")] = True,
-    format: Annotated[
-        str, Arg(help="Of picture files: png, jpeg or webp.", choices=FORMS, spell=lambda text: SPELLED.get(text, text))
-    ] = "png",
+    format: Annotated[str, Arg(help="Of picture files: png, jpeg or webp.", choices=FORMS, spell=_format)] = "png",
     quality: Annotated[int, Arg(help="Of JPEG and WebP files; 100 writes a WebP without loss.", ge=1, le=100)] = 95,
     embed: Annotated[
         Literal["never", "auto", "always"],

@@ -67,6 +67,7 @@ def test_our_own_keep_the_mark_unless_it_is_to_go_too(form: Form):
 
     kept, bare = strip_file(data, "a"), strip_file(data, "a", marks=False)
 
+    assert {"sd-metadata", "XMP with sd-metadata"} & set(kept.removed)
     assert kept.kept == (f"the mark of AI origin ({TRAINED})",)
     assert f"digitalsourcetype/{TRAINED}<".encode() in kept.data
     assert bare.kept == ()

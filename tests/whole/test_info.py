@@ -130,7 +130,7 @@ def test_info_in_another_home_says_that_an_embedded_source_is_no_loss(invoke, ho
     assert "missing" not in beside
     assert "  sources beside it in a.jpg.json, 2 kB\n" in beside
     assert (
-        "missing: the source picture blake3:9aebe2de73840161 (a.png) is not among yours"
+        "missing: the source picture blake3:9aebe2de73840161 (a.png) is not among yours: "
         in invoke("info", "bare.png", home=away).out
     )
 

@@ -61,7 +61,7 @@ def schema(shell: Session) -> None:
     shell.view.text(dumps(made, indent=2), {"event": "schema", "schema": made})
 
 
-@node(builtin=True, group="shell", examples=["strip @1", "strip *.jpg -o bare --all"])
+@node(builtin=True, group="shell", examples=["strip @1", "strip *.png -o bare --all"])
 def strip(
     shell: Session,
     what: Words,

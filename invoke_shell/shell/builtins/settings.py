@@ -11,6 +11,15 @@ from invoke_shell.shell.session import ENGINE, Session
 
 __all__ = ["set_", "settings", "unset"]
 
+# What a value means that its word does not say.
+NOTES = {
+    ("privacy", True): "left out of pictures: names of sources and models, dates, the line, the device; prompts stay",
+    ("format", "jpeg"): "a handle still means the pixels before the loss: they are kept in the home",
+    ("format", "webp"): "a handle still means the pixels before the loss: they are kept in the home",
+    ("embed", "always"): "whoever gets a picture gets its sources: nothing painted over is hidden in them",
+    ("embed", "auto"): "whoever gets a picture gets its sources: nothing painted over is hidden in them",
+}
+
 
 @node(builtin=True, group="shell", name="set", examples=["set steps 30", "set img2img.steps 20", "set show off"])
 def set_(
@@ -34,6 +43,8 @@ def set_(
     if name in ENGINE:
         shell.restart()
     shell.view.say(f"{name} is {p.kind.format(shell.settings.session[name].value)}" + (", kept" if keep else ""))
+    if note := NOTES.get((name, shell.settings.session[name].value)):
+        shell.view.say(f"  {note}")
 
 
 @node(builtin=True, group="shell", examples=["unset steps"])
