@@ -295,6 +295,8 @@ def _starter(home: Any, registry: Registry, *, inline: bool, drawn: bool) -> Cal
             precision=settings["precision"],
             memory=None if memory is None else int(memory * 1e9),
             threads=settings["threads"],
+            offload=settings["offload"],
+            tiling=settings["tiling"],
             previews=drawn and settings["preview"] != "off",
         )
         engine: Any = "fake" if os.environ.get(ENGINE) == "fake" else "diffusers"

@@ -22,13 +22,19 @@ DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.
 class Place:
     """A device and the data type of the networks on it. memory: bytes loaded models may take.
 
-    flow_dtype: of transformers, whose numbers are too large for float16.
+    flow_dtype: of transformers, whose numbers are too large for float16. rests: where weights wait, if not there.
     """
 
     device: torch.device
     dtype: torch.dtype
     memory: int
     flow_dtype: torch.dtype = torch.float32
+    rests: torch.device | None = None
+
+    @property
+    def home(self) -> torch.device:
+        """Where weights are when they are not used."""
+        return self.rests or self.device
 
 
 def find(policy: Policy) -> Place:

@@ -53,7 +53,7 @@ def draw(model: Checkpoint, asked: Generation, desk: Desk, refiner: Checkpoint |
     check_task(model, asked)
     conditioning = told(model, asked, desk)
     run = started(model, asked, desk.place, say, desk.tiled)
-    facts = recording.facts(asked, run, desk.place, desk.tiled)
+    facts = recording.facts(asked, run, desk.place)
     if line := request.told_start(asked, facts["first_sigma"], facts["model_calls"]):
         say(line)
     if refiner is None:

@@ -6,6 +6,7 @@ Models come from stock.py; drawing.py and enlarging.py do the work.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any, Self, TypeVar
 
 import torch
@@ -13,16 +14,19 @@ import torch
 from invoke_shell.errors import RunError
 from invoke_shell.pipeline.context import Enlargement, Generation
 from invoke_shell.records import Made, ModelRecord
-from invoke_shell.runtime import device, request
+from invoke_shell.runtime import device, recording, request
 from invoke_shell.runtime._diffusers import import_libraries
 from invoke_shell.runtime.conditioning import Embeddings
 from invoke_shell.runtime.drawing import Desk, draw
 from invoke_shell.runtime.enlarging import enlarge
+from invoke_shell.runtime.estimate import estimate
 from invoke_shell.runtime.piped import draw_piped
 from invoke_shell.runtime.pipelines import check_can, piped_family
 from invoke_shell.runtime.policy import SILENT, Once, Policy, Watcher
 from invoke_shell.runtime.seamless import seamless
+from invoke_shell.runtime.sources import model_key
 from invoke_shell.runtime.stock import Stock
+from invoke_shell.runtime.ways import Way, cheaper, first_way
 
 __all__ = ["DiffusersEngine"]
 
@@ -41,6 +45,7 @@ class DiffusersEngine:
         device.settle(self.policy, self.place)
         self.stock = Stock(self.place)
         self._embeddings = Embeddings()
+        self._ways: dict[str, Way] = {}
         self._watcher = Once(SILENT)
 
     def watch(self, watcher: Watcher) -> Self:
@@ -57,12 +62,13 @@ class DiffusersEngine:
 
     def generate(self, request: Generation) -> Iterator[Made]:
         """The picture of a request, drawn when the iterator is advanced."""
-        yield self._with_memory(lambda tiled: self._draw(request, tiled), request.model, str(request.size))
+        first = self._first_way(request)
+        yield self._with_memory(lambda way: self._draw(request, way or first), request.model, str(request.size), first)
 
     def enlarge(self, request: Enlargement) -> Iterator[Made]:
         """The picture, enlarged when the iterator is advanced."""
         size = f"{request.image.width}x{request.image.height}"
-        yield self._with_memory(lambda tiled: self._enlarge(request), request.model, size)
+        yield self._with_memory(lambda way: self._enlarge(request), request.model, size, None)
 
     def environment(self) -> Mapping[str, Any]:
         """Versions, device, threads, determinism; what a bit-exact replay needs to be equal."""
@@ -78,17 +84,35 @@ class DiffusersEngine:
             tiled=tiled,
         )
 
-    def _with_memory(self, work: Callable[[bool], T], model: ModelRecord, size: str) -> T:
-        """Do the work; when memory runs out, make room and try once more with the VAE in tiles."""
+    def _first_way(self, asked: Generation) -> Way:
+        """How to begin, by the policy and by the model's size in its headers; a way that helped stays."""
+        if known := self._ways.get(model_key(asked.model)):
+            return known
+        on_cpu = self.place.device.type == "cpu"
+        told = None if on_cpu else estimate(asked.model, asked.size, recording.short(self.place.dtype), guided=True)
+        weights = list(told.weights.values()) if told else [0]
+        return first_way(
+            self.policy, on_cpu=on_cpu, weights=sum(weights), largest=max(weights), budget=self.place.memory
+        )
+
+    def _with_memory(self, work: Callable[[Way | None], T], model: ModelRecord, size: str, way: Way | None) -> T:
+        """Do the work; when memory runs out, make room and try once more in the next cheaper way.
+
+        way: None for what has one way alone.
+        """
         try:
-            return work(False)
+            return work(way)
         except (RuntimeError, MemoryError) as error:
             if not device.ran_out(error):
                 raise
         # Outside of the handler, whose traceback would keep the failed run's tensors alive.
         self.stock.make_room(model)
+        again = cheaper(way, on_cpu=self.place.device.type == "cpu") if way else None
+        self._watcher.say(again.said if again else "memory ran out; once more with nothing else loaded")
+        if again and again.offload != "none":
+            self._ways[model_key(model)] = again  # or every picture would load the model twice
         try:
-            return work(True)
+            return work(again or way)
         except (RuntimeError, MemoryError) as error:
             if not device.ran_out(error):
                 raise
@@ -96,18 +120,23 @@ class DiffusersEngine:
             raise RunError(message, hint="try a smaller picture", code="out-of-memory") from error
 
     @torch.inference_mode()
-    def _draw(self, asked: Generation, tiled: bool) -> Made:
+    def _draw(self, asked: Generation, way: Way) -> Made:
         if (untouched := request.passed_through(asked)) is not None:
             return untouched
+        self.stock.offload(way.offload)
+        made = self._drawn(asked, self.desk(way.tiled))
+        return replace(made, facts={**made.facts, **way.facts})
+
+    def _drawn(self, asked: Generation, desk: Desk) -> Made:
         if family := piped_family(asked.model):
             check_can(family, asked)
             prepared = request.prepare(asked, self._watcher.say, family.multiple)
-            return draw_piped(self.stock.piped(prepared, family), prepared, self.desk(tiled))
+            return draw_piped(self.stock.piped(prepared, family), prepared, desk)
         model = self.stock.dressed(asked)
         prepared = request.prepare(asked, self._watcher.say, max(8, model.factor))
         refiner = self.stock.checkpoint(asked.refiner) if asked.refiner else None
         with seamless(asked.seamless, model.unet, model.vae, *([refiner.unet] if refiner else [])):
-            return draw(model, prepared, self.desk(tiled), refiner)
+            return draw(model, prepared, desk, refiner)
 
     @torch.inference_mode()
     def _enlarge(self, asked: Enlargement) -> Made:

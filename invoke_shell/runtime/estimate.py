@@ -49,8 +49,10 @@ class Estimate:
         return sum(self.weights.values()) + self.work
 
     def __str__(self) -> str:
-        parts = ", ".join(f"{name} {_gb(size)}" for name, size in self.weights.items() if size)
-        return f"about {_gb(self.total)} GB: {parts}, work {_gb(self.work)}"
+        unit, each, digits = ("GB", 1e9, 1) if self.total >= 1e9 else ("MB", 1e6, 0)
+        rows = {**self.weights, "work": self.work}
+        parts = ", ".join(f"{name} {size / each:.{digits}f}" for name, size in rows.items() if size)
+        return f"about {self.total / each:.{digits}f} {unit}: {parts}"
 
 
 def estimate(model: ModelRecord, size: Size, precision: str, guided: bool) -> Estimate | None:
@@ -148,7 +150,3 @@ def _config(folder: Path) -> dict[str, Any]:
     file = folder / "config.json"
     found = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
     return found if isinstance(found, dict) else {}
-
-
-def _gb(size: int) -> str:
-    return f"{size / 1e9:.1f}" if size >= 50_000_000 else f"{size / 1e9:.2f}"

@@ -82,7 +82,7 @@ def load_vae(model: ModelRecord, checkpoint: ModelRecord, place: Place) -> Vae:
     config = _vae_config(model, checkpoint)
     dtype = torch.float32 if config.get("force_upcast") else place.dtype
     with one_sentence(model):
-        network = ready(_vae_network(model, checkpoint, dtype), place.device)
+        network = ready(_vae_network(model, checkpoint, dtype), place.home)
     return Vae(network=network, scaling=network.config.scaling_factor, bytes=_bytes(network))
 
 
@@ -129,7 +129,7 @@ def one_sentence(model: ModelRecord) -> Iterator[None]:
 
 def _loaded(source: Source, name: str, family: Family, place: Place) -> Checkpoint:
     def part(kind: Any, part: str, dtype: torch.dtype) -> Any:
-        return ready(source.network(kind, part, dtype), place.device)
+        return ready(source.network(kind, part, dtype), place.home)
 
     texts = [part(kind, network, place.dtype) for _, network, kind in family.texts]
     unet = part("unet", "unet", place.dtype)

@@ -109,4 +109,4 @@ def _facts(model: Piped, asked: Generation, desk: Desk, scheduler: Any) -> dict[
         "family": model.family.base,
         "pipeline": model.family.text,
     }
-    return request.facts(asked, **own, **({"vae": "tiled: memory ran out"} if desk.tiled else {}))
+    return request.facts(asked, **own)

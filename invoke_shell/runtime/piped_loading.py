@@ -51,6 +51,12 @@ class Piped:
     bytes: int
     _read: OrderedDict[tuple[Any, ...], dict[str, Tensor]] = field(default_factory=OrderedDict, repr=False)
 
+    @property
+    def networks(self) -> list[Any]:
+        """In the order of their use: text encoders, transformer, VAE."""
+        texts = [part for name, part in sorted(self.parts.items()) if name.startswith("text_encoder") and part]
+        return [*texts, self.parts["transformer"], self.parts["vae"]]
+
     def pipe(self, task: str, scheduler: SchedulerLike) -> Any:
         """diffusers' pipeline for a prompt alone (`text`) or with a picture (`image`), around these parts."""
         kind = self.family.text if task == "text" else self.family.image
@@ -113,7 +119,7 @@ def _from_file(model: ModelRecord, family: PipedFamily, place: Place, components
         else:
             loaded = file_parts(file, components, dtype)
             parts = {name: _prepared(part, place) for name, part in loaded.items()}
-        parts["transformer"] = ready(file.transformer(dtype), place.device)
+        parts["transformer"] = ready(file.transformer(dtype), place.home)
     return _piped(model, family, place, parts, file.scheduler(), file.stored, file.path.with_suffix(".preview.json"))
 
 
@@ -140,7 +146,7 @@ def _piped(
 
 
 def _prepared(part: Any, place: Place) -> Any:
-    return ready(part, place.device) if isinstance(part, torch.nn.Module) else part
+    return ready(part, place.home) if isinstance(part, torch.nn.Module) else part
 
 
 def _folder_parts(source: Folder, place: Place, but: str = "") -> Parts:
@@ -165,4 +171,4 @@ def _part(source: Folder, name: str, made: list[Any], place: Place) -> Any:
         return _diffusers.load_named(library, kind, str(source.path), name)
     source.check(name)
     given = {"dtype": place.flow_dtype, "variant": source.variant(name)}
-    return ready(_diffusers.load_named(library, kind, str(source.path), name, **given), place.device)
+    return ready(_diffusers.load_named(library, kind, str(source.path), name, **given), place.home)

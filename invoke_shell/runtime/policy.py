@@ -8,9 +8,10 @@ from typing import Literal, Protocol
 
 from invoke_shell.records import Image
 
-__all__ = ["SILENT", "Once", "Policy", "Precision", "Setup", "Watcher"]
+__all__ = ["SILENT", "Offload", "Once", "Policy", "Precision", "Setup", "Watcher"]
 
 Precision = Literal["auto", "float32", "float16", "bfloat16"]
+Offload = Literal["auto", "none", "model", "group"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +22,8 @@ class Policy:
     deterministic: on CUDA, deterministic algorithms, the math attention kernel and TF32 off.
     memory: bytes that loaded models may take together; None is half of what the device has.
     threads: of the CPU; None leaves torch's own choice. previews: small pictures of a run in progress.
+    offload: what waits in main memory, `model` whole networks, `group` layers; auto: where a model does not fit.
+    tiling: the VAE in tiles, always (`on`) or when memory ran out.
     """
 
     device: str = "auto"
@@ -29,6 +32,8 @@ class Policy:
     memory: int | None = None
     threads: int | None = None
     previews: bool = True
+    offload: Offload = "auto"
+    tiling: Literal["auto", "on"] = "auto"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,7 +15,7 @@ from invoke_shell.runtime.start import Run
 __all__ = ["facts", "short"]
 
 
-def facts(asked: Generation, run: Run, place: Place, tiled: bool) -> dict[str, Any]:
+def facts(asked: Generation, run: Run, place: Place) -> dict[str, Any]:
     """The facts of a picture that is about to be drawn, plain JSON."""
     own = {
         "noise": noise.described(asked, tuple(run.noise.shape), schedulers.is_noisy(asked)),
@@ -25,7 +25,7 @@ def facts(asked: Generation, run: Run, place: Place, tiled: bool) -> dict[str, A
         "first_sigma": schedulers.sigma_at(run.scheduler, asked.scheduler, run.timesteps),
         "family": run.model.family,
     }
-    return request.facts(asked, **own, **_worn(asked, run.model), **({"vae": "tiled: memory ran out"} if tiled else {}))
+    return request.facts(asked, **own, **_worn(asked, run.model))
 
 
 def short(dtype: torch.dtype) -> str:

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, Literal
 
+import torch
+
+from invoke_shell.errors import RunError
 from invoke_shell.pipeline.context import Generation
 from invoke_shell.records import ModelRecord
 from invoke_shell.runtime.control_loading import load_control
 from invoke_shell.runtime.controls import ControlNet, check_controls
 from invoke_shell.runtime.device import Place, free_memory
-from invoke_shell.runtime.loading import Checkpoint, load_checkpoint, load_vae
+from invoke_shell.runtime.loading import Checkpoint, Vae, load_checkpoint, load_vae
+from invoke_shell.runtime.offload import attach
 from invoke_shell.runtime.picture_prompts import Eye, eye_of, load_eye
 from invoke_shell.runtime.piped_loading import Piped, load_piped
 from invoke_shell.runtime.pipelines import PipedFamily, piped_family
@@ -26,7 +31,16 @@ class Stock:
 
     def __init__(self, place: Place) -> None:
         self._place = place
+        self._offload: Literal["none", "model", "group"] = "none"
         self._held = Residency(place.memory)
+
+    def offload(self, how: Literal["none", "model", "group"]) -> None:
+        """From now on models wait in main memory, or not; those that are loaded otherwise are loaded again."""
+        if how == self._offload:
+            return
+        self._held.drop_others("")
+        self._offload = how
+        self._place = replace(self._place, rests=None if how == "none" else torch.device("cpu"))
 
     def warm(self, model: ModelRecord) -> None:
         """Load a model; a transformer in one file waits for the request, which says where its other parts are."""
@@ -44,10 +58,21 @@ class Stock:
         return found
 
     def _loaded(self, model: ModelRecord) -> Checkpoint:
-        return self._held.get(model_key(model), lambda: load_checkpoint(model, self._place), model.bytes)
+        def load() -> Checkpoint:
+            made = load_checkpoint(model, self._place)
+            self._attach(*made.reader.networks, made.unet, made.vae)
+            return made
+
+        return self._held.get(model_key(model), load, model.bytes)
+
+    def _attach(self, *parts: Any) -> None:
+        attach(parts, self._place.device, self._offload)
 
     def dressed(self, asked: Generation) -> Checkpoint:
         """The model with what a request puts on it or beside it, and with nothing else."""
+        if self._offload == "group" and asked.loras:
+            hint = "`set offload model` takes them"
+            raise RunError("a model whose layers wait one by one takes no LoRAs", hint=hint, code="bad-setting")
         model = self._loaded(asked.model)
         model.adapters.wear(asked.loras)
         model.pictured.wear(asked.picture_prompts)
@@ -57,7 +82,13 @@ class Stock:
         if asked.vae is None:
             return model
         key, wanted = f"{model_key(asked.vae)} with {model_key(asked.model)}", asked.vae
-        vae = self._held.get(key, lambda: load_vae(wanted, asked.model, self._place), wanted.bytes)
+
+        def load() -> Vae:
+            made = load_vae(wanted, asked.model, self._place)
+            self._attach(made.network)
+            return made
+
+        vae = self._held.get(key, load, wanted.bytes)
         return replace(model, vae=vae.network, scaling=vae.scaling)
 
     def piped(self, asked: Generation, family: PipedFamily) -> Piped:
@@ -67,7 +98,13 @@ class Stock:
     def _piped(self, model: ModelRecord, family: PipedFamily, components: ModelRecord | None) -> Piped:
         key = f"{model_key(model)} with {model_key(components)}" if components else model_key(model)
         expected = model.bytes + (components.bytes if components else 0)
-        return self._held.get(key, lambda: load_piped(model, family, self._place, components), expected)
+
+        def load() -> Piped:
+            made = load_piped(model, family, self._place, components)
+            self._attach(*made.networks)
+            return made
+
+        return self._held.get(key, load, expected)
 
     def _control(self, wanted: ModelRecord, model: Checkpoint) -> ControlNet:
         return self._held.get(model_key(wanted), lambda: load_control(wanted, model.unet, self._place), wanted.bytes)

@@ -33,7 +33,16 @@ if TYPE_CHECKING:
 
 __all__ = ["ENGINE", "Runtime", "Session", "StatusError"]
 
-ENGINE = ("device", "deterministic", "memory", "precision", "threads", "preview")  # settings of the engine
+ENGINE = (
+    "device",
+    "deterministic",
+    "memory",
+    "offload",
+    "precision",
+    "preview",
+    "threads",
+    "tiling",
+)  # settings of the engine
 MAX_THREADS = 256  # that a recorded picture may ask for
 
 log = logging.getLogger("invoke_shell.session")

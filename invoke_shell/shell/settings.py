@@ -75,6 +75,13 @@ def _shell_settings(
     ] = "auto",
     threads: Annotated[int | None, Arg(help="Of the CPU; none is torch's own choice.", ge=1, le=1024)] = None,
     memory: Annotated[float | None, Arg(help="What models may take.", unit="GB", ge=0.1, le=1024)] = None,
+    offload: Annotated[
+        Literal["auto", "none", "model", "group"],
+        Arg(help="What of a model waits in main memory for its turn: whole networks, or layers (slowest)."),
+    ] = "auto",
+    tiling: Annotated[
+        Literal["auto", "on"], Arg(help="The VAE in tiles: less memory, other pixels; auto is when memory ran out.")
+    ] = "auto",
     cache: Annotated[bool, Arg(help="Keep results of steps, so that a changed line runs only what changed.")] = True,
     format: Annotated[str, Arg(help="Of picture files: png, jpeg or webp.", choices=FORMS, spell=_format)] = "png",
     quality: Annotated[int, Arg(help="Of JPEG and WebP files; 100 writes a WebP without loss.", ge=1, le=100)] = 95,
