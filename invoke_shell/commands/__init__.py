@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from invoke_shell.commands import adjust, color, combine, draw, enlarge, files, generate, mask, view
+from invoke_shell.commands import adjust, color, combine, draw, enlarge, files, generate, mask, sheets, view
 from invoke_shell.pipeline.registry import Registry
 
 __all__ = ["MODULES", "OLD_WORDS", "registry"]
 
-MODULES = (generate, enlarge, adjust, color, draw, mask, combine, files, view)
+MODULES = (generate, enlarge, adjust, color, draw, mask, combine, sheets, files, view)
 
 OLD_WORDS = {  # words of InvokeAI's command lines -> today's
     "!fetch": "recall",

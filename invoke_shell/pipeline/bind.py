@@ -6,6 +6,7 @@ end of it awaits. Needs the registry only; nothing is looked up on disk and noth
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Mapping
 from dataclasses import replace
@@ -141,14 +142,32 @@ class _Binder(WordReader):
             return []
         if node.builtin and self.first:
             self.bound.builtin = node
+        fronts: list[tuple[Stage, Node[Any, Any] | None]] = []
         if node.rest:
             self.take_rest(head)
         else:
+            if not upstream and (front := self.take_front(node)):
+                fronts.append((front, None))
             self.take_words()
-            self.check_missing(head, upstream or bool(self.loader))
+            self.check_missing(head, upstream or bool(self.loader) or bool(fronts))
         stage = Stage(node=node.name, values=self.values, name=name, span=span, text=self.source())
-        fronts: list[tuple[Stage, Node[Any, Any] | None]] = [(s, self.registry[s.node]) for s in self.loader]
+        fronts += [(s, self.registry[s.node]) for s in self.loader]
         return [*fronts, (stage, node)]
+
+    def take_front(self, node: Node[Any, Any]) -> Stage | None:
+        """`compare @3 @7` is `@3 | compare @7`: handles that the command has no words for are the pictures it takes."""
+        if node.takes == "none" or node.builtin or (node.positionals and node.positionals[0].arg.text):
+            return None
+        words = list(itertools.takewhile(lambda t: t.value.startswith("@") and not t.quote, self.words[self.i :]))
+        wanted = sum(p.kind.picture and p.required for p in node.positionals)
+        if any(p.kind.many for p in node.positionals) or len(words) <= wanted:
+            return None
+        taken = words[: len(words) - wanted]
+        before, self.words = self.words, taken
+        handles = self.handles()
+        self.words = before
+        self.i += len(taken)
+        return Stage(node="", handles=handles, span=(taken[0].start, taken[-1].end), text=self.source())
 
     def source(self) -> str:
         return self.text[self.begin : self.stage_end]

@@ -32,7 +32,7 @@ from invoke_shell.pipeline.types import (
     Weighted,
     number,
 )
-from invoke_shell.records import Image, Mask, ModelRecord
+from invoke_shell.records import Frame, Image, Mask, ModelRecord
 
 __all__ = ["Kind", "kind_of"]
 
@@ -51,6 +51,7 @@ class Kind:
     sweeps: bool = False  # 1..8 and a,b,c unroll
     picture: bool = False  # an Image or Mask: a path, a handle or a pixel hash
     mask: bool = False  # a Mask: the picture is read as black and white
+    frame: bool = False  # a Frame: the picture comes with its history
     model: str = ""  # the kind of model, "checkpoint" ...
     is_switch: ClassVar[bool] = False  # --x and --no-x, never a value
     is_seed: ClassVar[bool] = False
@@ -362,5 +363,6 @@ _TABLE: dict[Any, Kind] = {
     Box: BoxKind(label="a box such as 0:0:64:64 (x:y:width:height)", sweeps=True),
     Color: ColorKind(label="a colour such as #ff8800 or red", sweeps=True),
     Image: ImageKind(label="a picture: a path, a handle such as @12, or blake3:...", picture=True),
+    Frame: ImageKind(label="a picture: a path, a handle such as @12, or blake3:...", picture=True, frame=True),
     Mask: ImageKind(label="a mask: a path, a handle such as @12, or blake3:...", picture=True, mask=True),
 }

@@ -256,9 +256,26 @@ class _Run:
             arguments[node.frames] = frames if node.takes == "all" else frames[0]
         return node.func(*([self] if node.context else []), **arguments)
 
-    def for_parameter(self, node: Node[Any, Any], name: str, picture: Frame | Image) -> Image:
+    def for_parameter(self, node: Node[Any, Any], name: str, picture: Frame | Image) -> Frame | Image:
+        kind = node.params[name].kind
+        if kind.frame:
+            return picture if isinstance(picture, Frame) else self.atom(picture)
         image = picture.image if isinstance(picture, Frame) else picture
-        return self.host.to_mask(image) if node.params[name].kind.mask else image
+        return self.host.to_mask(image) if kind.mask else image
+
+    def atom(self, image: Image) -> Frame:
+        """A source picture for a node that asks for histories: it has none but that it was loaded."""
+        loader = self.registry[self.registry.loader]
+        step = StepRecord(
+            node=loader.name,
+            version=loader.version,
+            package=loader.package,
+            params={},
+            output_hash=image.hash,
+            width=image.width,
+            height=image.height,
+        )
+        return Frame(image=image, step=step)
 
     def picture(self, item: int | InputRef) -> Frame | Image:
         return self.frames[item][0] if isinstance(item, int) else self.read(item)

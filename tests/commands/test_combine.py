@@ -4,7 +4,7 @@ import pytest
 from command_kit import frame_of, pixel
 from pipeline_kit import plain_image
 
-from invoke_shell.commands.combine import contact_sheet
+from invoke_shell.commands.sheets import contact_sheet
 from invoke_shell.errors import RunError
 from invoke_shell.pipeline.types import Color
 

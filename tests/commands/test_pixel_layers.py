@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from pipeline_kit import model_of, plain_image
 from pixel_kit import BLACK, BLUE, GREEN, MODES, RED, WHITE, alphas, colours, grey, levels, picture, pictures, rows
 
-from invoke_shell.commands.combine import blend, compare, contact_sheet, paste_image
+from invoke_shell.commands.combine import blend, paste_image
+from invoke_shell.commands.sheets import compare, contact_sheet
 from invoke_shell.errors import RunError
 from invoke_shell.pipeline.types import Color
 from invoke_shell.records import Frame, Image, StepRecord
@@ -181,30 +182,39 @@ def test_what_is_transparent_in_the_other_is_not_pasted():
 
 
 def test_two_pictures_stand_side_by_side_with_a_line_between_them():
-    made = compare(frame_of(plain_image(3, 2, RED)), plain_image(2, 2, BLUE), gap=1)
+    made = compare(FakeContext(), frame_of(plain_image(3, 2, RED)), frame_of(plain_image(2, 2, BLUE)), gap=1)
 
     assert made.size == (6, 2)
     assert rows(made) == [[RED, RED, RED, WHITE, BLUE, BLUE]] * 2
 
 
 def test_the_other_is_brought_to_the_same_height():
-    assert compare(frame_of(plain_image(4, 6)), plain_image(10, 20), gap=0).size == (4 + 3, 6)
-    assert compare(frame_of(plain_image(1, 1)), plain_image(1, 900), gap=0).size == (2, 1)
+    def size(one, other):
+        return compare(FakeContext(), frame_of(plain_image(*one)), frame_of(plain_image(*other)), gap=0).size
+
+    assert size((4, 6), (10, 20)) == (4 + 3, 6)
+    assert size((1, 1), (1, 900)) == (2, 1)
 
 
 def test_what_is_transparent_shows_the_background():
-    made = compare(frame_of(picture([[(*RED, 0)]])), picture([[(*RED, 255)]]), gap=1, background=Color(1, 2, 3))
+    left, right = frame_of(picture([[(*RED, 0)]])), frame_of(picture([[(*RED, 255)]]))
+
+    made = compare(FakeContext(), left, right, gap=1, background=Color(1, 2, 3))
 
     assert rows(made) == [[(1, 2, 3), (1, 2, 3), RED]]
 
 
 @pytest.mark.parametrize("node", [compare, paste_image])
 def test_a_picture_too_large_to_be_read_back_is_refused(node):
-    values = {"scale": 16.0} if node is paste_image else {}
     small, long = plain_image(9, 9000), plain_image(2000, 1000, (0,))
 
+    def run():
+        if node is paste_image:
+            return node(frame_of(small), long, scale=16.0)
+        return node(FakeContext(), frame_of(small), frame_of(long))
+
     with pytest.raises(RunError, match=f"{node.name} would make a picture of"):
-        node(frame_of(small), long, **values)
+        run()
 
 
 # -- labels of a sheet -------------------------------------------------------------------------------------------------

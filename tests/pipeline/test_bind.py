@@ -1,7 +1,7 @@
 """Words to values, and what is said of a line that is wrong: whole messages, carets included."""
 
 import pytest
-from pipeline_kit import Mood, chain_of, codes, complaint
+from pipeline_kit import REGISTRY, Mood, chain_of, codes, complaint
 
 from invoke_shell.errors import CODES
 from invoke_shell.pipeline.bind import read
@@ -562,3 +562,29 @@ def _registry():
     from pipeline_kit import REGISTRY
 
     return REGISTRY
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("compare @3 @7", "@3 | compare @7"),
+        ("compare @3 @5 @7 --gap 8", "@3 @5 | compare @7 --gap 8"),
+        ("upscale @12", "@12 | upscale"),
+        ("contact_sheet @15..22 @-1", "@15..22 @-1 | contact_sheet"),
+        ("upscale @fox as @big | blur", "@fox | upscale as @big | blur"),
+    ],
+)
+def test_handles_beyond_those_a_command_has_words_for_are_its_pictures(typed, meant):
+    assert chain_of(typed) == chain_of(meant)
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ("compare @3", "compare needs a picture, and nothing comes before it"),
+        ("@1 | compare @3 @7", "compare takes only other"),
+        ("upscale @x @", "@ is not a handle"),
+    ],
+)
+def test_handles_that_cannot_stand_there_are_said(typed, said):
+    assert said in [f.message for f in read(typed, REGISTRY).faults]

@@ -94,7 +94,7 @@ REFUSED = [
     (Annotated[Literal["none", "x"] | None, Arg(help=".")], f"parameter x: Optional[Literal['none', 'x']] {TYPES}"),
     (Annotated[Literal[True], Arg(help=".")], f"parameter x: Literal[True] {TYPES}"),
     (Annotated[Weighted[list[int]], Arg(help=".")], f"parameter x: Weighted[list[int]] {TYPES}"),
-    (Annotated[Frame, Arg(help=".")], f"parameter x: Frame {TYPES}"),
+    (Annotated[Made, Arg(help=".")], f"parameter x: Made {TYPES}"),
     (Annotated[int, Arg(help=".", choices=("1",))], f"parameter x: int {TYPES}"),
     (Annotated[int, Arg(help="")], "parameter x needs a help text"),
     (Annotated[str, Arg(help=".", ge=1)], "parameter x has a range, but is a text"),

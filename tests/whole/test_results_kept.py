@@ -148,3 +148,19 @@ def test_disk_tells_what_takes_room(invoke):
 
     assert (rows["pictures"]["files"], rows["trash"]["files"]) == (1, 1)
     assert rows["pictures"]["bytes"] > 100
+
+
+def test_two_results_are_compared_and_what_differs_is_named(invoke):
+    ran = invoke("-c", "txt2img fox --seed 1..3 --steps 2", "-c", "compare @1 @3")
+    files = invoke("-c", "load_image a.png | compare b.png")
+
+    assert "they differ in seed (1, 3)" in ran.err
+    assert ran.out.splitlines()[-1].startswith("@4  260x")
+    assert "differ" not in files.err
+
+
+def test_a_sweep_of_two_values_becomes_a_sheet_of_rows_and_columns(invoke):
+    ran = invoke("--json", "-c", "txt2img fox --guidance 3,7 --seed 1..3 --size 64x64 | contact_sheet --axes")
+
+    assert ran.status == 0, ran.err
+    assert [r["verdict"] for r in invoke("--json", "-c", "replay @7").records if r["event"] == "replay"] == ["exact"]

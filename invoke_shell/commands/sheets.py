@@ -1,0 +1,261 @@
+"""Nodes that put pictures side by side: sheets with labels, and pairs with what differs written under them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import ceil, sqrt
+from typing import TYPE_CHECKING, Annotated
+
+from invoke_shell.commands.draw import caption
+from invoke_shell.commands.histories import differing, said, value_of, values_of
+from invoke_shell.commands.layers import canvas, in_mode, layered, place_of
+from invoke_shell.commands.params import Background, FontSize, Gap, refuse_huge
+from invoke_shell.errors import RunError
+from invoke_shell.pipeline.context import Context
+from invoke_shell.pipeline.node import Arg, node
+from invoke_shell.pipeline.types import Color
+from invoke_shell.records import Frame, Image
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as PILImage
+
+__all__ = ["compare", "contact_sheet"]
+
+BLACK, WHITE = Color(0, 0, 0), Color(255, 255, 255)
+TOLD = 6  # differing values that are named
+
+Columns = Annotated[int | None, Arg(help="Pictures in a row; none makes it about square.", ge=1, le=256)]
+Label = Annotated[list[str], Arg(help="A value to write under each picture: seed, guidance, prompt ...")]
+Across = Annotated[str | None, Arg(help="The value that changes from column to column, written over them.")]
+Down = Annotated[str | None, Arg(help="The value that changes from row to row, written before them.")]
+Axes = Annotated[bool, Arg(help="Find the one or two values that differ, and take them as columns and rows.")]
+Named = Annotated[bool, Arg(help="Write the values that differ under the pictures.")]
+OtherFrame = Annotated[Frame, Arg(help="The other picture: a file, a handle, or blake3:HEX.")]
+
+
+@node(
+    version=1,
+    group="combine",
+    examples=[
+        "@1..3 | contact_sheet",
+        'txt2img "a star" --seed 1..4 | contact_sheet --columns 2 --label seed',
+        'txt2img "a star" --guidance 3,7 --seed 1..2 | contact_sheet --axes',
+        'txt2img "a star" --guidance 3,7 --steps 4,8 | contact_sheet --across steps --down guidance',
+    ],
+)
+def contact_sheet(
+    frames: list[Frame],
+    *,
+    columns: Columns = None,
+    gap: Gap = 4,
+    background: Background = WHITE,
+    label: Label = (),  # type: ignore[assignment]  # a node always gets a list
+    font_size: FontSize = 16,
+    across: Across = None,
+    down: Down = None,
+    axes: Axes = False,
+) -> Image:
+    """Put all pictures on one sheet, in reading order, or by the values they were made with.
+
+    Each cell is as large as the largest picture; smaller ones stand in its middle. --label writes a value that the
+    picture was made with under it, the latest of that name in its history; repeat it for more. --across and --down make
+    columns and rows of two values, in the order in which they first come; --axes finds the two by itself.
+    """
+    if not frames:
+        raise RunError("contact_sheet got no pictures", hint="begin with some, as in: @1..4 | contact_sheet")
+    if axes:
+        across, down = _axes_of(frames, across, down)
+    grid = _by_values(frames, across, down) if across or down else _in_order(frames, columns)
+    return _drawn(frames, grid, _texts(frames, label), gap, background, font_size)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Grid:
+    """Where pictures stand: rows of indices, None for an empty cell. over, before: labels of columns and rows."""
+
+    rows: Sequence[Sequence[int | None]]
+    over: Sequence[str] = ()
+    before: Sequence[str] = ()
+
+
+def _in_order(frames: list[Frame], columns: int | None) -> _Grid:
+    across = min(columns or ceil(sqrt(len(frames))), len(frames))
+    numbers: list[int | None] = [*range(len(frames))]
+    return _Grid(rows=[numbers[start : start + across] for start in range(0, len(numbers), across)])
+
+
+def _axes_of(frames: list[Frame], across: str | None, down: str | None) -> tuple[str | None, str | None]:
+    """The two values that differ, as far as they are not named: the one that changes first goes across."""
+    found = [name for name in differing([f.step for f in frames]) if name not in (across, down)]
+    free = [across, down].count(None)
+    if len(found) > free:
+        named = ", ".join(found[:TOLD]) + (" …" if len(found) > TOLD else "")
+        hint = f"as in: --across {found[0]} --down {found[1]}" if len(found) > 1 else ""
+        raise RunError(f"contact_sheet has two axes, and more differs: {named}", hint=hint, code="bad-choice")
+    if not found and free == 2:
+        message = "contact_sheet --axes: these pictures were made with the same values"
+        raise RunError(message, hint="--label writes a value under each", code="bad-choice")
+    if len(found) == 2:
+        first = [value_of(f.step, found[0]) for f in frames[:2]]
+        return (found[0], found[1]) if first[0] != first[-1] else (found[1], found[0])
+    only = found[0] if found else None
+    return (across or only, down) if across is None else (across, down or only)
+
+
+def _by_values(frames: list[Frame], across: str | None, down: str | None) -> _Grid:
+    """Columns by one value and rows by another; with one of them alone, pictures of a value in their order."""
+    for name in (across, down):
+        if name and all(value_of(f.step, name) is None for f in frames):
+            message = f"contact_sheet: no picture was made with a value called {name}"
+            raise RunError(message, hint="info tells the values of a picture", code="bad-choice")
+    columns = _labels(frames, across)
+    rows = _labels(frames, down)
+    over, before = list(dict.fromkeys(columns)), list(dict.fromkeys(rows))
+    cells: dict[tuple[int, int], int] = {}
+    for n, (column, row) in enumerate(zip(columns, rows, strict=True)):
+        place = [before.index(row), over.index(column)]
+        free = 0 if across is None else 1  # the direction in which pictures of one value go on
+        while (place[0], place[1]) in cells:
+            if across and down:
+                raise _twice(frames, cells[place[0], place[1]], n, f"{column}, {row}")
+            place[1 - free] += 1
+        cells[place[0], place[1]] = n
+    high, wide = max(r for r, _ in cells) + 1, max(c for _, c in cells) + 1
+    grid = [[cells.get((r, c)) for c in range(wide)] for r in range(high)]
+    return _Grid(rows=grid, over=over if across else (), before=before if down else ())
+
+
+def _labels(frames: list[Frame], name: str | None) -> list[str]:
+    return [said(name, value_of(f.step, name)) if name else "" for f in frames]
+
+
+def _twice(frames: list[Frame], one: int, two: int, place: str) -> RunError:
+    """Two pictures of one cell, and in what they differ."""
+    rest = differing([frames[one].step, frames[two].step])
+    why = f": they differ in {', '.join(rest[:TOLD])}" if rest else ": they are alike"
+    return RunError(f"contact_sheet has two pictures for {place}{why}", hint="take one of each", code="bad-choice")
+
+
+def _drawn(frames: list[Frame], grid: _Grid, texts: list[str], gap: int, background: Color, font_size: int) -> Image:
+    """The sheet: labels of the columns above, of the rows at the left, of each picture under it."""
+    width, height = max(f.image.width for f in frames), max(f.image.height for f in frames)
+    ink = BLACK if background.red + background.green + background.blue > 382 else WHITE
+
+    def strip(text: str, wide: int) -> PILImage:
+        return caption("contact_sheet", text, wide, font_size, ink, background)
+
+    side = _widest(grid.before, width, font_size)
+    heads = [strip(text, width) for text in grid.over]
+    lefts = [strip(text, side) for text in grid.before]
+    strips = [strip(text, width) for text in texts]
+    top, under = max((s.height for s in heads), default=0), max((s.height for s in strips), default=0)
+    high = height + under
+    wide = max(len(row) for row in grid.rows)
+    x0, y0 = (side + gap if lefts else 0) + gap, (top + gap if heads else 0) + gap
+    size = (x0 + wide * (width + gap), y0 + len(grid.rows) * (high + gap))
+    refuse_huge("contact_sheet", *size)
+    sheet = canvas(size, background)
+    for column, head in enumerate(heads):
+        sheet.paste(head, (x0 + column * (width + gap), gap + top - head.height))
+    for number, row in enumerate(grid.rows):
+        y = y0 + number * (high + gap)
+        if number < len(lefts):
+            sheet.paste(lefts[number], (gap, y + max(0, (height - lefts[number].height) // 2)))
+        for column, n in enumerate(row):
+            if n is not None:
+                x = x0 + column * (width + gap)
+                _put(sheet, frames[n].image, (x, y), (width, height))
+                if strips:
+                    sheet.paste(strips[n], (x, y + height))
+    return in_mode(sheet, "RGB")
+
+
+def _put(sheet: PILImage, image: Image, corner: tuple[int, int], cell: tuple[int, int]) -> None:
+    """A picture in the middle of its cell."""
+    x, y = place_of("center", cell, image.size)
+    pil = image.pil().convert("RGBA")
+    sheet.paste(pil, (corner[0] + x, corner[1] + y), pil)
+
+
+def _widest(texts: Sequence[str], most: int, font_size: int) -> int:
+    """Pixels that labels of rows need, at most those of a cell; longer ones are broken between words."""
+    from PIL import ImageFont
+
+    font = ImageFont.load_default(font_size)
+    return min(most, max((ceil(font.getlength(text)) + font_size // 2 for text in texts), default=0))
+
+
+def _texts(frames: list[Frame], names: list[str]) -> list[str]:
+    """The labels of a sheet, one a picture; none without names. Raises RunError for a name that no picture has."""
+    found = [[value_of(f.step, name) for name in names] for f in frames]
+    for n, name in enumerate(names):
+        if all(values[n] is None for values in found):
+            message = f"contact_sheet --label {name}: no picture was made with a value of this name"
+            raise RunError(message, hint="info tells the values of a picture", code="bad-choice")
+    if not names:
+        return []
+    return [", ".join(said(n, v) for n, v in zip(names, values, strict=True) if v is not None) for values in found]
+
+
+# -- pairs -----------------------------------------------------------------------------------------------------------
+
+
+@node(
+    version=2,
+    group="combine",
+    examples=["compare @1 @3", "@-1 | compare @1 --no-values", "load_image a.png | compare b.png --gap 8"],
+)
+def compare(
+    ctx: Context,
+    frame: Frame,
+    other: OtherFrame,
+    *,
+    gap: Gap = 4,
+    background: Background = WHITE,
+    values: Named = True,
+    font_size: FontSize = 16,
+) -> Image:
+    """Put another picture to the right of each, and name the values in which they differ.
+
+    The other one is brought to the same height. What is transparent shows the background. What differs is said, and
+    written under each of the two; pictures without a history have nothing to be named.
+    """
+    from PIL import Image as Pillow
+
+    high = frame.image.height
+    wide = max(1, round(other.image.width * high / other.image.height))
+    names = differing([frame.step, other.step]) if values else []
+    if names:
+        ctx.say(_difference(frame, other, names))
+    strips = [_named(f, names, w, font_size, background) for f, w in ((frame, frame.image.width), (other, wide))]
+    under = max(s.height for s in strips) if names else 0
+    size = (frame.image.width + gap + wide, high + under)
+    refuse_huge("compare", *size)
+    right = other.image.pil().convert("RGBA").resize((wide, high), Pillow.Resampling.LANCZOS)
+    whole = layered(canvas(size, background), frame.image.pil().convert("RGBA"))
+    whole = layered(whole, right, frame.image.width + gap)
+    if names:
+        whole.paste(strips[0], (0, high))
+        whole.paste(strips[1], (frame.image.width + gap, high))
+    return in_mode(whole, "RGB")
+
+
+def _named(frame: Frame, names: list[str], width: int, font_size: int, background: Color) -> PILImage:
+    """The values of one picture that are others in the other; nothing for those it has not."""
+    ink = BLACK if background.red + background.green + background.blue > 382 else WHITE
+    found = values_of(frame.step)
+    text = "\n".join(said(name, found[name]) for name in names[:TOLD] if name in found)
+    return caption("compare", text, width, font_size, ink, background)
+
+
+def _difference(frame: Frame, other: Frame, names: list[str]) -> str:
+    """`they differ in seed (3, 7), guidance (5, 7.5)`."""
+    left, right = values_of(frame.step), values_of(other.step)
+    rest = f" and {len(names) - TOLD} more" if len(names) > TOLD else ""
+    told = [f"{n} ({_word(left.get(n))}, {_word(right.get(n))})" for n in names[:TOLD]]
+    return f"they differ in {', '.join(told)}{rest}"
+
+
+def _word(value: object) -> str:
+    return "none" if value is None else f'"{value}"' if isinstance(value, str) and " " in value else str(value)
