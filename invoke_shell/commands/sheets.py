@@ -29,7 +29,7 @@ Columns = Annotated[int | None, Arg(help="Pictures in a row; none makes it about
 Label = Annotated[list[str], Arg(help="A value to write under each picture: seed, guidance, prompt ...")]
 Across = Annotated[str | None, Arg(help="The value that changes from column to column, written over them.")]
 Down = Annotated[str | None, Arg(help="The value that changes from row to row, written before them.")]
-Axes = Annotated[bool, Arg(help="Find the one or two values that differ, and take them as columns and rows.")]
+Axes = Annotated[bool, Arg(help="Take the one or two values that differ as columns and rows.")]
 Named = Annotated[bool, Arg(help="Write the values that differ under the pictures.")]
 OtherFrame = Annotated[Frame, Arg(help="The other picture: a file, a handle, or blake3:HEX.")]
 
@@ -86,16 +86,16 @@ def _in_order(frames: list[Frame], columns: int | None) -> _Grid:
 
 
 def _axes_of(frames: list[Frame], across: str | None, down: str | None) -> tuple[str | None, str | None]:
-    """The two values that differ, as far as they are not named: the one that changes first goes across."""
+    """The two values that differ, as far as they are not named: the one that changes first goes across.
+
+    None where nothing differs: then the sheet is in reading order.
+    """
     found = [name for name in differing([f.step for f in frames]) if name not in (across, down)]
     free = [across, down].count(None)
     if len(found) > free:
         named = ", ".join(found[:TOLD]) + (" …" if len(found) > TOLD else "")
         hint = f"as in: --across {found[0]} --down {found[1]}" if len(found) > 1 else ""
         raise RunError(f"contact_sheet has two axes, and more differs: {named}", hint=hint, code="bad-choice")
-    if not found and free == 2:
-        message = "contact_sheet --axes: these pictures were made with the same values"
-        raise RunError(message, hint="--label writes a value under each", code="bad-choice")
     if len(found) == 2:
         first = [value_of(f.step, found[0]) for f in frames[:2]]
         return (found[0], found[1]) if first[0] != first[-1] else (found[1], found[0])

@@ -33,6 +33,8 @@ CHOSEN = {
     ("paste_image", "x"): "3",
     ("paste_image", "y"): "3",
     ("contact_sheet", "label"): "how",
+    ("contact_sheet", "across"): "how",
+    ("contact_sheet", "down"): "how",
 }
 VALUES = ("other words", "77", "3", "0.25", "72x136", "1:2:8:9", "#12345678", "on")
 
