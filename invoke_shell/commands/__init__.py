@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from invoke_shell.commands import adjust, color, combine, draw, enlarge, files, generate, mask, sheets, view
+from invoke_shell.commands import adjust, color, combine, draw, enlarge, files, generate, mask, paint, sheets, view
 from invoke_shell.pipeline.registry import Registry
 
 __all__ = ["MODULES", "OLD_WORDS", "registry"]
 
-MODULES = (generate, enlarge, adjust, color, draw, mask, combine, sheets, files, view)
+MODULES = (generate, paint, enlarge, adjust, color, draw, mask, combine, sheets, files, view)
 
 OLD_WORDS = {  # words of InvokeAI's command lines -> today's
     "!fetch": "recall",
@@ -19,7 +19,7 @@ OLD_WORDS = {  # words of InvokeAI's command lines -> today's
     "!fix": "upscale",
     "!help": "help",
     "!clear": "history",
-    "!mask": "img2img --mask",
+    "!mask": "inpaint --mask",
     "q": "exit",
     "quit": "exit",
     "dream": "txt2img",

@@ -1,12 +1,14 @@
 """Nodes that ask a diffusion model for pictures."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Annotated, Any
 
 from invoke_shell.commands.guides import Guides
 from invoke_shell.commands.params import (
     DRAWN,
+    HIGHEST,
     POCKET,
+    Chance,
     Checkpoint,
     Extras,
     Negative,
@@ -17,25 +19,52 @@ from invoke_shell.commands.params import (
     Sampling,
     StartStep,
     Strength,
+    refuse_huge,
+    varied,
 )
 from invoke_shell.pipeline.context import Context, Generation
-from invoke_shell.pipeline.node import node
-from invoke_shell.pipeline.types import Size
+from invoke_shell.pipeline.node import Arg, node
+from invoke_shell.pipeline.types import Seed, Size
 from invoke_shell.records import Frame, Image, Made
 
-__all__ = ["img2img", "steps_run", "txt2img"]
+__all__ = ["GIVES", "begin_step", "explain_steps", "img2img", "same_steps", "steps_run", "txt2img"]
 
 GIVES = ("prompt", "negative", "seed", "model")
+
+Hires = Annotated[
+    float, Arg(help="Draw, enlarge so many times, and draw over it: large pictures hang together.", ge=1, le=4)
+]
+HiresStrength = Annotated[float, Arg(help="With --hires: share of the steps that draw over it.", ge=0, le=1)]
+EndStep = Annotated[
+    int | None,
+    Arg(help="The last step that runs: the picture on its way. Several, as 5..20..5, show how it comes.", ge=1, le=150,
+        group="sampling"),
+]  # fmt: skip
+
+
+def _hires_steps(values: Mapping[str, Any]) -> str:
+    """The line of a picture that is drawn twice; "" for one that is not."""
+    if values["hires"] == 1:
+        return ""
+    again = steps_run(values["steps"], values["hires_strength"])
+    return f"{values['steps']} steps, then {again} at {values['hires']:g} times the size"
 
 
 @node(
     version=1,
     gives=GIVES,
     group="generate",
+    explains=_hires_steps,
+    varies=varied,
     examples=[
         'txt2img "a red boat on a green sea" --seed 7',
         'txt2img "a blue house" --steps 10 --guidance 3..7..2',
         "txt2img a {red|yellow} star at night -n 2",
+        'txt2img "a red boat" --seed 7 --variation 0.2 -n 4',
+        'txt2img "a red boat" --seed 7 --blend 101:0.2,205:0.1',
+        'txt2img "a green sea" --size 64x64 --seamless both',
+        'txt2img "a yellow moon" --size 64x64 --hires 2',
+        'txt2img "a red house" --seed 7 --steps 12 --end-step 3..12..3',
     ],
 )
 def txt2img(
@@ -44,7 +73,11 @@ def txt2img(
     *,
     negative: Negative = "",
     size: PictureSize = Size(512, 512),
+    hires: Hires = 1.0,
+    hires_strength: HiresStrength = 0.5,
+    end_step: EndStep = None,
     sampling: Sampling = Sampling(),
+    chance: Chance = Chance(),
     seed: NoiseSeed = DRAWN,
     model: Checkpoint = POCKET,
     extras: Extras = Extras(),
@@ -52,22 +85,51 @@ def txt2img(
 ) -> Iterator[Made]:
     """Draw pictures from a text prompt.
 
-    Starts a chain. With --count the seeds count up: 7, 8, 9. Size and steps nobody typed are the model's own advice.
+    Starts a chain. With --count the seeds count up: 7, 8, 9; with --variation the seed stays, and each picture mixes in
+    the noise of another one. Size and steps nobody typed are the model's own advice.
+
+    --hires 2 is `| upscale | img2img --strength 0.5` in one: the seed of the second drawing is the next one.
     """
-    yield from ctx.engine.generate(
-        Generation(
-            prompt=prompt,
-            negative=negative,
-            size=_size(size),
-            steps=sampling.steps,
-            guidance=sampling.guidance,
-            scheduler=sampling.scheduler,
-            seed=seed,
-            model=model,
-            **extras.asked(),
-            **guides.asked(),
-        )
+    first = Generation(
+        prompt=prompt,
+        negative=negative,
+        size=_size(size),
+        seed=seed,
+        model=model,
+        end_step=end_step,
+        teller="txt2img",
+        **sampling.asked(),
+        **chance.asked(),
+        **extras.asked(),
+        **guides.asked(),
     )
+    if hires == 1:
+        yield from ctx.engine.generate(first)
+    else:
+        yield _drawn_over(ctx, first, hires, hires_strength)
+
+
+def _drawn_over(ctx: Context, first: Generation, times: float, strength: float) -> Made:
+    """The picture, enlarged by Lanczos and drawn over with the noise of the next seed: the same noise would burn in."""
+    from dataclasses import replace
+
+    from PIL import Image as Pillow
+
+    size = Size(*(max(8, round(side * times / 8) * 8) for side in first.size))
+    refuse_huge("txt2img --hires", size.width, size.height)
+    small = next(iter(ctx.engine.generate(replace(first, end_step=None))))
+    large = Image.from_pil(small.image.pil().resize((size.width, size.height), Pillow.Resampling.LANCZOS))
+    begin = first.steps - steps_run(first.steps, strength)
+    again = replace(
+        first, size=size, seed=Seed((first.seed + 1) % (HIGHEST + 1)), source=large, start_step=begin, strength=strength
+    )
+    made = next(iter(ctx.engine.generate(again)))
+    return Made(image=made.image, facts={**made.facts, "hires": {"size": str(first.size), **_run(small.facts)}})
+
+
+def _run(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """What of a first drawing's facts is its own."""
+    return {name: facts[name] for name in ("noise", "steps_run", "model_calls", "first_sigma") if name in facts}
 
 
 def steps_run(steps: int, strength: float) -> int:
@@ -81,29 +143,30 @@ def steps_run(steps: int, strength: float) -> int:
     return max(run, 1) if strength > 0 else 0
 
 
-def _begin(values: Mapping[str, Any]) -> int:
-    """The step at which img2img begins, of its flat values."""
+def begin_step(values: Mapping[str, Any]) -> int:
+    """The step at which a picture drawn from a source begins, of flat values."""
     if values["start_step"] is not None:
         return min(int(values["start_step"]), int(values["steps"]))
     return int(values["steps"]) - steps_run(values["steps"], values["strength"])
 
 
-def _explain_steps(values: Mapping[str, Any]) -> str:
-    run = values["steps"] - _begin(values)
+def explain_steps(values: Mapping[str, Any]) -> str:
+    run = values["steps"] - begin_step(values)
     return f"{run} of {values['steps']} steps"
 
 
-def _same_steps(values: Mapping[str, Any]) -> Mapping[str, Any]:
+def same_steps(values: Mapping[str, Any]) -> Mapping[str, Any]:
     """Strengths that run the same steps draw the same picture."""
-    return {**values, "strength": None, "start_step": _begin(values)}
+    return {**values, "strength": None, "start_step": begin_step(values)}
 
 
 @node(
     version=1,
     gives=GIVES,
     group="generate",
-    explains=_explain_steps,
-    alike=_same_steps,
+    explains=explain_steps,
+    alike=same_steps,
+    varies=varied,
     examples=[
         'load_image a.png | img2img "a red house" --strength 0.6 --seed 3',
         'txt2img "a red boat" --seed 7 | img2img --strength 0.4',
@@ -119,6 +182,7 @@ def img2img(
     start_step: StartStep = None,
     pure_noise: PureNoise = False,
     sampling: Sampling = Sampling(),
+    chance: Chance = Chance(),
     seed: NoiseSeed = DRAWN,
     model: Checkpoint = POCKET,
     extras: Extras = Extras(),
@@ -131,22 +195,22 @@ def img2img(
     """
     if start_step is not None and start_step > sampling.steps:
         ctx.say(f"img2img: step {start_step} is behind the last of {sampling.steps}; the picture passes through")
-    begin = _begin({"steps": sampling.steps, "strength": strength, "start_step": start_step})
+    begin = begin_step({"steps": sampling.steps, "strength": strength, "start_step": start_step})
     source = frame.image if begin == sampling.steps else _fitted(ctx, frame.image)
     yield from ctx.engine.generate(
         Generation(
             prompt=prompt,
             negative=negative,
             size=Size(*source.size),
-            steps=sampling.steps,
-            guidance=sampling.guidance,
-            scheduler=sampling.scheduler,
             seed=seed,
             model=model,
             source=source,
             start_step=begin,
             pure_noise=pure_noise,
             strength=strength if start_step is None else None,
+            teller="img2img",
+            **sampling.asked(),
+            **chance.asked(),
             **extras.asked(),
             **guides.asked(source),
         )

@@ -1,5 +1,7 @@
 """The shared vocabulary of the nodes: one alias a parameter, so that a flag means one thing everywhere."""
 
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -17,6 +19,7 @@ __all__ = [
     "AdapterImages",
     "Adapters",
     "Background",
+    "Chance",
     "Checkpoint",
     "ClipSkip",
     "Components",
@@ -53,9 +56,12 @@ __all__ = [
     "Target",
     "Tokens",
     "Upscaler",
+    "own_size",
     "refuse_huge",
+    "varied",
 ]
 
+HIGHEST = 2**64 - 1  # of a seed
 POCKET: Any = ModelName("pocket")  # the model in the box
 
 Prompt = Annotated[str, Arg(help="What to draw.", text=True, prompt=True, follows=True)]
@@ -176,6 +182,53 @@ AdapterImages = Annotated[
 Tokens = Annotated[
     bool, Arg(help="Say how the prompts are cut into tokens, and what each weighs.", pixels=False, group="model")
 ]
+Seamless = Annotated[
+    Literal["none", "x", "y", "both"],
+    Arg(help="Sides that meet, for tiles: x left and right, y top and bottom.", aliases=("--tiling",), group="model"),
+]
+Rescale = Annotated[
+    float,
+    Arg(help="How far strong guidance is brought back to the spread of colours it blows up.", ge=0, le=1,
+        group="sampling"),
+]  # fmt: skip
+Eta = Annotated[
+    float | None,
+    Arg(help="Noise that ddim and tcd add in each step; none is the scheduler's own.", ge=0, le=1, group="sampling"),
+]
+Churn = Annotated[
+    float, Arg(help="Noise that euler adds and takes away again in its steps.", ge=0, le=100, group="sampling")
+]
+Rng = Annotated[
+    Literal["cpu", "philox"],
+    Arg(help="Who draws the noise: torch on the CPU, or what CUDA would draw, as AUTOMATIC1111 does.", group="noise"),
+]
+Ensd = Annotated[
+    int,
+    Arg(help="Added to the seed for the noise of the steps (ENSD in AUTOMATIC1111); 0 draws on.", ge=-(2**63),
+        le=2**63 - 1, group="noise"),
+]  # fmt: skip
+Variation = Annotated[
+    float,
+    Arg(
+        help="How far from the seed's picture: so much of another seed's noise is mixed in. --count draws several.",
+        short="v",
+        ge=0,
+        le=1,
+        aliases=("--variation-amount",),
+        group="noise",
+    ),
+]
+Blend = Annotated[
+    list[Weighted[int]],
+    Arg(
+        help="Another seed with the share of its noise, as 101:0.2; may be repeated.",
+        short="V",
+        ge=0,
+        le=1,
+        aliases=("--with-variations",),
+        group="noise",
+    ),
+]
 Strength = Annotated[
     float,
     Arg(
@@ -217,6 +270,44 @@ class Sampling:
     steps: Steps = 24
     guidance: Guidance = 7.5
     scheduler: Scheduler = DEFAULT
+    guidance_rescale: Rescale = 0.0
+    eta: Eta = None
+    churn: Churn = 0.0
+
+    def asked(self) -> dict[str, Any]:
+        """As the fields of a Generation."""
+        return {
+            "steps": self.steps,
+            "guidance": self.guidance,
+            "scheduler": self.scheduler,
+            "guidance_rescale": self.guidance_rescale,
+            "eta": self.eta,
+            "churn": self.churn,
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chance:
+    """Where a picture's noise comes from; flattened into flags of the same names."""
+
+    rng: Rng = "cpu"
+    ensd: Ensd = 0
+    variation: Variation = 0.0
+    blend: Blend = ()  # type: ignore[assignment]  # none
+
+    def asked(self) -> dict[str, Any]:
+        """As the fields of a Generation. Raises RunError for a seed that is none."""
+        for other in self.blend:
+            if not 0 <= other.value <= HIGHEST:
+                raise RunError(f"--blend {other.value} is no seed: they go from 0 to {HIGHEST}", code="out-of-range")
+        return {"rng": self.rng, "ensd": self.ensd, "mixed": tuple(self.blend)}
+
+
+def varied(values: Mapping[str, Any], seed: int) -> Mapping[str, Any] | None:
+    """With --variation: the flat values that make another seed's noise part of a picture's own; None without."""
+    if not values["variation"]:
+        return None
+    return {"variation": 0.0, "blend": (*values["blend"], Weighted(seed, values["variation"]))}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -231,6 +322,7 @@ class Extras:
     refiner_start: RefinerStart = 0.8
     clip_skip: ClipSkip = 0
     tokens: Tokens = False
+    seamless: Seamless = "none"
 
     def asked(self) -> dict[str, Any]:
         """As the fields of a Generation."""
@@ -243,7 +335,16 @@ class Extras:
             "refiner_start": self.refiner_start,
             "clip_skip": self.clip_skip,
             "tokens": self.tokens,
+            "seamless": self.seamless,
         }
+
+
+def own_size(model: ModelRecord) -> Size:
+    """The size a model draws best: what it advises, or its family's."""
+    with suppress(ValueError):
+        if isinstance(advised := Size.parse(str(model.advice.get("size", ""))), Size):
+            return advised
+    return Size(1024, 1024) if model.base in ("sdxl", "sd3", "flux") else Size(512, 512)
 
 
 def refuse_huge(name: str, width: int, height: int) -> None:

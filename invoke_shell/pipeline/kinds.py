@@ -336,9 +336,8 @@ def _single(t: Any, model: str) -> Kind | None:
         return _choice([str(v) for v in values], values) if known else None
     if get_origin(t) is Weighted:
         inner = _single(get_args(t)[0], model)
-        return inner and WeightedKind(
-            label=f"{inner.label} with a strength, as name:0.8", inner=inner, model=inner.model
-        )
+        shape = "a strength, as name:0.8" if inner and inner.model else "a weight, as 101:0.2"
+        return inner and WeightedKind(label=f"{inner.label} with {shape}", inner=inner, model=inner.model)
     if isinstance(t, type) and issubclass(t, enum.Enum):
         return _choice([str(e.value) for e in t], tuple(t))
     if t is ModelRecord:

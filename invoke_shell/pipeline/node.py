@@ -24,7 +24,8 @@ class Node(Generic[P, R]):
     stage_only: passes its pictures on unchanged and is no step (save, show_image).
     builtin: runs in the shell and stands alone on a line; its first parameter, `shell`, is the session.
     rest: takes the rest of the line as its one text. alike: flat values -> what of them decides the pixels.
-    changes: revision -> what is other since, for pictures of before.
+    changes: revision -> what is other since, for pictures of before. varies: flat values and a fresh seed -> what
+    makes a picture another one in place of a counted seed, or None where the seed counts up.
     """
 
     func: Callable[P, R]
@@ -47,6 +48,7 @@ class Node(Generic[P, R]):
     package: str = "invoke_shell"
     explains: Callable[..., str] | None = None
     alike: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None = None
+    varies: Callable[[Mapping[str, Any], int], Mapping[str, Any] | None] | None = None
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         return self.func(*args, **kwargs)
@@ -108,6 +110,7 @@ def node(
     name: str = "",
     explains: Callable[..., str] | None = None,
     alike: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None = None,
+    varies: Callable[[Mapping[str, Any], int], Mapping[str, Any] | None] | None = None,
 ) -> Callable[[Callable[P, R]], Node[P, R]]: ...
 def node(func: Any = None, /, **options: Any) -> Any:
     """Declare a function as a node (see docs/nodes.md). Raises DeclarationError with file:line.
@@ -115,7 +118,8 @@ def node(func: Any = None, /, **options: Any) -> Any:
     version: pixel revision, bumped only when the same inputs would give other pixels; changes: {2: "what is other"},
     told when a picture of before is made again. gives: names of the parameters
     whose values flow on with its pictures. explains: flat values -> a line for `explain` and before the run.
-    alike: flat values -> what of them decides the pixels, when two values may run the same steps.
+    alike: flat values -> what of them decides the pixels, when two values may run the same steps. varies: flat values
+    and a fresh seed -> what makes this picture another one; None where the seed itself counts up.
     """
     if func is not None:
         return _made(func, {})

@@ -110,6 +110,7 @@ class _Planner:
         self.calls: list[Call] = []
         self.front: list[Call] = []
         self.brought: dict[int, int] = {}
+        self.varieties: dict[tuple[int, int], int] = {}
 
     def run(self) -> None:
         if self.chain.continues:
@@ -222,6 +223,8 @@ class _Planner:
                 inputs[p.name] = self.picture_input(p, values.pop(p.name), place, places)
         if node.seed:
             nth, _ = values.pop("count").value, values.pop("pick")
+            if varied := self.varied(node, values, (number, place), nth):
+                values, nth = {**values, **varied}, 0
             values[node.seed.name] = self.values.seed(node.seed, values[node.seed.name], group, drawn, nth)
         params = {n: v.value for n, v in values.items()}
         return self.add(
@@ -233,6 +236,20 @@ class _Planner:
             flows={**flowing, **{n: params[n] for n in node.gives}},
             name=stage.name,
         )
+
+    def varied(
+        self, node: Node[Any, Any], values: Mapping[str, Value], at: tuple[int, int], nth: int
+    ) -> dict[str, Value]:
+        """What makes one of several pictures another one while its seed stays; {} where the seed counts up.
+
+        A sweep shares the fresh seed, as it shares a drawn one. at: of stage and picture.
+        """
+        if node.varies is None or node.varies({n: v.value for n, v in values.items()}, 0) is None:
+            return {}
+        if at not in self.varieties:
+            self.varieties[at] = self.draw()
+        found = node.varies({n: v.value for n, v in values.items()}, self.varieties[at] + nth)
+        return {n: replace(values[n], value=value) for n, value in (found or {}).items()}
 
     def picture_input(self, p: Param, value: Value, place: int, places: int) -> tuple[int | InputRef, ...]:
         found: Sequence[Given | InputRef] = value.value if isinstance(value.value, tuple) else ()

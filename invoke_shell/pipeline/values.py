@@ -25,6 +25,10 @@ class ValueReader(TextReader):
 
     def store(self, p: Param, t: Token, at: int) -> None:
         """Read one word as a value of `p`."""
+        if p.kind.is_weighted and p.kind.many and not p.kind.model and not t.quote and "," in t.value:
+            for part in t.value.split(","):
+                self.store(p, t._replace(value=part), at)
+            return
         span = (at, t.end)
         self.paint(at, t.end, _colour(p, t))
         if self.at_end(t):

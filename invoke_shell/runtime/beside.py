@@ -40,7 +40,7 @@ def beside(model: Checkpoint, asked: Generation, place: Place, tiled: bool, copi
         width, height = asked.size.width, asked.size.height
         mask = Mask(mode="L", width=width, height=height, pixels=b"\xff" * (width * height))
         image = Image(mode="RGB", width=width, height=height, pixels=b"\0" * (3 * width * height))
-    kept = latents.encoded(model, image, place, tiled, mask)
+    kept = latents.encoded(model, image, place, tiled, mask=mask)
     small = pictures.mask_to_latents(mask, (kept.shape[-2], kept.shape[-1]), kept.device, kept.dtype)
     return torch.cat([small, kept], dim=1).repeat(copies, 1, 1, 1)
 
@@ -48,5 +48,5 @@ def beside(model: Checkpoint, asked: Generation, place: Place, tiled: bool, copi
 def _source(model: Checkpoint, asked: Generation, place: Place, tiled: bool, copies: int) -> Tensor:
     """The source's latents, not scaled, as InstructPix2Pix was trained; nothing in the copy that knows no picture."""
     assert asked.source is not None  # an edit has one
-    image = latents.encoded(model, asked.source, place, tiled) / model.scaling
+    image = latents.encoded(model, asked.source, place, tiled, scaled=False)
     return image if copies == 1 else torch.cat([image, image, torch.zeros_like(image)])

@@ -40,13 +40,15 @@ class Region:
         return (1 - self.mask) * source + self.mask * latents
 
 
-def first_latents(scheduler: SchedulerLike, timesteps: Tensor, noise: Tensor, source: Tensor | None) -> Tensor:
+def first_latents(
+    scheduler: SchedulerLike, timesteps: Tensor, noise: Tensor, source: Tensor | None, start: int = 0
+) -> Tensor:
     """What the loop begins with, (1, c, h, w).
 
     source None from the first step on: txt2img's start. A source: mixed with noise by the forward process.
     source None from a later step on: that step's noise, alone.
     """
-    if source is None and len(timesteps) == len(scheduler.timesteps):
+    if source is None and not start:
         return noise * scheduler.init_noise_sigma
     picture = torch.zeros_like(noise) if source is None else source
     return scheduler.add_noise(picture, noise, timesteps[:1])

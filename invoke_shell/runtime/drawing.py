@@ -90,7 +90,7 @@ def told(model: Checkpoint, asked: Generation, desk: Desk) -> Conditioning:
 def denoised(asked: Generation, run: Run, conditioning: Conditioning, desk: Desk) -> Tensor:
     """Latents (1, c, h, w) without noise."""
     mixed_in = None if request.from_noise_alone(asked) else run.source
-    first = first_latents(run.scheduler, run.timesteps, run.noise, mixed_in)
+    first = first_latents(run.scheduler, run.timesteps, run.noise, mixed_in, asked.start_step)
     return _loop(asked, run, first, conditioning, desk, (0, len(run.timesteps)))
 
 
@@ -98,7 +98,7 @@ def _refined(asked: Generation, over: HandOver, conditioning: Conditioning, desk
     """Latents without noise that two models drew, one after the other."""
     before, after = over.first.calls or 0, len(over.second.timesteps)
     mixed_in = None if request.from_noise_alone(asked) else over.first.source
-    first = first_latents(over.first.scheduler, over.first.timesteps, over.first.noise, mixed_in)
+    first = first_latents(over.first.scheduler, over.first.timesteps, over.first.noise, mixed_in, asked.start_step)
     handed = _loop(asked, over.first, first, conditioning, desk, (0, before + after))
     # It reads the prompts with text encoders of its own; inversions and LoRAs are made for the first model.
     plain = replace(asked, embeddings=(), loras=())
@@ -112,7 +112,8 @@ def _loop(
     """counted: model calls before this loop, and of the whole picture."""
     guidance = _guidance(run.model, asked)
     channels = beside(run.model, asked, desk.place, desk.tiled, guidance.parts if guidance else 1)
-    return denoise(
+    each_step = _EachStep(run.model, request.steps_run(asked), desk, *counted)
+    drawn = denoise(
         _unet(asked, run, desk),
         run.scheduler,
         first,
@@ -120,12 +121,14 @@ def _loop(
         conditioning,
         guidance,
         run.chance,
-        _each_step(run.model, request.steps_run(asked), desk, *counted),
+        each_step,
         # A model that reads the mask keeps the rest by itself.
         _region(asked, run) if channels is None else None,
         channels,
         schedulers.step_options(asked),
     )
+    # A picture on its way is shown as the end is expected to be, not with the noise that is still in it.
+    return drawn if request.last_step(asked) == asked.steps else each_step.expected
 
 
 def _guidance(model: Checkpoint, asked: Generation) -> Guidance | None:
@@ -156,17 +159,23 @@ def _unknown(asked: Generation, known: frozenset[str]) -> list[str]:
     return list(dict.fromkeys([*unknown_words(asked.prompt, known), *unknown_words(asked.negative, known)]))
 
 
-def _each_step(
-    model: Checkpoint, steps: int, desk: Desk, before: int, calls: int
-) -> Callable[[int, int, Tensor], None]:
-    preview = Previewer(model.latent_map if desk.previews else None)
-    tick = desk.watcher.tick
+class _EachStep:
+    """Tells how far a picture is; remembers what its end is expected to be.
 
-    def tell(done: int, _: int, latents: Tensor) -> None:
+    steps: that will run. before: model calls of the loop before this one. calls: of the whole picture.
+    """
+
+    def __init__(self, model: Checkpoint, steps: int, desk: Desk, before: int, calls: int) -> None:
+        self.expected: Tensor
+        self._steps, self._before, self._calls = steps, before, calls
+        self._preview = Previewer(model.latent_map if desk.previews else None)
+        self._tick = desk.watcher.tick
+
+    def __call__(self, done: int, _: int, expected: Tensor) -> None:
+        self.expected = expected
         # Counted in steps, as typed; a second-order scheduler ticks twice in each.
-        tick((before + done) * steps // calls, steps, preview(latents))
-
-    return tell
+        steps = (self._before + done) * self._steps // self._calls
+        self._tick(steps, self._steps, self._preview(expected))
 
 
 def _region(asked: Generation, run: Run) -> Region | None:

@@ -15,8 +15,10 @@ from invoke_shell.runtime.loading import Checkpoint
 __all__ = ["bad_numbers", "decoded", "encoded"]
 
 
-def encoded(model: Checkpoint, image: Image, place: Place, tiled: bool, mask: Mask | None = None) -> Tensor:
-    """Latents (1, c, h, w) of a picture, scaled as the U-Net knows them; the mode of the posterior: no noise.
+def encoded(
+    model: Checkpoint, image: Image, place: Place, tiled: bool, *, mask: Mask | None = None, scaled: bool = True
+) -> Tensor:
+    """Latents (1, c, h, w) of a picture; the mode of the posterior: no noise. scaled: as the U-Net draws them.
 
     mask: what is white in it becomes the middle grey that inpainting models were trained to see there.
     """
@@ -25,7 +27,8 @@ def encoded(model: Checkpoint, image: Image, place: Place, tiled: bool, mask: Ma
     if mask is not None:
         picture = picture * pictures.kept_by(mask, place.device, vae_dtype)
     _set_tiling(model, tiled)
-    return (encode_latents(model.vae, picture) * model.scaling).to(place.dtype)
+    found = encode_latents(model.vae, picture)
+    return (found * model.scaling if scaled else found).to(place.dtype)
 
 
 def decoded(model: Checkpoint, latents: Tensor, place: Place, tiled: bool) -> Image:

@@ -22,7 +22,7 @@ def facts(asked: Generation, run: Run, place: Place) -> dict[str, Any]:
         "precision": _precision(run.model, place),
         "scheduler": schedulers.described(run.scheduler),
         "model_calls": len(run.timesteps),
-        "first_sigma": schedulers.sigma_at(run.scheduler, asked.scheduler, run.timesteps),
+        "first_sigma": schedulers.sigma_at(run.scheduler, asked.scheduler, asked.start_step, run.timesteps),
         "family": run.model.family,
     }
     return request.facts(asked, **own, **_worn(asked, run.model))

@@ -71,6 +71,8 @@ def passed_through(request: Generation) -> Made | None:
 
     Raises RunError for an end that is not behind the beginning.
     """
+    if request.end_step is not None and request.refiner is not None:
+        raise RunError("--end-step shows one model on its way, and --refiner asks two", code="excluded-flag")
     if request.end_step is not None and request.end_step <= request.start_step < request.steps:
         message = f"--end-step {request.end_step} is not behind step {request.start_step}, where it begins"
         raise RunError(message, code="out-of-range")

@@ -42,21 +42,25 @@ def build(name: str, model_config: Mapping[str, Any], steps: int, device: torch.
     return scheduler
 
 
-def timesteps_from(scheduler: SchedulerLike, name: str, start: int) -> Tensor:
-    """The timesteps from step `start` on, shape (model calls,); also tells the scheduler where it begins."""
+def timesteps_from(scheduler: SchedulerLike, name: str, start: int, end: int | None = None) -> Tensor:
+    """The timesteps from step `start` on, shape (model calls,); also tells the scheduler where it begins.
+
+    end: the step after which it ends, None for the last.
+    """
     if name == "pndm":
-        return _pndm_from(scheduler.timesteps, start)
-    index = start * SCHEDULERS[name].order
+        found = _pndm_from(scheduler.timesteps, start)
+        return found if end is None else found[: end - start + (end - start > 1)]
+    order = SCHEDULERS[name].order
     if hasattr(scheduler, "set_begin_index"):
-        scheduler.set_begin_index(index)
-    return scheduler.timesteps[index:]
+        scheduler.set_begin_index(start * order)
+    return scheduler.timesteps[start * order : None if end is None else end * order]
 
 
-def sigma_at(scheduler: SchedulerLike, name: str, timesteps: Tensor) -> float:
-    """The noise level a picture begins at: standard deviation of noise over picture, unitless."""
+def sigma_at(scheduler: SchedulerLike, name: str, start: int, timesteps: Tensor) -> float:
+    """The noise level a picture begins at, at step `start`: standard deviation of noise over picture, unitless."""
     sigmas = getattr(scheduler, "sigmas", None)
     if sigmas is not None:
-        return float(sigmas[len(scheduler.timesteps) - len(timesteps)])
+        return float(sigmas[start * SCHEDULERS[name].order])
     kept = max(float(scheduler.alphas_cumprod[int(timesteps[0])]), PURE)  # type: ignore[attr-defined]
     return float(((1 - kept) / kept) ** 0.5)
 

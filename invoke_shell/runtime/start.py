@@ -38,7 +38,7 @@ def started(model: Checkpoint, asked: Generation, place: Place, say: Callable[[s
     scheduler = schedulers.build(asked.scheduler, model.scheduler_config, asked.steps, place.device)
     if line := schedulers.missed(scheduler, asked.scheduler, model.scheduler_config):
         say(line)
-    timesteps = schedulers.timesteps_from(scheduler, asked.scheduler, asked.start_step)
+    timesteps = schedulers.timesteps_from(scheduler, asked.scheduler, asked.start_step, asked.end_step)
     first = noise.seeded(asked)
     shape = (1, model.channels, asked.size.height // model.factor, asked.size.width // model.factor)
     start = noise.start_noise(first, shape, place.device, place.dtype, asked.mixed, asked.rng)

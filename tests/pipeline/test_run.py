@@ -292,7 +292,12 @@ def test_progress_is_not_told_for_every_step():
 # -- records -----------------------------------------------------------------------------------------------------------
 
 
-LINES = {"txt2img": f"txt2img x {SMALL}", "crop": "load_image a.png | crop 0:0:4:4"}  # small, and inside the picture
+LINES = {  # small, inside the picture, with something to paint
+    "txt2img": f"txt2img x {SMALL}",
+    "crop": "load_image a.png | crop 0:0:4:4",
+    "inpaint": "load_image a.png | inpaint x --mask a.png",
+    "outpaint": "load_image a.png | outpaint x --left 8",
+}
 
 
 def test_every_recorded_parameter_of_every_node_reaches_the_step():
