@@ -195,7 +195,7 @@ def test_a_schema_refuses_unknown_and_missing_values():
         ("txt2img x | upsc", ["upscale"]),
         ("txt2img x | txt2", []),
         ("txt2img x --st", ["--steps"]),
-        ("txt2img x --steps 5 --st", ["--end-step", "--hires-strength", "--refiner-start"]),
+        ("txt2img x --steps 5 --steps", []),
         ("txt2img x --se", ["--seed", "--seamless"]),
         ("txt2img x --sede", ["--scheduler"]),
         ("txt2img x --sd", ["--ensd", "--seed", "--scheduler"]),
