@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
-from invoke_shell.commands import adjust, color, combine, draw, enlarge, files, generate, mask, paint, sheets, view
+from invoke_shell.commands import (
+    adjust,
+    color,
+    combine,
+    draw,
+    enlarge,
+    files,
+    generate,
+    mask,
+    outline,
+    paint,
+    sheets,
+    view,
+)
 from invoke_shell.pipeline.registry import Registry
 
 __all__ = ["MODULES", "OLD_WORDS", "registry"]
 
-MODULES = (generate, paint, enlarge, adjust, color, draw, mask, combine, sheets, files, view)
+MODULES = (generate, paint, enlarge, adjust, color, draw, outline, mask, combine, sheets, files, view)
 
 OLD_WORDS = {  # words of InvokeAI's command lines -> today's
     "!fetch": "recall",

@@ -30,6 +30,7 @@ BESIDE = {
 BESIDE |= {"ip_adapter": " --ip-image a.png", "ip_image": " --ip-adapter chosen"}
 CHOSEN = {
     ("crop", "to"): "8x8",
+    ("canny", "high"): "300",
     ("paste_image", "x"): "3",
     ("paste_image", "y"): "3",
     ("contact_sheet", "label"): "how",
