@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from typing import Any, Literal
@@ -15,7 +17,7 @@ FORMS = ("png", "jpeg", "webp")
 SUFFIXES: dict[str, Literal["png", "jpeg", "webp"]] = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".webp": "webp"}
 SEGMENT = 65_000  # bytes of EXIF, and of XMP, in a JPEG: its segments end at 65,533, headers included
 LARGEST = {"jpeg": 65_500, "webp": 16_383}  # pixels of a side
-EXIF_IFD, USER_COMMENT, SOFTWARE = 0x8769, 0x9286, 0x0131
+EXIF_IFD, EXIF_VERSION, USER_COMMENT, COLOR_SPACE, SOFTWARE = 0x8769, 0x9000, 0x9286, 0xA001, 0x0131
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,11 +79,32 @@ def encode_other(image: Image, form: Form, *, comment: str, xmp: str, software: 
     return out.getvalue()
 
 
-def _exif(comment: str, software: str) -> bytes:
-    from PIL import Image as Pillow
+ASCII, SHORT, LONG, UNDEFINED = 2, 3, 4, 7
 
-    exif = Pillow.Exif()
-    exif[SOFTWARE] = software
+
+def _exif(comment: str, software: str) -> bytes:
+    """EXIF with Software and UserComment. By hand: Pillow gives a UserComment the type of numbers."""
+    inner = [(EXIF_VERSION, UNDEFINED, b"0232")]
     if comment:
-        exif.get_ifd(EXIF_IFD)[USER_COMMENT] = b"UNICODE\0" + comment.encode("utf-16-be", "replace")
-    return exif.tobytes()
+        inner.append((USER_COMMENT, UNDEFINED, b"UNICODE\0" + comment.encode("utf-16-be", "replace")))
+    inner.append((COLOR_SPACE, SHORT, b"\0\1"))  # sRGB
+    outer = [(SOFTWARE, ASCII, software.encode("ascii", "replace") + b"\0"), (EXIF_IFD, LONG, b"\0\0\0\0")]
+    place = 8 + len(_ifd(outer, 8))
+    outer[-1] = (EXIF_IFD, LONG, place.to_bytes(4))
+    return b"Exif\0\0MM\0*\0\0\0\x08" + _ifd(outer, 8) + _ifd(inner, place)
+
+
+def _ifd(entries: Sequence[tuple[int, int, bytes]], place: int) -> bytes:
+    """A directory of tags with its values after it; `place`: where it stands in the file. Tags must be in order."""
+    sizes = {SHORT: 2, LONG: 4}
+    after = place + 2 + 12 * len(entries) + 4
+    head, values = len(entries).to_bytes(2), b""
+    for tag, kind, value in entries:
+        count = len(value) // sizes.get(kind, 1)
+        if len(value) <= 4:
+            field = value.ljust(4, b"\0")
+        else:
+            field = (after + len(values)).to_bytes(4)
+            values += value + b"\0" * (len(value) % 2)
+        head += struct.pack(">HHI", tag, kind, count) + field
+    return head + b"\0\0\0\0" + values

@@ -61,9 +61,13 @@ def node_schemas(registry: Registry) -> dict[str, Schema]:
 
 
 def recorded_schema(node: Node[Any, Any]) -> Schema:
-    """What `envelope` wants of a node: the part of its schema that is recorded, all of it required."""
+    """What `envelope` wants of a node: the part of its schema that is recorded.
+
+    All of it is written; but a node may get a parameter later, and pictures from before then have not got it: so one
+    that has a default may be absent.
+    """
     whole = json_schema(node)
-    names = [param.name for param in node.recorded]
+    names = [param.name for param in node.recorded if param.required or param.kind.is_seed]
     return {
         "type": "object",
         "properties": {param.name: _of_a_record(param, whole["properties"][param.name]) for param in node.recorded},

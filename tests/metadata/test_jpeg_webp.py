@@ -63,9 +63,19 @@ def test_equal_arguments_give_equal_bytes(form: Form):
 def test_other_programs_find_their_line_in_the_user_comment(tmp_path: Path):
     for form in FORMS:
         with Pillow.open(written(tmp_path, frame(prompt="ein Schloß"), form)) as picture:
-            comment = picture.getexif().get_ifd(0x8769)[0x9286]
+            exif = picture.getexif()
+            comment = exif.get_ifd(0x8769)[0x9286]
+            assert (exif[0x0131], exif.get_ifd(0x8769)[0xA001]) == ("invoke_shell 0.1.0", 1)
             assert comment[8:].decode("utf-16-be").startswith("ein Schloß\nSteps: 20, Sampler: Euler a, ")
             assert "digitalsourcetype/trainedAlgorithmicMedia<" in picture.info["xmp"].decode()
+
+
+def test_exif_gives_a_comment_the_type_that_it_must_have():
+    """Undefined, 7: Pillow writes numbers, 1, and validators complain."""
+    data = pack(frame(), app_version="1", form=Form(name="jpeg")).data
+
+    assert b"\x92\x86\0\x07" in data
+    assert b"\x92\x86\0\x01" not in data
 
 
 def long(prompt: str = "a very long prompt ") -> Frame:

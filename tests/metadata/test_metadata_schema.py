@@ -93,5 +93,14 @@ def test_what_is_wrong_is_found(place: tuple[Any, ...], value: Any, message: str
 def test_only_what_is_recorded_is_asked_for():
     schema = recorded_schema(NODES["img2img"])
 
-    assert set(schema["required"]) == {p.name for p in NODES["img2img"].recorded}
+    assert set(schema["properties"]) == {p.name for p in NODES["img2img"].recorded}
     assert not {"frame", "model", "count"} & set(schema["properties"])
+
+
+def test_a_picture_from_before_a_parameter_is_of_the_schema():
+    data: Any = to_metadata(frame().step, mode="RGB", app_version="0.1.0")
+    del data["steps"][0]["params"]["clip_skip"]
+
+    assert faults(data) == []
+    del data["steps"][0]["params"]["seed"]
+    assert faults(data) == ["$.steps[0].params: 'seed' is a required property"]
