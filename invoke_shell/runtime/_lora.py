@@ -33,23 +33,31 @@ def tensor_names(file: str) -> list[str]:
         return list(opened.keys())
 
 
-def _lora_loader(family: str) -> Any:
-    from diffusers.loaders.lora_pipeline import StableDiffusionLoraLoaderMixin, StableDiffusionXLLoraLoaderMixin
+LOADERS = {
+    "sdxl": "StableDiffusionXLLoraLoaderMixin",
+    "sd3": "SD3LoraLoaderMixin",
+    "flux": "FluxLoraLoaderMixin",
+}
+TRANSFORMERS = ("sd3", "flux")  # families whose LoRAs are for a transformer
 
-    return StableDiffusionXLLoraLoaderMixin if family == "sdxl" else StableDiffusionLoraLoaderMixin
+
+def _lora_loader(family: str) -> Any:
+    from diffusers.loaders import lora_pipeline
+
+    return getattr(lora_pipeline, LOADERS.get(family, "StableDiffusionLoraLoaderMixin"))
 
 
 def read_lora(family: str, file: str, unet: Component) -> tuple[dict[str, Tensor], Any, Any]:
     """A LoRA in diffusers' names, its alphas and its own settings, from kohya's or PEFT's layout."""
     path = Path(file)
-    weights, alphas, metadata = _lora_loader(family).lora_state_dict(
-        str(path.parent),
-        weight_name=path.name,
-        unet_config=unet.config,
-        use_safetensors=True,
-        local_files_only=True,
-        return_lora_metadata=True,
-    )
+    given: dict[str, Any] = {"weight_name": path.name, "use_safetensors": True, "local_files_only": True}
+    given["return_lora_metadata"] = True
+    loader = _lora_loader(family)
+    if family == "sd3":
+        weights, metadata = loader.lora_state_dict(str(path.parent), **given)
+        return weights, None, metadata
+    own = {"return_alphas": True} if family == "flux" else {"unet_config": unet.config}
+    weights, alphas, metadata = loader.lora_state_dict(str(path.parent), **given, **own)
     return weights, alphas, metadata
 
 
@@ -66,7 +74,11 @@ def add_lora(
 
 def _add(family: str, parts: Sequence[Component], weights: dict[str, Tensor], given: dict[str, Any]) -> None:
     loader, (unet, *texts) = _lora_loader(family), parts
-    loader.load_lora_into_unet(weights, unet=unet, **given)
+    if family in TRANSFORMERS:
+        own = {k: v for k, v in given.items() if family != "sd3" or k != "network_alphas"}
+        loader.load_lora_into_transformer(weights, transformer=unet, **own)
+    else:
+        loader.load_lora_into_unet(weights, unet=unet, **given)
     for place, text in enumerate(texts, 1):
         prefix = "text_encoder" if place == 1 else f"text_encoder_{place}"
         loader.load_lora_into_text_encoder(weights, text_encoder=text, prefix=prefix, **given)
@@ -104,9 +116,12 @@ def weight_shapes(part: Any) -> dict[str, tuple[int, ...]]:
 
 
 def unet_matrices(weights: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
-    """Shapes of a LoRA's matrices for the U-Net, as `... to_q.lora_A`: A narrows to the rank, B widens again."""
+    """Shapes of a LoRA's matrices for the denoiser, as `... to_q.lora_A`: A narrows to the rank, B widens again."""
     from diffusers.utils.state_dict_utils import convert_unet_state_dict_to_peft
 
+    for_transformer = {n.removeprefix("transformer."): w for n, w in weights.items() if n.startswith("transformer.")}
+    if for_transformer:
+        return {name.removesuffix(".weight"): tuple(weight.shape) for name, weight in for_transformer.items()}
     own = {name.removeprefix("unet."): weight for name, weight in weights.items() if name.startswith("unet.")}
     renamed = convert_unet_state_dict_to_peft(own).items()
     return {name.removesuffix(".weight"): tuple(weight.shape) for name, weight in renamed}

@@ -13,13 +13,14 @@ import torch
 from safetensors import SafetensorError
 
 from invoke_shell.records import ModelRecord
-from invoke_shell.runtime import _diffusers
+from invoke_shell.runtime import _diffusers, single_file
 from invoke_shell.runtime._diffusers import Autoencoder, Component, Denoiser
 from invoke_shell.runtime.adapters import Adapters
 from invoke_shell.runtime.device import Place, ran_out
 from invoke_shell.runtime.encoders import Reader
 from invoke_shell.runtime.families import Family, Task, encoders_of, family_of, task_of
 from invoke_shell.runtime.picture_prompts import Eye, PictureAdapters
+from invoke_shell.runtime.pipelines import piped_family
 from invoke_shell.runtime.preview import LatentMap
 from invoke_shell.runtime.single_file import SingleFile
 from invoke_shell.runtime.sources import Folder, Source, aligned, model_key, refused, tensors
@@ -74,20 +75,24 @@ def load_checkpoint(model: ModelRecord, place: Place) -> Checkpoint:
         return _loaded(source, name, family, place)
 
 
-def load_vae(model: ModelRecord, checkpoint: ModelRecord, place: Place) -> Vae:
+def load_vae(model: ModelRecord, checkpoint: ModelRecord, place: Place, *, upcast: bool = True) -> Vae:
     """A VAE file or folder, to be used with a checkpoint. Raises RunError (bad-model).
 
-    A file does not say how its latents are scaled: as the checkpoint's own.
+    A file does not say how its latents are scaled: as the checkpoint's own. upcast: one that asks for it gets float32.
     """
     config = _vae_config(model, checkpoint)
-    dtype = torch.float32 if config.get("force_upcast") else place.dtype
+    dtype = torch.float32 if upcast and config.get("force_upcast") else place.dtype
     with one_sentence(model):
         network = ready(_vae_network(model, checkpoint, dtype), place.home)
     return Vae(network=network, scaling=network.config.scaling_factor, bytes=_bytes(network))
 
 
 def _opened(model: ModelRecord) -> Source:
-    return SingleFile(model) if Path(model.path).is_file() else Folder(model)
+    if not Path(model.path).is_file():
+        return Folder(model)
+    if family := piped_family(model):  # of a transformer alone, only the configs are asked
+        return Folder(replace(model, path=str(single_file.CONFIGS / family.base)))
+    return SingleFile(model)
 
 
 def _vae_folder(model: ModelRecord) -> Path:

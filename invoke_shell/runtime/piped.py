@@ -109,4 +109,4 @@ def _facts(model: Piped, asked: Generation, desk: Desk, scheduler: Any) -> dict[
         "family": model.family.base,
         "pipeline": model.family.text,
     }
-    return request.facts(asked, **own)
+    return request.facts(asked, **own, **recording.worn(asked, model.adapters))

@@ -15,6 +15,7 @@ from invoke_shell.pipeline.types import Size
 from invoke_shell.records import Image, ModelRecord
 from invoke_shell.runtime import _diffusers, pictures
 from invoke_shell.runtime._diffusers import SchedulerLike
+from invoke_shell.runtime.adapters import Adapters
 from invoke_shell.runtime.components import file_parts
 from invoke_shell.runtime.device import Place
 from invoke_shell.runtime.loading import one_sentence, ready
@@ -49,6 +50,7 @@ class Piped:
     stored: str
     latent_map: LatentMap | None
     bytes: int
+    adapters: Adapters
     _read: OrderedDict[tuple[Any, ...], dict[str, Tensor]] = field(default_factory=OrderedDict, repr=False)
 
     @property
@@ -64,7 +66,7 @@ class Piped:
 
     def coded(self, pipe: Any, prompt: str, negative: str, guided: bool, skip: int) -> dict[str, Tensor]:
         """What the pipeline reads of the prompts, as it takes it; kept, so that text encoders run once a prompt."""
-        key = (prompt, negative, guided, skip)
+        key = (prompt, negative, guided, skip, self.adapters.in_texts)
         if key not in self._read:
             names = self.family.coded
             given = _diffusers.encode_prompt(
@@ -141,8 +143,15 @@ def _piped(
         dtype=place.flow_dtype,
         stored=stored,
         latent_map=LatentMap.find(preview, family.base, vae.config.latent_channels),
+        adapters=Adapters(family.base, parts["transformer"], _clips(parts)),
         bytes=sum(t.nbytes for part in parts.values() if isinstance(part, torch.nn.Module) for t in tensors(part)),
     )
+
+
+def _clips(parts: Parts) -> list[Any]:
+    """The text encoders that LoRAs may change: CLIP's, in their order; T5's are never trained so."""
+    texts = [parts.get(name) for name in ("text_encoder", "text_encoder_2")]
+    return [text for text in texts if text is not None and text.config.model_type == "clip_text_model"]
 
 
 def _prepared(part: Any, place: Place) -> Any:

@@ -8,11 +8,12 @@ import torch
 
 from invoke_shell.pipeline.context import Generation
 from invoke_shell.runtime import noise, request, schedulers
+from invoke_shell.runtime.adapters import Adapters
 from invoke_shell.runtime.device import Place
 from invoke_shell.runtime.loading import Checkpoint
 from invoke_shell.runtime.start import Run
 
-__all__ = ["facts", "short"]
+__all__ = ["facts", "short", "worn"]
 
 
 def facts(asked: Generation, run: Run, place: Place) -> dict[str, Any]:
@@ -25,7 +26,7 @@ def facts(asked: Generation, run: Run, place: Place) -> dict[str, Any]:
         "first_sigma": schedulers.sigma_at(run.scheduler, asked.scheduler, asked.start_step, run.timesteps),
         "family": run.model.family,
     }
-    return request.facts(asked, **own, **_worn(asked, run.model))
+    return request.facts(asked, **own, **worn(asked, run.model.adapters))
 
 
 def short(dtype: torch.dtype) -> str:
@@ -38,9 +39,9 @@ def _precision(model: Checkpoint, place: Place) -> dict[str, str]:
     return {"weights": model.stored, "compute": short(place.dtype), "vae": short(vae)}
 
 
-def _worn(asked: Generation, model: Checkpoint) -> dict[str, Any]:
+def worn(asked: Generation, adapters: Adapters) -> dict[str, Any]:
     """LoRAs with their strengths and the layers they reach; nothing for a picture without."""
-    rows = zip(asked.loras, model.adapters.layers(), strict=True)
+    rows = zip(asked.loras, adapters.layers(), strict=True)
     worn = [{"name": lora.value.name, "weight": lora.weight, "layers": layers} for lora, layers in rows]
     controls = [{"name": c.model.name, "weight": c.weight, "start": c.start, "end": c.end} for c in asked.controls]
     seen = [{"name": p.model.name, "weight": p.weight, "pictures": len(p.images)} for p in asked.picture_prompts]

@@ -70,30 +70,43 @@ class Stock:
 
     def dressed(self, asked: Generation) -> Checkpoint:
         """The model with what a request puts on it or beside it, and with nothing else."""
-        if self._offload == "group" and asked.loras:
-            hint = "`set offload model` takes them"
-            raise RunError("a model whose layers wait one by one takes no LoRAs", hint=hint, code="bad-setting")
+        self._check_loras(asked)
         model = self._loaded(asked.model)
         model.adapters.wear(asked.loras)
         model.pictured.wear(asked.picture_prompts)
         check_controls(asked.controls, model.family)
         controls = tuple(self._control(c.model, model) for c in asked.controls)
         model = replace(model, controls=controls, eyes=tuple(self._eye(p.model) for p in asked.picture_prompts))
+        vae = self._vae(asked, self._place.dtype, upcast=True)
+        return model if vae is None else replace(model, vae=vae.network, scaling=vae.scaling)
+
+    def _check_loras(self, asked: Generation) -> None:
+        if self._offload == "group" and asked.loras:
+            hint = "`set offload model` takes them"
+            raise RunError("a model whose layers wait one by one takes no LoRAs", hint=hint, code="bad-setting")
+
+    def _vae(self, asked: Generation, dtype: torch.dtype, *, upcast: bool) -> Vae | None:
+        """The VAE that a request puts in the place of the model's own."""
         if asked.vae is None:
-            return model
+            return None
         key, wanted = f"{model_key(asked.vae)} with {model_key(asked.model)}", asked.vae
+        place = replace(self._place, dtype=dtype)
 
         def load() -> Vae:
-            made = load_vae(wanted, asked.model, self._place)
+            made = load_vae(wanted, asked.model, place, upcast=upcast)
             self._attach(made.network)
             return made
 
-        vae = self._held.get(key, load, wanted.bytes)
-        return replace(model, vae=vae.network, scaling=vae.scaling)
+        return self._held.get(key, load, wanted.bytes)
 
     def piped(self, asked: Generation, family: PipedFamily) -> Piped:
         """A model that a pipeline of diffusers runs, with what a request puts on it."""
-        return self._piped(asked.model, family, asked.components)
+        model = self._piped(asked.model, family, asked.components)
+        self._check_loras(asked)
+        model.adapters.wear(asked.loras)
+        # Pipelines of transformers run the VAE as they run the rest.
+        vae = self._vae(asked, self._place.flow_dtype, upcast=False)
+        return model if vae is None else replace(model, parts={**model.parts, "vae": vae.network})
 
     def _piped(self, model: ModelRecord, family: PipedFamily, components: ModelRecord | None) -> Piped:
         key = f"{model_key(model)} with {model_key(components)}" if components else model_key(model)

@@ -11,7 +11,7 @@ from models_transformers import small_flux, small_sd3
 
 from invoke_shell.errors import Cancelled, RunError
 from invoke_shell.pipeline.context import Generation
-from invoke_shell.pipeline.types import Size
+from invoke_shell.pipeline.types import Size, Weighted
 from invoke_shell.records import Image, Mask, ModelRecord
 from invoke_shell.runtime import pictures
 from invoke_shell.runtime.noise import generator
@@ -191,6 +191,69 @@ def test_facts_say_what_ran(both, real_engine):
     assert facts["scheduler"]["class"] == "FlowMatchEulerDiscreteScheduler"
     assert facts["first_sigma"] == 1.0
     assert json.loads(json.dumps(facts)) == facts
+
+
+def lora_for(model, path, seed=1):
+    """A LoRA in PEFT's layout for the attention of the transformer and of the first CLIP."""
+    from pathlib import Path
+
+    from safetensors.torch import load_file, save_file
+
+    weights, chance = {}, torch.Generator().manual_seed(seed)
+    layers = {"transformer": ("to_q", "to_v", "to_out.0"), "text_encoder": ("q_proj", "out_proj")}
+    for part, names in layers.items():
+        for name, tensor in load_file(next((Path(model.path) / part).glob("*.safetensors"))).items():
+            if (layer := name.removesuffix(".weight")).endswith(names):
+                out, into = tensor.shape
+                weights[f"{part}.{layer}.lora_A.weight"] = torch.randn(4, into, generator=chance) * 0.3
+                weights[f"{part}.{layer}.lora_B.weight"] = torch.randn(out, 4, generator=chance) * 0.3
+    save_file(weights, path)
+    return ModelRecord(name=path.stem, kind="lora", path=str(path))
+
+
+def test_loras_equal_diffusers_pipeline_and_leave_no_trace(both, real_engine, tmp_path):
+    model, pipe = both
+    one, two = (lora_for(model, tmp_path / f"{n}.safetensors", n) for n in (1, 2))
+    bare = drawn(real_engine, asked(model)).image
+    for name, lora in (("one", one), ("two", two)):
+        pipe.load_lora_weights(lora.path, adapter_name=name)
+    pipe.set_adapters(["one", "two"], [0.8, -0.5])
+
+    made = drawn(real_engine, asked(model, loras=(Weighted(one, 0.8), Weighted(two, -0.5))))
+    expected = theirs(pipe)
+    pipe.unload_lora_weights()
+
+    assert made.image.pixels == expected != bare.pixels
+    assert [row["name"] for row in made.facts["loras"]] == ["1", "2"]
+    assert all(row["layers"] > 2 for row in made.facts["loras"])
+    assert drawn(real_engine, asked(model)).image == bare
+
+
+def test_lora_for_another_family_is_one_sentence(both, real_engine, tmp_path):
+    model, _ = both
+    other = small_record((small_flux if model.base == "sd3" else small_sd3)(tmp_path / "other"))
+    lora = lora_for(other, tmp_path / "alien.safetensors")
+
+    with pytest.raises(RunError, match=r"^the LoRA alien cannot be used here: its layers are not those of "):
+        drawn(real_engine, asked(model, loras=(Weighted(lora),)))
+
+
+@pytest.mark.parametrize("form", ["folder", "file"])
+def test_other_vae_equals_diffusers_pipeline(both, real_engine, tmp_path, form):
+    import shutil
+
+    model, pipe = both
+    other = shutil.copytree(MAKERS[model.base](tmp_path / "other", seed=9) / "vae", tmp_path / "soft")
+    path = other if form == "folder" else next(other.glob("*.safetensors"))
+    own = pipe.vae
+    pipe.register_modules(vae=diffusers.AutoencoderKL.from_pretrained(other, local_files_only=True))
+    expected = theirs(pipe)
+    pipe.register_modules(vae=own)
+
+    vae = ModelRecord(name="soft", kind="vae", path=str(path))
+
+    assert drawn(real_engine, asked(model, vae=vae)).image.pixels == expected
+    assert expected != drawn(real_engine, asked(model)).image.pixels
 
 
 def test_stable_diffusion_3_goes_without_t5(tmp_path, real_engine):
