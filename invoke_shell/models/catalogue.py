@@ -216,16 +216,15 @@ class Catalogue:
         return ("damaged" if entry.stamp == was else "changed"), entry
 
     def convert(
-        self, source: Path, target: Path | None = None, *, kind: str = "", tick: Tick = quiet
-    ) -> tuple[Converted, Entry]:
-        """Make a safetensors file of a pickle and add it, with the hashes of what it was made from. See convert.py."""
+        self, source: Path, target: Path | None = None, tick: Tick = quiet
+    ) -> tuple[Converted, Mapping[str, str]]:
+        """Make a safetensors file of a pickle; with it what `add` takes as `original`. See convert.py."""
         from invoke_shell.models.convert import convert
 
         source = source.expanduser().absolute()
         before = self.digests.of(source, ("blake3", "sha256"), tick)
         done = convert(source, target.expanduser().absolute() if target is not None else None)
-        entry = self.add(done.path, kind=kind, original={"name": source.name, **before})
-        return done, self.hash(entry)
+        return done, {"name": source.name, **before}
 
     def fetch(self, source: Source, *, name: str = "", kind: str = "", tick: Tick = quiet) -> Entry:
         """Download a model from a hub and add it. tick: bytes; see sources.py."""

@@ -118,6 +118,8 @@ def _seen(header: Header) -> str:
     if not header.tensors:
         return "there are no tensors in it"
     names = [shown(name[:LONG]) for name in sorted(header.tensors)[:SHOWN]]
+    if len(names) == 1:
+        return f"1 tensor, {names[0]}"
     return f"{len(header.tensors):,} tensors, such as {', '.join(names)}"
 
 

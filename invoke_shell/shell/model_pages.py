@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from invoke_shell.models.entry import Entry
     from invoke_shell.models.scan import Scanned
 
-__all__ = ["NAME", "details", "fit", "likenesses", "page", "record", "row", "summary"]
+__all__ = ["NAME", "details", "fit", "likenesses", "page", "record", "row", "summary", "wrapped"]
 
 NAME = 26  # cells of a name in the table
 TOLD = 10  # refused files that a scan names
@@ -54,12 +54,12 @@ def page(entry: Entry, more: dict[str, str]) -> Iterator[str]:
     yield f"{visible(entry.name)}: {entry.kind}" + (f", {found.base}" if found.base else ", family unknown")
     for label, value in _facts(entry, more):
         if value:
-            first, *rest = _wrapped(visible(value), 14)
+            first, *rest = wrapped(visible(value), 14)
             yield f"  {label:<11} {first.lstrip()}"
             yield from rest
 
 
-def _wrapped(text: str, indent: int, *, more: int = 0) -> list[str]:
+def wrapped(text: str, indent: int, *, more: int = 0) -> list[str]:
     """Lines of at most 80 columns; a path or a hash is never broken. more: of all lines but the first."""
     from textwrap import wrap
 
@@ -122,14 +122,14 @@ def summary(folder: Path, out: Scanned) -> Iterator[str]:
     news = ", ".join(f"{len(some)} {what}" for what, some in _news(out) if some) or "nothing new"
     yield f"{visible(str(folder))}: {out.files} files, {news}"
     if found:
-        yield from _wrapped(", ".join(f"{count} {kind}" for kind, count in found.most_common()), 2)
+        yield from wrapped(", ".join(f"{count} {kind}" for kind, count in found.most_common()), 2)
     if out.pickles:
         several = len(out.pickles) > 1
         some, each = (f"{len(out.pickles)} pickles are", "each") if several else ("1 pickle is", "it")
         yield f"  {some} left out, which could run any program; this makes {each} safe:"
         yield f"    models convert {shown(out.pickles[0])}"
     others = [why for path, why in out.refused.items() if path not in out.pickles]
-    yield from (line for why in [*others, *map(visible, out.faults)][:TOLD] for line in _wrapped(why, 2, more=2))
+    yield from (line for why in [*others, *map(visible, out.faults)][:TOLD] for line in wrapped(why, 2, more=2))
     if len(others) + len(out.faults) > TOLD:
         yield f"  … and {len(others) + len(out.faults) - TOLD} more; --json tells all"
 

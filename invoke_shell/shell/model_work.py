@@ -75,7 +75,8 @@ class Work:
         from invoke_shell.models.finding import KINDS
 
         what = KINDS[entry.kind] + (f" for {entry.finding.base}" if entry.finding.base else "")
-        self.view.text(f"{visible(entry.name)} is {what}: {visible(entry.finding.reason)}", pages.record(entry))
+        text = f"{visible(entry.name)} is {what}: {visible(entry.finding.reason)}"
+        self.view.text("\n".join(pages.wrapped(text, 0, more=2)), pages.record(entry))
         for note in entry.finding.notes:
             self.view.say(f"{visible(entry.name)}: {note}")
 
@@ -145,11 +146,12 @@ class Work:
     def do_convert(self, words: Sequence[str]) -> None:
         for word in self.needed("convert", words, "models convert old.ckpt"):
             with counted(self.view, f"converting {Path(word).name}", MB) as tick:
-                done, entry = self.catalogue.convert(Path(word), self.output, kind=self.kind, tick=tick)
-            self.view.say(f"{done.tensors} tensors are in {visible(str(done.path))}; {visible(word)} stays as it is")
+                done, original = self.catalogue.convert(Path(word), self.output, tick)
+            some = "1 tensor is" if done.tensors == 1 else f"{done.tensors} tensors are"
+            self.view.say(f"{some} in {visible(str(done.path))}; {visible(word)} stays as it is")
             if done.left_out:
                 self.view.say(f"left out, because they are no weights: {', '.join(map(visible, done.left_out))}")
-            self.added(entry)
+            self.added(self.catalogue.hash(self.catalogue.add(done.path, kind=self.kind, original=original)))
 
     def needed(self, action: str, words: Sequence[str], example: str) -> Sequence[str]:
         """The words, of which there must be one. Raises LineError."""

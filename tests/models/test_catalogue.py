@@ -90,7 +90,7 @@ def test_an_unknown_network_in_a_folder_of_upscalers_is_an_upscaler(home, here):
     (entry,) = [e for e in here.entries() if e.origin == "home"]
 
     assert (entry.kind, entry.path.parent.name) == ("upscaler", "upscalers")
-    assert entry.finding.reason.startswith("it lies in a folder of upscalers; unknown: 1 tensors")
+    assert entry.finding.reason.startswith("it lies in a folder of upscalers; unknown: 1 tensor")
 
 
 # -- finding ---------------------------------------------------------------------------------------------------------
@@ -320,7 +320,7 @@ def test_what_nobody_can_tell_is_not_added_unless_the_person_says_what_it_is(her
     said = message(here.add, path)
 
     assert said == (
-        f"{path} is unknown: 1 tensors, such as x\n  if you know what it is: models add {path} --kind upscaler, for one"
+        f"{path} is unknown: 1 tensor, x\n  if you know what it is: models add {path} --kind upscaler, for one"
     )
     assert [e for e in here.entries() if e.origin != "box"] == []
     assert here.add(path, kind="upscaler").kind == "upscaler"

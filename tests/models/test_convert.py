@@ -211,7 +211,8 @@ def test_models_convert(tmp_path):
     path = saved(tmp_path / "sharp.pth", value)
     here = opened(tmp_path / "home")
 
-    done, entry = here.convert(path)
+    done, original = here.convert(path)
+    entry = here.hash(here.add(done.path, original=original))
 
     assert (done.path, done.tensors) == (tmp_path / "sharp.safetensors", len(state))
     assert done.left_out == ("posix.system",)

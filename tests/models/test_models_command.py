@@ -66,8 +66,8 @@ def test_every_record_of_the_list_has_the_same_keys(invoke, lora):
 
 def test_show_says_base_and_trigger_words(invoke, lora):
     assert invoke("models", "add", str(lora)).out == (
-        "fox is a LoRA for sdxl: pairs of small matrices named as kohya does; "
-        "its matrices read a width of 2048, as those of sdxl\n"
+        "fox is a LoRA for sdxl: pairs of small matrices named as kohya does; its\n"
+        "  matrices read a width of 2048, as those of sdxl\n"
     )
 
     out = invoke("models", "show", "fox").out
@@ -169,6 +169,21 @@ def test_a_pickle_says_how_to_convert_it(invoke, tmp_path):
         f"{path} is a pickle, which could run any program when it is opened\n"
         f"  models convert {path} makes a safetensors file of it\n",
     )
+
+
+def test_what_convert_did_is_said_before_what_it_cannot_tell(invoke, tmp_path):
+    torch = pytest.importorskip("torch")
+    path = tmp_path / "odd.ckpt"
+    torch.save({"a": torch.zeros(3)}, path)
+
+    ran = invoke("models", "convert", str(path))
+
+    assert ran.status == 3
+    assert ran.err.splitlines()[:2] == [
+        f"1 tensor is in {tmp_path}/odd.safetensors; {path} stays as it is",
+        f"{tmp_path}/odd.safetensors is unknown: 1 tensor, a",
+    ]
+    assert invoke("models", "add", f"{tmp_path}/odd.safetensors", "--kind", "upscaler").status == 0
 
 
 @pytest.mark.parametrize("action", ["show", "add", "remove", "rename", "scan", "convert"])

@@ -254,7 +254,7 @@ def test_every_file_that_is_no_model_is_told_with_its_reason(here, tmp_path):
 
     assert out.refused == {
         str(root / "half"): f"{root}/half is half a model: its vae is missing: download it again, whole",
-        str(root / "odd.safetensors"): f'{root}/odd.safetensors is unknown: 1 tensors, such as "x\\u{{1b}}[2J"',
+        str(root / "odd.safetensors"): f'{root}/odd.safetensors is unknown: 1 tensor, "x\\u{{1b}}[2J"',
         str(root / "old.ckpt"): (
             f"{root}/old.ckpt is a pickle, which could run any program when it is opened: "
             f"models convert {root}/old.ckpt makes a safetensors file of it"
