@@ -24,12 +24,12 @@ HASH = re.compile(r"([a-z0-9-]+:[0-9a-f]{8,128})?")  # "" while not known
 T = TypeVar("T")
 
 
-def loads(text: str) -> dict[str, Json]:
+def loads(text: str, spans: dict[str, tuple[int, int]] | None = None) -> dict[str, Json]:
     """The `sd-metadata` of this program from its text, checked for its form as JSON and its version only.
 
-    Raises MetadataError; code `newer-spec` for a later major version.
+    spans: as strict.loads fills it. Raises MetadataError; code `newer-spec` for a later major version.
     """
-    data = strict.loads(text)
+    data = strict.loads(text, spans)
     if not isinstance(data, dict) or data.get("spec") != SPEC:
         raise MetadataError(f"it does not say that it is {SPEC}")
     version = data.get("spec_version")

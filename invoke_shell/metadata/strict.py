@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable
+from json.decoder import scanstring  # type: ignore[attr-defined]  # the C one, as the decoder uses it
 from typing import Any
 
 from invoke_shell.errors import MetadataError
@@ -20,8 +21,9 @@ BOXES = (dict, list)
 LOWEST, HIGHEST = -(2**63), 2**64 - 1
 
 
-def loads(text: str) -> Json:
-    """The value of a JSON text.
+def loads(text: str, spans: dict[str, tuple[int, int]] | None = None) -> Json:
+    """The value of a JSON text. spans: filled with where the values of the outermost object stand in it, where that is
+    written without blanks.
 
     Raises MetadataError for what is not JSON, NaN and Infinity, duplicate keys, lone surrogates, integers beyond
     64 bits, floats beyond double precision, more than MAX_DEPTH levels or MAX_VALUES values.
@@ -30,7 +32,7 @@ def loads(text: str) -> Json:
     if text.count(",") + boxes > MAX_VALUES:
         raise MetadataError(f"the JSON has more than {MAX_VALUES:,} values")
     try:
-        value = DECODER.decode(text)
+        value = DECODER.decode(text) if spans is None else _spanned(text, spans)
     except RecursionError:
         raise MetadataError(f"the JSON is nested deeper than {MAX_DEPTH} levels") from None
     except json.JSONDecodeError as error:
@@ -50,6 +52,29 @@ def dumps(value: Json) -> str:
         raise MetadataError(f"a value cannot be written as JSON: {error}") from None
     loads(text)
     return text
+
+
+def _spanned(text: str, spans: dict[str, tuple[int, int]]) -> Any:
+    """What DECODER.decode gives. The outermost object is taken apart by hand where it is as compact as ours are."""
+    pairs: list[tuple[str, Any]] = []
+    try:
+        at = 0 if text[0] == "{" else len(text)
+        while True:
+            key, colon = scanstring(text, at + 2) if text[at + 1] == '"' else ("", at)
+            if text[colon] != ":":
+                break
+            value, end = SCAN(text, colon + 1)
+            spans[key] = colon + 1, end
+            pairs.append((key, value))
+            at = end
+            if text[end] != ",":
+                break
+        if text[at] == "}" and at + 1 == len(text):
+            return _object(pairs)
+    except (IndexError, StopIteration, json.JSONDecodeError):
+        pass
+    spans.clear()
+    return DECODER.decode(text)  # with blanks, or no JSON: it says where
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -80,6 +105,7 @@ def _constant(name: str) -> Any:
 
 
 DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_int=_integer, parse_float=_real, parse_constant=_constant)
+SCAN = DECODER.scan_once  # type: ignore[attr-defined]  # one value, and where it ends
 
 
 def _check_depth(value: Any) -> None:
