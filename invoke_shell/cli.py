@@ -101,13 +101,17 @@ def _run(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
         return interact(partial(compose, options, interactive=True))
     session = compose(options, interactive=False)
     try:
-        if _draws(session, options.lines or [" ".join(words)]):
+        if not _is_builtin(session, words) and _draws(session, options.lines or [" ".join(words)]):
             session.warm()
         if options.lines:
             return _lines(session, options.lines, keep_going=options.keep_going)
         return _words(session, words, options) if words else _standard_input(session)
     finally:
         session.close()
+
+
+def _is_builtin(session: Session, words: list[str]) -> bool:
+    return bool(words) and words[0] in session.registry and session.registry[words[0]].builtin
 
 
 def _draws(session: Session, lines: Sequence[str]) -> bool:
@@ -140,7 +144,12 @@ def _words(session: Session, words: list[str], options: argparse.Namespace) -> i
 
     name = words[0]
     if name in session.registry:
-        return session.run(_as_line(session.registry, name, words[1:]))
+        values = _as_values(session.registry, name, words[1:])
+        return (
+            session.run(_as_line(session.registry, name, words[1:]))
+            if values is None
+            else session.run_builtin(name, values)
+        )
     if name == "-" or Path(name).is_file():
         if len(words) > 1:
             raise SettingError(
@@ -155,6 +164,22 @@ def _words(session: Session, words: list[str], options: argparse.Namespace) -> i
     if looks_like_file:
         raise BlockedError(message, code="missing-file")
     raise SettingError(message, hint=session.registry.suggest(name), code="unknown-command")
+
+
+def _as_values(registry: Registry, name: str, arguments: Sequence[str]) -> dict[str, Any] | None:
+    """The values of a command of the shell that takes words and switches; None where a line has to be read."""
+    node = registry[name]
+    taking = [p for p in node.params.values() if p.positional]
+    if not node.builtin or node.rest or len(taking) != 1 or not taking[0].kind.many or taking[0].kind.choices:
+        return None
+    flags = [a for a in arguments if a.startswith("-") and a != "-"]
+    switches = [node.flags.get(flag) for flag in flags]
+    if len(flags) == len(arguments) or not all(
+        p is not None and p.kind.is_switch and p.flag in flags for p in switches
+    ):
+        return None
+    values = {p.name: True for p in switches if p is not None}
+    return {taking[0].name: [a for a in arguments if a not in flags], **values}
 
 
 def _as_line(registry: Registry, name: str, arguments: Sequence[str]) -> str:

@@ -15,7 +15,7 @@ from invoke_shell.metadata.record import IMAGE_KEYS, MAX_STEPS, SPEC, STEP_KEYS,
 from invoke_shell.metadata.visible import visible
 from invoke_shell.records import Json, ModelRecord, Resource, StepRecord
 
-__all__ = ["from_metadata", "loads"]
+__all__ = ["from_metadata", "listing", "loads", "read_resource"]
 
 ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,127}")
@@ -24,12 +24,22 @@ HASH = re.compile(r"([a-z0-9-]+:[0-9a-f]{8,128})?")  # "" while not known
 T = TypeVar("T")
 
 
-def loads(text: str, spans: dict[str, tuple[int, int]] | None = None) -> dict[str, Json]:
+def loads(text: str) -> dict[str, Json]:
     """The `sd-metadata` of this program from its text, checked for its form as JSON and its version only.
 
-    spans: as strict.loads fills it. Raises MetadataError; code `newer-spec` for a later major version.
+    Raises MetadataError; code `newer-spec` for a later major version.
     """
-    data = strict.loads(text, spans)
+    return _ours(strict.loads(text))
+
+
+def listing(text: str) -> tuple[dict[str, Json], str]:
+    """As loads, by strict.listing, and the text of the steps, "" where it is not told."""
+    data, spans = strict.listing(text)
+    return _ours(data), text[slice(*spans.get("steps", (0, 0)))]
+
+
+def _ours(data: Json) -> dict[str, Json]:
+    """The data of this program and of a version that is known. Raises MetadataError."""
     if not isinstance(data, dict) or data.get("spec") != SPEC:
         raise MetadataError(f"it does not say that it is {SPEC}")
     version = data.get("spec_version")
@@ -130,11 +140,12 @@ def _resources(rows: list[Any]) -> dict[str, Resource | ModelRecord]:
         resource_id = _matching(_object(row, where), "resource_id", ID, where)
         if resource_id in table:
             raise MetadataError(f"two resources have the id {resource_id}")
-        table[resource_id] = _read_resource(row, where)
+        table[resource_id] = read_resource(row, where)
     return table
 
 
-def _read_resource(row: dict[str, Any], where: str) -> Resource | ModelRecord:
+def read_resource(row: dict[str, Any], where: str) -> Resource | ModelRecord:
+    """One row of `resources`. Raises MetadataError."""
     name = base_name(_get(row, "name", str, "", where=where))
     kind = _matching(row, "kind", NAME, where)
     if kind in ("image", "mask"):

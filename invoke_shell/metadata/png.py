@@ -39,6 +39,9 @@ MAX_TEXT_CHUNKS = 1024
 MAX_RATIO = 1032  # of deflate
 MAX_CHUNKS = 65_536  # a 64 Mpx picture in libpng's 8 KiB chunks has 25,000
 MAX_KEYWORD = 79
+HEAD = struct.Struct(">I4s")
+TEXT_KINDS = {b"tEXt": "tEXt", b"zTXt": "zTXt", b"iTXt": "iTXt"}
+CRCS = {kind: zlib.crc32(name) for name, kind in TEXT_KINDS.items()}
 WINDOW = 8 << 10  # bytes read at once; our own files without sources have all text there
 BAND = 256  # rows filtered at once, so that a large picture is not held five times
 COLOR_TYPE = {"L": 0, "RGB": 2, "RGBA": 6}
@@ -101,12 +104,13 @@ class Png:
         for name, offset, length in _walk(self._window):
             if name == b"IDAT":
                 late = True
-            elif name in (b"tEXt", b"zTXt", b"iTXt"):
-                self._add(name.decode(), offset, length, late)
+            elif kind := TEXT_KINDS.get(name):
+                self._add(kind, offset, length, late)
 
     def _add(self, kind: str, offset: int, length: int, late: bool) -> None:
-        keyword, end, _ = self._window.at(offset, min(length, MAX_KEYWORD + 1)).partition(b"\0")
-        if not keyword or not end:
+        head = self._window.at(offset, min(length, MAX_KEYWORD + 1))
+        keyword = head[: max(0, head.find(b"\0"))]
+        if not keyword:
             self.warnings.append(f"a {kind} chunk has no keyword and is not read")
         elif len(self.texts) >= MAX_TEXT_CHUNKS:
             raise _Cut(f"the file has more than {MAX_TEXT_CHUNKS:,} texts; the rest is not read")
@@ -118,7 +122,7 @@ class Png:
             raise MetadataError(f"{chunk} has {chunk.length:,} bytes, more than {MAX_TEXT >> 20} MiB")
         data = self._window.at(chunk.offset, chunk.length)
         crc = self._window.at(chunk.offset + chunk.length, 4)
-        if zlib.crc32(data, zlib.crc32(chunk.kind.encode())).to_bytes(4) != crc:
+        if zlib.crc32(data, CRCS[chunk.kind]).to_bytes(4) != crc:
             raise MetadataError(f"{chunk} has a wrong checksum")
         return data
 
@@ -162,7 +166,7 @@ def _walk(window: _Window) -> Iterator[tuple[bytes, int, int]]:
         head = window.at(offset, 8)
         if len(head) < 8:
             raise _Cut("the file ends before its IEND chunk")
-        length, name = int.from_bytes(head[:4]), head[4:]
+        length, name = HEAD.unpack(head)
         if not name.isalpha():
             raise _Cut(f"there is no chunk at byte {offset:,}; what follows is not read")
         if length > window.size - offset - 12:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from invoke_shell.errors import BlockedError, InvokeShellError, MetadataError
+from invoke_shell.metadata import history
 from invoke_shell.metadata.companions import metadata_in
 from invoke_shell.metadata.detect import tool_of
 from invoke_shell.metadata.exif import texts_of
@@ -41,7 +42,7 @@ class PictureInfo:
     tool: the program that made it, "" when nothing tells. kind: of the file, as Pillow calls it (PNG, JPEG, WEBP ...).
     beside: the metadata stands in the JSON beside the file. data: our `sd-metadata` as read, unknown keys and all.
     raw: what other programs wrote, by name; never to be shown as it stands. problem: why our own metadata cannot be
-    used. warnings: sentences.
+    used. steps_text: the steps as they stand in the file, in a listing. warnings: sentences.
     """
 
     tool: str
@@ -50,6 +51,7 @@ class PictureInfo:
     kind: str = "PNG"
     beside: bool = False
     data: Mapping[str, Json] | None = None
+    steps_text: str = field(default="", repr=False)
     raw: Mapping[str, str] = field(default_factory=dict, repr=False)
     problem: MetadataError | None = None
     warnings: tuple[str, ...] = ()
@@ -110,45 +112,52 @@ def form_of(data: Mapping[str, Json]) -> Form:
     return Form(name=name, quality=quality) if known else PNG  # type: ignore[arg-type]  # known says so
 
 
-def read_picture(path: Path) -> PictureInfo:
+def read_picture(path: Path, *, listing: bool = False) -> PictureInfo:
     """Read a file's metadata, and only that.
 
+    listing: one of thousands, for its `steps_text`; strict.listing says what is not looked for then.
     Raises BlockedError when the file is not there or is no picture, MetadataError when it is a damaged PNG.
     """
     with opened(path) as file:
         if file.read(8) == SIGNATURE:
-            return _read_png(file, path)
+            return _read_png(file, path, listing)
         return _read_other(file, path)
 
 
-def _read_png(file: BinaryIO, path: Path) -> PictureInfo:
+def _read_png(file: BinaryIO, path: Path, listing: bool) -> PictureInfo:
     try:
         png = Png(file)
     except MetadataError as error:
         raise MetadataError(f"{shown(path)}: {error.message}") from None
     own = [chunk for chunk in png.texts if chunk.keyword == KEYWORD]
-    data, problem = _own(png, own)
+    data, problem, steps = _own(png, own, listing)
     if data is not None:
         return PictureInfo(
-            tool="invoke_shell", width=png.width, height=png.height, data=data, warnings=tuple(png.warnings)
+            tool="invoke_shell",
+            width=png.width,
+            height=png.height,
+            data=data,
+            steps_text=steps,
+            warnings=tuple(png.warnings),
         )
     return _foreign(file, png, problem)
 
 
-def _own(png: Png, found: list[TextChunk]) -> tuple[dict[str, Json] | None, MetadataError | None]:
-    """Our metadata, or why what says it is ours cannot be used; neither for other programs' and none."""
+def _own(png: Png, found: list[TextChunk], listing: bool) -> tuple[dict[str, Json] | None, MetadataError | None, str]:
+    """Our metadata with the text of its steps, or why what says it is ours cannot be used."""
     if not found:
-        return None, None
+        return None, None, ""
     if len(found) > 1:
         sizes = " and ".join(f"{chunk.length:,}" for chunk in found[:4])
-        return None, MetadataError(f"it has {len(found)} {KEYWORD} chunks, of {sizes} bytes; none is believed")
+        return None, MetadataError(f"it has {len(found)} {KEYWORD} chunks, of {sizes} bytes; none is believed"), ""
     text = ""
     try:
         text = png.text(found[0])
-        return loads(text), None
+        data, steps = history.listing(text) if listing else (loads(text), "")
+        return data, None, steps
     except MetadataError as error:
         # InvokeAI 2's has no spec; a damaged one is nobody's until it can be read.
-        return None, error if not text or SPEC in text else None
+        return None, error if not text or SPEC in text else None, ""
 
 
 def _foreign(file: BinaryIO, png: Png, problem: MetadataError | None) -> PictureInfo:

@@ -22,7 +22,7 @@ from invoke_shell.pipeline.stored import with_flows
 from invoke_shell.pipeline.types import Seed, Weighted, number
 from invoke_shell.records import ModelRecord, Resource, StepRecord, topological
 
-__all__ = ["Finder", "Recalled", "overridden", "recall", "recall_all"]
+__all__ = ["Finder", "Recalled", "model_missing", "overridden", "recall", "recall_all"]
 
 NUMBER = re.compile(r"[+-]\d{1,19}(\.\d{1,9})?")  # counted from what was recorded
 
@@ -184,7 +184,7 @@ class _Reader:
             return None
         found = self.finder.model(record)
         if found is None:
-            self.missing.append(f"the {p.kind.model} {visible(record.text)} is not here ({record.hash[:40]})")
+            self.missing.append(model_missing(record))
             return record
         if found.hash != record.hash:
             self.notes.append(_another(found, record))
@@ -197,6 +197,11 @@ def _another(found: ModelRecord, record: ModelRecord) -> str:
         if record.hashes.get(name) and record.hashes[name] == found.hashes.get(name):
             return f"{visible(record.text)} is {found.text} here: another file with {how}"
     return f"{visible(record.name)} here has another hash: {found.text}, not {record.text}"
+
+
+def model_missing(record: ModelRecord) -> str:
+    """The sentence on a model that is not here."""
+    return f"the {visible(record.kind)} {visible(record.text)} is not here ({record.hash[:40]})"
 
 
 def overridden(plan: Plan, registry: Registry, changes: Mapping[str, str], draw: Callable[[], int]) -> Plan:

@@ -211,6 +211,10 @@ class Keeper:
     def _resource(self, pixel_hash: str) -> Path:
         return self.home.resources / f"{pixel_hash.removeprefix('blake3:')}.png"
 
+    def has_pixels(self, pixel_hash: str) -> bool:
+        """Whether a picture of this hash is kept here; its pixels are not read."""
+        return self._resource(pixel_hash).exists() or bool(self.store.with_pixels(pixel_hash))
+
     def pixels(self, digits: str) -> InputRef | None:
         """A picture of the person's by its pixel hash, or its first 12 digits and more: a kept source or a result."""
         start = digits.removeprefix("blake3:")

@@ -39,6 +39,8 @@ class TerminalView:
     keep_keys: gets the keys typed while the terminal was asked for its abilities.
     """
 
+    records = False
+
     def __init__(
         self,
         settings: Settings,
@@ -120,7 +122,7 @@ class TerminalView:
 
     # -- what is said ------------------------------------------------------------------------------------------------
 
-    def text(self, text: str, record: dict[str, Any] | None = None) -> None:
+    def text(self, text: str, record: dict[str, Any] | str | None = None) -> None:
         self._print(visible_lines(text))
 
     def page(self, text: str) -> None:

@@ -47,7 +47,9 @@ class Where:
 
 
 class View(Protocol):
-    """Told everything in order; draws, or prints, or keeps silent."""
+    """Told everything in order; draws, or prints, or keeps silent. records: it tells programs."""
+
+    records: bool
 
     def event(self, event: Event) -> None:
         """Something happened in the run."""
@@ -61,8 +63,8 @@ class View(Protocol):
         """The person asked to see pictures."""
         ...
 
-    def text(self, text: str, record: dict[str, Any] | None = None) -> None:
-        """What a command of the shell answers: words for people, and the same as a record for programs."""
+    def text(self, text: str, record: dict[str, Any] | str | None = None) -> None:
+        """What a command of the shell answers: words for people, and the same for programs, a record or its JSON."""
         ...
 
     def page(self, text: str) -> None:
@@ -102,6 +104,8 @@ def result_line(result: Result) -> str:
 class PlainView:
     """Lines without escape codes: results and answers to `out`, everything else to `err`."""
 
+    records = False
+
     def __init__(self, out: TextIO | None = None, err: TextIO | None = None, *, quiet: bool = False) -> None:
         self.out = out or sys.stdout
         self.err = err or sys.stderr
@@ -124,7 +128,7 @@ class PlainView:
     def show(self, images: Sequence[Image], labels: Sequence[str], columns: int | None) -> None:
         self.say("no picture is drawn here: this output shows text only")
 
-    def text(self, text: str, record: dict[str, Any] | None = None) -> None:
+    def text(self, text: str, record: dict[str, Any] | str | None = None) -> None:
         self.write(self.out, text)
 
     page = text
@@ -162,6 +166,8 @@ def error_text(error: InvokeShellError, where: Where) -> str:
 class JsonView:
     """One JSON object a line on `out`; messages on `err`."""
 
+    records = True
+
     def __init__(self, out: TextIO | None = None, err: TextIO | None = None, *, quiet: bool = False) -> None:
         self.out = out or sys.stdout
         self.plain = PlainView(err or sys.stderr, err or sys.stderr, quiet=quiet)
@@ -196,7 +202,7 @@ class JsonView:
     def show(self, images: Sequence[Image], labels: Sequence[str], columns: int | None) -> None:
         """Nothing but JSON is written."""
 
-    def text(self, text: str, record: dict[str, Any] | None = None) -> None:
+    def text(self, text: str, record: dict[str, Any] | str | None = None) -> None:
         self.data(record or {"event": "text", "text": text})
 
     page = text
@@ -214,8 +220,12 @@ class JsonView:
         if not faults:
             self.data(_error(error.code, error.message, error.hint, where.file, where.line, None, None))
 
-    def data(self, record: dict[str, Any]) -> None:
-        print(json.dumps(record, ensure_ascii=True), file=self.out, flush=True)
+    def data(self, record: dict[str, Any] | str) -> None:
+        """One line. What is JSON already is one of thousands: it waits for the buffer, which line_done empties."""
+        if isinstance(record, str):
+            self.out.write(record + "\n")
+        else:
+            print(json.dumps(record, ensure_ascii=True), file=self.out, flush=True)
 
     def line_done(self) -> None:
         self.out.flush()

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from metadata_material import plain
 
 from invoke_shell.errors import MetadataError
-from invoke_shell.metadata.strict import MAX_DEPTH, MAX_VALUES, dumps, loads
+from invoke_shell.metadata.strict import MAX_DEPTH, MAX_VALUES, dumps, listing, loads
 
 REFUSED = [
     ("", "it is not JSON from character 0 on"),
@@ -80,3 +80,34 @@ def test_what_could_not_be_read_is_not_written(value: Any):
 def test_any_text_is_read_or_refused(text: str):
     with suppress(MetadataError):
         json.dumps(loads(text), allow_nan=False)
+
+
+# -- for a listing -----------------------------------------------------------------------------------------------------
+
+
+@given(st.dictionaries(st.text(max_size=8), plain, max_size=6))
+def test_a_listing_gives_the_same_value_and_where_its_parts_stand(value: Any):
+    text = dumps(value)
+
+    found, spans = listing(text)
+
+    assert found == loads(text) == value
+    assert {key: loads(text[begin:end]) for key, (begin, end) in spans.items()} == value
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['{ "a":1}', '{"a" :1}', '{"a":1 }', "[1]", "1", '"a"', '{"a":\n1}', '{"a":1}\n', "{}", '{"b":[1, 2],"a":1}'],
+)
+def test_a_listing_of_what_is_not_compact_is_read_all_the_same(text: str):
+    assert listing(text)[0] == loads(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "{", '{"a"', '{"a":', '{"a":1', '{"a":1,', '{"a":1,}', '{"a":1}}', '{"a":1,"a":2}', '{"a":NaN}', '{"a":1,b}',
+     '{"a":-Infinity}', '{"a":' + "[" * 5000, "{" * 5000, '{"a":' + "9" * 5000 + "}", "[1", '{"a":1,"b"}'],
+)  # fmt: skip
+def test_a_listing_refuses_what_is_refused(text: str):
+    with pytest.raises(MetadataError):
+        listing(text)

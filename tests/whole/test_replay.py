@@ -301,3 +301,25 @@ def test_replay_of_a_pattern(invoke, made):
     ran = invoke("--json", "replay", "--exact", "x*.png")
 
     assert [r["verdict"] for r in ran.records if r["event"] == "replay"] == ["exact", "exact"]
+
+
+def test_a_listing_says_what_the_full_look_says(invoke, made, folder):
+    """`info --json` of many makes its records by hand."""
+    from invoke_shell.metadata.read import read_picture
+    from invoke_shell.shell.inside import about
+
+    paths = [str(made), *(r["path"] for r in invoke("--json", "-c", "load_image a.png | img2img b --seed 3").results)]
+    session = cli.compose(cli._parser().parse_args(["--home", str(folder / "empty"), "--inline"]), interactive=False)
+    try:
+        full = [about(session, path, Path(path), read_picture(Path(path)))[1] for path in paths]
+    finally:
+        session.close()
+
+    assert invoke("--json", "info", *paths, home=folder / "empty").records == full
+    assert len(full[1]["missing"]) == 1
+
+
+def test_a_picture_that_is_not_of_the_form_gets_the_full_look(invoke, forged):
+    (record,) = invoke("info", "--json", forged(lambda data: data["steps"][0].update(node="dream"))).records
+
+    assert record["missing"] == ["the node dream is not installed (invoke_shell has it)"]

@@ -33,15 +33,21 @@ def info(
     from invoke_shell.metadata.read import read_picture
     from invoke_shell.shell.checking import checked
     from invoke_shell.shell.inside import about
+    from invoke_shell.shell.listed import Listed
 
     status = 0
+    listed = Listed(shell) if json or shell.view.records else None
     for word in expanded(shell, what):
         try:
-            path = shell.keeper.row(word).path if word.startswith("@") else Path(word).expanduser()
+            path = shell.keeper.row(word).path if word[:1] == "@" else Path(word)
+            path = path.expanduser() if word[:1] == "~" else path
             if check:
                 valid, text, record = checked(shell.registry, word, path)
                 status = status or int(not valid)
             else:
+                if listed is not None and (line := listed.line(word, path)):
+                    shell.view.text(line, line)
+                    continue
                 text, record = about(shell, word, path, read_picture(path))
         except InvokeShellError as error:
             shell.view.error(error, Where())
