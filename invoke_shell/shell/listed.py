@@ -41,10 +41,11 @@ class Listed:
             missing = list(self.missing(data))
         except (InvokeShellError, TypeError):
             return None  # not of the form: the full look says where
+        size = os.stat(path).st_size
         return (
             f'{{"event": "info", "image": {quoted(label)}, "tool": "{found.tool}", "width": {found.width}, "height": '
-            f'{found.height}, "format": "png", "bytes": {os.stat(path).st_size}, "command": {quoted(command)}, "steps": {steps}, "missing": {_list(missing)}, '
-            f'"warnings": {_list(found.warnings)}}}'
+            f'{found.height}, "format": "png", "bytes": {size}, "command": {quoted(command)}, "steps": {steps}, '
+            f'"missing": {_list(missing)}, "warnings": {_list(found.warnings)}}}'
         )
 
     def missing(self, data: Any) -> Iterator[str]:
@@ -60,7 +61,7 @@ class Listed:
                 yield self.known[key]
 
     def look(self, row: dict[str, Any]) -> str:
-        """The sentence on a model that is not here; "" for what is. Raises TypeError for a source: it may be brought."""
+        """The sentence on a model that is not here; "" for what is. Raises TypeError for a source that is not."""
         from invoke_shell.shell.finding import Here
 
         item = read_resource(row, "a resource")
