@@ -1,15 +1,15 @@
 """Pictures that guide a drawing besides its prompt: ControlNets and IP-Adapters, as flags of the nodes that draw."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from invoke_shell.commands.params import AdapterImages, Adapters, ControlEnd, ControlImages, Controls, ControlStart
 from invoke_shell.errors import RunError
-from invoke_shell.pipeline.context import Control, PicturePrompt
+from invoke_shell.pipeline.context import Control, Generation, PicturePrompt
 from invoke_shell.records import Image
 
-__all__ = ["Guides"]
+__all__ = ["Guides", "moved_along"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,3 +73,15 @@ def _each(flag: str, values: Sequence[Any], of: str, count: int) -> list[Any]:
         message = f"there are {len(values)} {flag} for {count} {of}"
         raise RunError(message, hint="one for each, in the same order, or one for all", code="wrong-shape")
     return list(values) * count if len(values) == 1 else list(values)
+
+
+def moved_along(asked: Generation, size: tuple[int, int], change: Callable[[Image], Image]) -> Generation:
+    """The request with its control pictures brought to a size and then changed as the picture itself is."""
+
+    def one(image: Image) -> Image:
+        from PIL.Image import Resampling
+
+        same = image.size == size
+        return change(image if same else Image.from_pil(image.pil().resize(size, Resampling.LANCZOS)))
+
+    return replace(asked, controls=tuple(replace(c, image=one(c.image)) for c in asked.controls))

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from invoke_shell.commands.fills import box_of, filled, fitted, grown_to, hard, percent, share
 from invoke_shell.commands.generate import GIVES, begin_step, explain_steps, same_steps
+from invoke_shell.commands.guides import Guides, moved_along
 from invoke_shell.commands.layers import to_size
 from invoke_shell.commands.params import (
     DRAWN,
@@ -70,7 +71,8 @@ class _Painting:
         """The picture with the drawn one laid over it by the soft mask; it keeps its size."""
         mask, whole = fitted(hard(self.soft)), fitted(filled(self.picture, self.soft, self.fill, self.asked.seed))
         stencil = Mask(mode="L", width=mask.width, height=mask.height, pixels=mask.pixels)
-        request = replace(self.asked, size=Size(*whole.size), source=whole, mask=stencil)
+        guided = moved_along(self.asked, self.picture.size, fitted)
+        request = replace(guided, size=Size(*whole.size), source=whole, mask=stencil)
         made = next(iter(ctx.engine.generate(request)))
         drawn = made.image.pil()
         if drawn.size != whole.size:  # a model whose sides are multiples of more than 8
@@ -116,6 +118,7 @@ def inpaint(
     seed: NoiseSeed = DRAWN,
     model: Checkpoint = POCKET,
     extras: Extras = Extras(),
+    guides: Guides = Guides(),
 ) -> Iterator[Made]:
     """Paint into a picture where a mask is white, and leave every pixel where it is black.
 
@@ -145,6 +148,7 @@ def inpaint(
         **sampling.asked(),
         **chance.asked(),
         **extras.asked(),
+        **guides.asked(_rgb(picture)),
     )
     painting = _Painting(picture=_rgb(picture), soft=soft, asked=asked, fill=fill)
     made = painting.painted(ctx) if zoom is None else _zoomed(ctx, painting, zoom)
@@ -323,9 +327,14 @@ def _zoomed(ctx: Context, painting: _Painting, around: int) -> Made:
     own = own_size(painting.asked.model)
     size = Ratio(*part.size).at(own.width * own.height)
     ctx.say(f"inpaint: {part.width}x{part.height} of the picture is painted at {size}")
+
+    def enlarged(image: Image) -> Image:
+        return Image.from_pil(image.pil().crop(box).resize(tuple(size), Resampling.LANCZOS))
+
     large = replace(
         painting,
-        picture=Image.from_pil(part.pil().resize(tuple(size), Resampling.LANCZOS)),
+        picture=enlarged(painting.picture),
+        asked=moved_along(painting.asked, painting.picture.size, enlarged),
         soft=Image.from_pil(soft.pil().resize(tuple(size), Resampling.BICUBIC)),
     )
     made = large.painted(ctx)

@@ -1,7 +1,7 @@
 """What stands in a prompt besides words: LoRAs that become flags, wildcards, mistakes at their place; and --pick."""
 
 import pytest
-from pipeline_kit import REGISTRY, chain_of, codes, complaint, plan_of, values_of
+from pipeline_kit import REGISTRY, chain_of, codes, complaint, model_of, plan_of, values_of
 
 from invoke_shell.errors import LineError
 from invoke_shell.pipeline.chain import to_text
@@ -156,3 +156,21 @@ def test_pick_is_nothing_a_picture_records():
 
     assert "pick" not in made.calls[0].params
     assert codes("txt2img {a|b} --pick 0") == ["out-of-range"]
+
+
+def test_a_lora_of_another_base_is_told_before_anything_is_loaded():
+    models = {
+        ("checkpoint", "pocket"): model_of("pocket", base="sd1"),
+        ("lora", "ink"): model_of("ink", "lora", base="sdxl"),
+    }
+
+    with pytest.raises(LineError) as raised:
+        plan_of("txt2img a boat <lora:ink:0.8> --seed 1", models=models)
+
+    assert (
+        str(raised.value)
+        == """\
+  txt2img a boat <lora:ink:0.8> --seed 1
+                 ^^^^^^^^^^^^^^
+the lora ink is for sdxl, and the model pocket is of sd1"""
+    )
