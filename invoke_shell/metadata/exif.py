@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from io import BytesIO
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 __all__ = ["Found", "texts_of"]
 
@@ -23,20 +23,45 @@ class Found(NamedTuple):
     texts: dict[str, str]
 
 
-def texts_of(data: bytes) -> Found:
-    """The texts of a picture: EXIF's names, `xmp`, `comment`. XMP of more than MAX_XMP bytes is left out.
+def texts_of(file: BinaryIO) -> Found:
+    """The texts of a picture: EXIF's names, `xmp`, `comment`. XMP and EXIF of more than MAX_XMP bytes are left out.
 
     Raises whatever Pillow does for a file that is none of FORMATS or damaged.
     """
     from PIL import Image as Pillow
 
-    with warnings.catch_warnings(action="ignore"), Pillow.open(BytesIO(data), formats=FORMATS) as picture:
+    with warnings.catch_warnings(action="ignore"), Pillow.open(_lighter(file), formats=FORMATS) as picture:
         exif = picture.getexif()
         found: dict[int, Any] = {**exif, **exif.get_ifd(EXIF_IFD)}
         texts = {name: _text(found[tag]) for tag, name in TAGS.items() if found.get(tag)}
         rest = {name: picture.info[name] for name in ("xmp", "comment") if picture.info.get(name)}
         rest = {name: _text(value) for name, value in rest.items() if len(value) <= MAX_XMP}
         return Found(picture.width, picture.height, picture.format or "", {**texts, **rest})
+
+
+def _lighter(file: BinaryIO) -> BinaryIO:
+    """The file; of a WebP with a text of more than MAX_XMP bytes, what is left without: Pillow would hold it twice."""
+    head, places = file.read(12), []
+    size, at, heavy = file.seek(0, 2), 12, False
+    while head[:4] == b"RIFF" and head[8:] == b"WEBP" and at + 8 <= size:
+        file.seek(at)
+        chunk = file.read(8)
+        length = int.from_bytes(chunk[4:], "little")
+        if chunk[:4] in (b"XMP ", b"EXIF") and length > MAX_XMP:
+            heavy = True
+        else:
+            places.append((at, 8 + length + length % 2))
+        at += 8 + length + length % 2
+    file.seek(0)
+    if not heavy:
+        return file
+    body = b"WEBP" + b"".join(_read(file, *place) for place in places)
+    return BytesIO(b"RIFF" + len(body).to_bytes(4, "little") + body)
+
+
+def _read(file: BinaryIO, offset: int, count: int) -> bytes:
+    file.seek(offset)
+    return file.read(count)
 
 
 def _text(value: Any) -> str:

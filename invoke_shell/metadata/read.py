@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from io import BufferedReader
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -196,10 +197,14 @@ def _read_other(file: BinaryIO, path: Path) -> PictureInfo:
     if size > MAX_OTHER:
         raise BlockedError(f"{shown(path)} is no PNG and has {size:,} bytes: it is not read", code="not-a-picture")
     file.seek(0)
+    # The file, not its bytes: a large text in a WebP would be in memory once more.
+    buffered = BufferedReader(file)  # type: ignore[type-var]  # opened gives an unbuffered one
     try:
-        found = texts_of(file.read(size))
+        found = texts_of(buffered)
     except Exception as error:  # Pillow's plugins raise a dozen kinds for damaged files
         raise BlockedError(f"{shown(path)} cannot be read as a picture", code="not-a-picture") from error
+    finally:
+        buffered.detach()
     warnings: list[str] = []
     beside = False
     data, problem = _own_text(metadata_in(found.texts.get("xmp", "")))

@@ -18,6 +18,7 @@ from metadata_material import chunk, frame, image, itxt, png, text, ztxt
 from PIL import Image as Pillow
 
 from invoke_shell.errors import BlockedError, MetadataError
+from invoke_shell.metadata.companions import xmp
 from invoke_shell.metadata.embed import embed
 from invoke_shell.metadata.png import encode
 from invoke_shell.metadata.read import PictureInfo, read_picture
@@ -251,7 +252,36 @@ HOSTILE = {
     "many-controls": lambda: png(*[text(f"k{n}", b"\x1b" * 60_000) for n in range(1024)]),
     "pixels": lambda: png(width=60_000, height=60_000),
     "long-file-of-another-kind": lambda: b"RIFF" + bytes(40 * MEBI),
+    "xmp-long-json": lambda: with_xmp(NEST + '"' + "x" * (11 * MEBI) + '"}'),
+    "xmp-lists": lambda: with_xmp(NEST + "[" + "[]," * 170_000 + "[]]}"),
+    "xmp-entities": lambda: with_xmp(NEST + '"' + "&amp;" * (2 * MEBI) + '"}', plain=True),
+    "xmp-open": lambda: with_xmp("<sd:metadata " * 900_000, plain=True),
+    "xmp-too-long": lambda: with_xmp("x" * (25 * MEBI)),
 }
+
+
+def with_xmp(record: str, *, plain: bool = False) -> bytes:
+    """A WebP with a record in its XMP; plain: the text as it stands, without escapes."""
+    packet = f"<sd:metadata>{record}</sd:metadata>" if plain else xmp("", record)
+    out = io.BytesIO()
+    Pillow.new("RGB", (4, 4)).save(out, "WEBP", xmp=packet.encode())
+    return out.getvalue()
+
+
+def test_a_hostile_json_beside_a_picture_costs_little(tmp_path: Path):
+    Pillow.new("RGB", (4, 4)).save(tmp_path / "a.jpg")
+    for record in (NEST + '"' + "x" * (15 * MEBI) + '"}', NEST + "[" + "[]," * 170_000 + "[]]}", "x" * (17 * MEBI)):
+        (tmp_path / "a.jpg.json").write_text(record)
+
+        ended = subprocess.run(
+            [sys.executable, "-c", CHILD, str(tmp_path / "a.jpg")], capture_output=True, text=True, timeout=60
+        )
+
+        assert ended.returncode == 0, ended.stderr
+        seconds, mebibytes, message = ended.stdout.split(" ", 2)
+        assert float(mebibytes) < 95, message
+        assert float(seconds) < 2, message
+
 
 CHILD = """
 import sys, time
