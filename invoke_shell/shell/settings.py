@@ -92,6 +92,8 @@ def _shell_settings(
     a1111: Annotated[bool, Arg(help="Also write the `parameters` line other programs read.")] = True,
     privacy: Annotated[bool, Arg(help="Leave names, dates and the device out of pictures.")] = False,
     keys: Annotated[Literal["emacs", "vi"], Arg(help="Keys of the edit line.")] = "emacs",
+    viewer: Annotated[str, Arg(help="Command that open shows a picture with; %s is its path.")] = "",
+    editor: Annotated[str, Arg(help="Command that edit changes a picture with; %s is its path.")] = "",
 ) -> None:
     """What the shell itself can be told."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import re
 import signal
@@ -64,6 +65,18 @@ def test_of_64_seeds_three_are_kept_by_the_sheets_labels_and_go_on(home):
         terminal.line("undo")
         terminal.wait("undone: discard --rest (@1..6 @8..39 @41..62 @64 back)")
         assert len(pictures(home / "outputs")) == 64
+
+
+def test_the_terminal_itself_is_a_clipboard(home):
+    with shell(home, SSH_CONNECTION="somewhere") as terminal:
+        terminal.line("txt2img a fox --seed 7 --size 64x64 --steps 2")
+        terminal.wait("@1 ")
+        terminal.wait_prompt()
+        terminal.line("copy @1")
+        terminal.wait("the line of @1 is in the clipboard (the terminal)")
+
+        data = re.search(r"\x1b]52;c;([A-Za-z0-9+/=]+)\x07", terminal.raw)
+        assert base64.b64decode(data[1]).decode().startswith('txt2img "a fox" --negative "" --size 64x64 --steps 2')
 
 
 def test_a_file_of_512_pictures_that_was_killed_is_told_at_the_next_start_and_resumed(home):

@@ -12,8 +12,9 @@ from invoke_shell.cli import everything
 ROOT = Path(__file__).parents[2]
 FILES = sorted((ROOT / "examples").glob("*.invoke"))
 REGISTRY = everything()
-# These look at the person's own machine or leave the shell.
-NODE_LINES = [(n.name, e) for n in REGISTRY.values() for e in n.examples if n.name not in ("exit", "doctor", "source")]
+# These look at the person's own machine, start its programs, or leave the shell.
+OUTSIDE = ("exit", "doctor", "source", "open", "edit", "copy")
+NODE_LINES = [(n.name, e) for n in REGISTRY.values() for e in n.examples if n.name not in OUTSIDE]
 HANDLES = "txt2img one --seed 1 --size 64x64 --steps 2 -n 3"
 
 

@@ -7,11 +7,11 @@ Modules are imported before the first key is read: what a command needs for its 
 from __future__ import annotations
 
 from invoke_shell.pipeline.registry import Registry
-from invoke_shell.shell.builtins import files, help, lines, models, results, scripts, sessions, settings
+from invoke_shell.shell.builtins import files, help, lines, looking, models, results, scripts, sessions, settings
 
 __all__ = ["MODULES", "registry"]
 
-MODULES = (help, settings, models, lines, results, sessions, scripts, files)
+MODULES = (help, settings, models, lines, results, looking, sessions, scripts, files)
 
 
 def registry() -> Registry:
