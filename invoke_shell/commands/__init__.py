@@ -14,13 +14,14 @@ from invoke_shell.commands import (
     outline,
     paint,
     sheets,
+    tiles,
     view,
 )
 from invoke_shell.pipeline.registry import Registry
 
 __all__ = ["MODULES", "OLD_WORDS", "registry"]
 
-MODULES = (generate, paint, enlarge, adjust, color, draw, outline, mask, combine, sheets, files, view)
+MODULES = (generate, paint, enlarge, tiles, adjust, color, draw, outline, mask, combine, sheets, files, view)
 
 OLD_WORDS = {  # words of InvokeAI's command lines -> today's
     "!fetch": "recall",

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any
 
 from invoke_shell.records import Image, Mask
 
-if TYPE_CHECKING:
-    from PIL.Image import Image as PILImage
-
 __all__ = ["box_of", "filled", "fitted", "grown_to", "hard", "percent", "share"]
 
-BLURS = (2, 4, 8, 16, 32, 64, 128, 256)  # px; each fills what the ones before could not reach
-REACHED = 8  # of 255: below it too little of the kept part has come through a blur to trust its colour
+CELLS = (4, 8, 16, 32, 64, 128, 256, 512, 1024)  # px; each fills what the ones before could not reach
 
 
 def share(mask: Image) -> float:
@@ -55,31 +51,30 @@ def filled(image: Image, mask: Image, how: str, seed: int) -> Image:
 
 
 def _from_around(image: Image, mask: Image, _seed: int) -> Image:
-    from PIL import Image as Pillow
-    from PIL import ImageChops, ImageFilter
-
-    kept = ImageChops.invert(mask.pil())
-    known = Pillow.composite(image.pil(), Pillow.new("RGB", image.size), kept)
-    result = image.pil()
-    for radius in reversed(BLURS):
-        blur = ImageFilter.GaussianBlur(radius)
-        weight = kept.filter(blur)
-        near = _divided(known.filter(blur), weight)
-        reached = weight.point([255 * (level >= REACHED) for level in range(256)])
-        if reached.getextrema() == (0, 0):
-            continue
-        # The widest blur first, each nearer one over it where it reaches.
-        result = Pillow.composite(near, result, ImageChops.darker(reached, mask.pil()))
-    return Image.from_pil(result)
-
-
-def _divided(colours: PILImage, weight: PILImage) -> PILImage:
-    """Colours that were blurred together with black, without the black."""
     import numpy as np
     from PIL import Image as Pillow
 
-    part = np.maximum(np.asarray(weight, np.float64), 1)[..., None] / 255
-    return Pillow.fromarray(np.clip(np.rint(np.asarray(colours, np.float64) / part), 0, 255).astype(np.uint8))
+    kept = (np.asarray(mask.pil()) == 0).astype(np.float32)
+    colours = np.asarray(image.pil(), np.float32)
+    result = colours.copy()
+    for cell in reversed(CELLS):
+        weight = _smoothed(kept, cell)
+        near = np.stack([_smoothed(colours[..., band] * kept, cell) for band in range(3)], axis=-1)
+        # The widest cells first, each narrower kind over them as far as it reaches.
+        reach = np.clip(weight * 8, 0, 1)[..., None]
+        result = result * (1 - reach) + near / np.maximum(weight, 1e-6)[..., None] * reach
+    pixels = np.where(kept[..., None] > 0, colours, np.clip(np.rint(result), 0, 255)).astype(np.uint8)
+    return Image.from_pil(Pillow.fromarray(pixels))
+
+
+def _smoothed(values: Any, cell: int) -> Any:
+    """Means of cells so many pixels wide, drawn out again smoothly; in floats, where Pillow's blur has 8 bits."""
+    import numpy as np
+    from PIL import Image as Pillow
+
+    pil = Pillow.fromarray(values)
+    small = pil.resize([max(1, -(-side // cell)) for side in pil.size], Pillow.Resampling.BOX)
+    return np.asarray(small.resize(pil.size, Pillow.Resampling.BILINEAR))
 
 
 def _scattered(image: Image, mask: Image, seed: int) -> Image:

@@ -49,6 +49,7 @@ __all__ = [
     "RefinerStart",
     "Resampler",
     "Sampling",
+    "Scale",
     "Scheduler",
     "Side",
     "Stencil",
@@ -247,6 +248,7 @@ Stencil = Annotated[Mask, Arg(help="A mask: white or transparent is repainted.",
 Embed = Annotated[bool, Arg(help="Source pictures travel inside the results, for another home.", pixels=False)]
 Graft = Annotated[bool, Arg(help="Go on with the file's own history, not with its pixels alone.", pixels=False)]
 Target = Annotated[Path, Arg(help="File to write; its ending says the format.", pixels=False)]
+Scale = Annotated[float, Arg(help="How many times as wide and high.", ge=1, le=16)]
 Side = Annotated[int, Arg(help="Pixels.", unit="px", ge=1, le=16384)]
 Resampler = Annotated[
     Literal["lanczos", "bicubic", "bilinear", "nearest"], Arg(help="How new pixels are made from old ones.")

@@ -22,7 +22,11 @@ def enlarge(upscaler: Upscaler, asked: Enlargement, tick: Tick) -> Made:
     for _ in range(passes):
         source = pictures.to_unit(image, torch.device("cpu"), torch.float32)
         image = pictures.from_unit(upscaler.enlarge(source, tick))
-    facts = {"network": type(upscaler.network).__name__, "network_scale": upscaler.scale, "passes": passes}
+    facts = {
+        "network": getattr(upscaler.network, "kind", type(upscaler.network).__name__),
+        "network_scale": upscaler.scale,
+        "passes": passes,
+    }
     precision = {"weights": "float32", "compute": "float32"}
     return Made(image=_scaled(asked, image), facts={**facts, "precision": precision})
 

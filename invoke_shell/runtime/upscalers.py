@@ -1,6 +1,6 @@
 """Upscaler networks of the two common layouts, ESRGAN (RRDB) and Compact (SRVGG), from safetensors files.
 
-The layout, width, depth and scale are read from names and shapes of the tensors. Other layouts are refused by name.
+The layout, width, depth and scale are read from names and shapes of the tensors. Others go to spandrel, an extra.
 """
 
 from __future__ import annotations
@@ -19,11 +19,12 @@ from torch.nn import functional
 
 from invoke_shell.errors import RunError
 from invoke_shell.records import ModelRecord
+from invoke_shell.runtime import _spandrel
 
 __all__ = ["Compact", "Esrgan", "Upscaler", "load_upscaler"]
 
 TILE = 512  # pixels of the source; a larger picture is done in tiles, so that memory stays flat
-MARGIN = 32  # pixels around a tile that are computed and thrown away, so that no seam shows
+MARGIN = 32  # pixels around a tile that are computed too; neighbours fade into each other over the inner half
 
 Weights = Mapping[str, Tensor]
 
@@ -107,11 +108,14 @@ class Esrgan(nn.Module):
         return done
 
 
+Network = Compact | Esrgan | _spandrel.Described
+
+
 @dataclass(frozen=True, kw_only=True)
 class Upscaler:
     """A loaded network and how many times it enlarges."""
 
-    network: Compact | Esrgan
+    network: Network
     scale: int
     device: torch.device
 
@@ -121,9 +125,12 @@ class Upscaler:
         return sum(p.nbytes for p in self.network.parameters())
 
     def enlarge(self, picture: Tensor, tick: Callable[[int, int], None]) -> Tensor:
-        """(1, 3, h, w) from 0 to 1, `scale` times as large. tick: (tiles done, of), may raise to stop."""
+        """(1, 3, h, w) from 0 to 1, `scale` times as large. tick: (tiles done, of), may raise to stop.
+
+        A tile is drawn with a margin around it; neighbours fade into each other over half of that.
+        """
         height, width = picture.shape[-2:]
-        whole = torch.empty((1, 3, height * self.scale, width * self.scale), dtype=picture.dtype)
+        whole = torch.zeros((1, 3, height * self.scale, width * self.scale), dtype=picture.dtype)
         corners = [(top, left) for top in range(0, height, TILE) for left in range(0, width, TILE)]
         for done, (top, left) in enumerate(corners, 1):
             self._tile(picture, top, left, whole)
@@ -133,32 +140,60 @@ class Upscaler:
     def _tile(self, picture: Tensor, top: int, left: int, whole: Tensor) -> None:
         height, width = picture.shape[-2:]
         up, back = max(0, top - MARGIN), max(0, left - MARGIN)
-        part = picture[..., up : min(height, top + TILE + MARGIN), back : min(width, left + TILE + MARGIN)]
-        drawn = self.network(part.to(self.device)).cpu()
-        rows, columns = min(TILE, height - top) * self.scale, min(TILE, width - left) * self.scale
-        inner_top, inner_left = (top - up) * self.scale, (left - back) * self.scale
-        whole[..., top * self.scale :, left * self.scale :][..., :rows, :columns] = drawn[
-            ..., inner_top : inner_top + rows, inner_left : inner_left + columns
-        ]
+        down, along = min(height, top + TILE + MARGIN), min(width, left + TILE + MARGIN)
+        drawn = self.network(picture[..., up:down, back:along].to(self.device)).cpu()
+        share = self._fading(up, down, top, height)[:, None] * self._fading(back, along, left, width)[None, :]
+        scale = self.scale
+        whole[..., up * scale : down * scale, back * scale : along * scale] += drawn * share
+
+    def _fading(self, begin: int, end: int, core: int, length: int) -> Tensor:
+        """How much of each row, or column, from begin to end is this tile's: rising and falling lines, 1 between.
+
+        core: where the tile begins without its margin. At the picture's own sides nothing fades.
+        """
+        places = (torch.arange(begin * self.scale, end * self.scale) + 0.5) / self.scale
+        share = torch.ones_like(places)
+        if core > 0:
+            share = share * ((places - core) / MARGIN + 0.5).clamp(0, 1)
+        if core + TILE < length:
+            share = share * (0.5 - (places - core - TILE) / MARGIN).clamp(0, 1)
+        return share
 
 
 def load_upscaler(model: ModelRecord, device: torch.device) -> Upscaler:
-    """An upscaler file, in float32. Raises RunError (bad-model) for layouts that are neither ESRGAN nor Compact."""
+    """An upscaler file, in float32; other layouts than ESRGAN and Compact through spandrel, where it is installed.
+
+    Raises RunError (bad-model).
+    """
     try:
         weights = load_file(_file(Path(model.path)))
-        network = _network(weights)
-    except (OSError, ValueError, KeyError, RuntimeError, TypeError, SafetensorError) as error:
-        raise _refused(model, "it is no ESRGAN or Compact upscaler in a safetensors file") from error
+    except (OSError, ValueError, SafetensorError) as error:
+        raise _refused(model, "it is no safetensors file") from error
+    try:
+        network: Network = _network(weights)
+    except (ValueError, KeyError, RuntimeError, TypeError, IndexError) as error:
+        network = _other(model, weights, error)
     return Upscaler(network=network.eval().requires_grad_(False).to(device), scale=network.scale, device=device)
+
+
+def _other(model: ModelRecord, weights: Weights, why: Exception) -> Network:
+    """A network of another layout. Raises RunError (bad-model)."""
+    if not _spandrel.installed():
+        reason = "it is no ESRGAN or Compact upscaler"
+        raise _refused(model, reason, hint="pip install 'invoke-shell[upscalers]' reads forty kinds more") from why
+    try:
+        return _spandrel.read_network({name: tensor.float() for name, tensor in weights.items()})
+    except (ValueError, KeyError, RuntimeError, TypeError) as error:
+        raise _refused(model, "it is no upscaler of a known kind") from error
 
 
 def _file(path: Path) -> Path:
     return min(path.glob("*.safetensors"), default=path) if path.is_dir() else path
 
 
-def _refused(model: ModelRecord, reason: str) -> RunError:
+def _refused(model: ModelRecord, reason: str, hint: str = "") -> RunError:
     message = f"the model {model.name} cannot be used: {reason}"
-    return RunError(message, hint=f"its file: {model.path}", code="bad-model")
+    return RunError(message, hint=hint or f"its file: {model.path}", code="bad-model")
 
 
 def _network(weights: Weights) -> Compact | Esrgan:

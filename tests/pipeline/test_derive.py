@@ -192,7 +192,7 @@ def test_a_schema_refuses_unknown_and_missing_values():
         ("tx", ["txt2img"]),
         ("up", []),
         ("x; tx", ["txt2img"]),
-        ("txt2img x | upsc", ["upscale"]),
+        ("txt2img x | upscale_", ["upscale_diffuse"]),
         ("txt2img x | txt2", []),
         ("txt2img x --st", ["--steps"]),
         ("txt2img x --steps 5 --steps", []),

@@ -7,10 +7,11 @@ from torch.nn import functional
 
 from invoke_shell.errors import RunError
 from invoke_shell.records import ModelRecord
-from invoke_shell.runtime import upscalers
+from invoke_shell.runtime import _spandrel, upscalers
 from invoke_shell.runtime.upscalers import Compact, Esrgan, load_upscaler
 
 CPU = torch.device("cpu")
+OTHER = "it is no upscaler of a known kind" if _spandrel.installed() else "it is no ESRGAN or Compact upscaler"
 
 
 @pytest.fixture
@@ -106,7 +107,7 @@ def test_tiles_show_no_seam(saved, monkeypatch):
 def test_file_of_another_layout_is_refused(saved):
     model = saved({"layers.0.attention.weight": torch.zeros(3, 3)})
 
-    with pytest.raises(RunError, match=r"^the model up cannot be used: it is no ESRGAN or Compact upscaler") as raised:
+    with pytest.raises(RunError, match=rf"^the model up cannot be used: {OTHER}") as raised:
         load_upscaler(model, CPU)
     assert raised.value.code == "bad-model"
 
@@ -117,3 +118,43 @@ def test_file_that_is_no_safetensors_is_refused(tmp_path):
 
     with pytest.raises(RunError, match=r"^the model up cannot be used"):
         load_upscaler(ModelRecord(name="up", kind="upscaler", path=str(path)), CPU)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("size", [(41, 40), (85, 123)])
+def test_tiles_fade_into_each_other(size, saved, monkeypatch):
+    """A network that sees farther than the margin draws each tile in its own way; no line shows where they meet."""
+
+    class Average(torch.nn.Module):
+        scale = 2
+
+        def forward(self, part):
+            # As bright as the tile on the whole: what a wide network's opinion of it comes to.
+            return part.mean(dim=(2, 3), keepdim=True).expand(1, 3, part.shape[2] * 2, part.shape[3] * 2)
+
+    monkeypatch.setattr(upscalers, "TILE", 40)
+    upscaler = upscalers.Upscaler(network=Average(), scale=2, device=CPU)
+    ramp = torch.linspace(0, 1, size[1]).expand(1, 3, *size)
+
+    drawn = upscaler.enlarge(ramp, lambda *tick: None)
+
+    step = drawn.diff(dim=3).abs().max()
+    assert float(drawn.min()) > 0.1  # shares add up to 1 everywhere
+    assert float(step) < 0.02  # a hard seam between tiles would be a step of 0.3
+    assert torch.allclose(upscaler.enlarge(torch.ones(1, 3, *size), lambda *tick: None), torch.ones(1))
+
+
+def test_other_layouts_are_read_through_spandrel(saved):
+    pytest.importorskip("spandrel", reason="an extra")
+    with _spandrel._without_torchvision():
+        from spandrel.architectures.SPAN import SPAN
+    torch.manual_seed(0)
+    network = SPAN(num_in_ch=3, num_out_ch=3, feature_channels=8, upscale=2).eval()
+
+    upscaler = load_upscaler(saved(network.state_dict()), CPU)
+
+    with torch.no_grad():
+        expected = network(picture(20, 30)).clamp(0, 1)
+        assert upscaler.scale == 2
+        assert upscaler.network.kind == "SPAN"
+        assert torch.equal(upscaler.enlarge(picture(20, 30), lambda *tick: None), expected)
