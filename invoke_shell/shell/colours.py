@@ -19,11 +19,12 @@ Readings = Callable[[str], Reading]
 
 
 class Colours(Lexer):
-    """readings: what a text means, remembered by text."""
+    """readings: what a text means, remembered by text. short: words that will become commands (abbreviations)."""
 
-    def __init__(self, registry: Registry, readings: Readings) -> None:
+    def __init__(self, registry: Registry, readings: Readings, short: Callable[[], Iterable[str]] = tuple) -> None:
         self.registry = registry
         self.readings = readings
+        self.short = short
 
     def lex_document(self, document: Document) -> Callable[[int], StyleAndTextTuples]:
         painted = self._painted(document.text)
@@ -38,13 +39,13 @@ class Colours(Lexer):
 
     @guarded(list[StyleAndTextTuples])
     def _painted(self, text: str) -> list[StyleAndTextTuples]:
-        return painted(text, self.registry, self.readings)
+        return painted(text, [*self.registry, *self.short()], self.readings)
 
 
-def painted(text: str, registry: Registry, readings: Readings) -> list[StyleAndTextTuples]:
+def painted(text: str, commands: Iterable[str], readings: Readings) -> list[StyleAndTextTuples]:
     """The lines of a text in pieces of one style each; together the pieces are the text."""
     styles = [""] * len(text)
-    for start, end, kind in _spans(text, registry, readings):
+    for start, end, kind in _spans(text, commands, readings):
         styles[start:end] = [f"class:{kind}"] * (end - start)
     lines: list[StyleAndTextTuples] = [[]]
     begin = 0
@@ -59,16 +60,16 @@ def painted(text: str, registry: Registry, readings: Readings) -> list[StyleAndT
     return lines[:-1]
 
 
-def _spans(text: str, registry: Registry, readings: Readings) -> Iterator[tuple[int, int, str]]:
+def _spans(text: str, commands: Iterable[str], readings: Readings) -> Iterator[tuple[int, int, str]]:
     """What each part of a text is, and after that what is wrong with it; of a line inside a line too."""
     reading = readings(text)
     faults = {(f.start, f.end): f for f in reading.faults}
     yield from (span for span in reading.spans if span[2] != "error")
     for start, end, kind in reading.spans:
-        if kind == "error" and not _unsettled(text, faults.get((start, end)), reading.pending, registry):
+        if kind == "error" and not _unsettled(text, faults.get((start, end)), reading.pending, commands):
             yield start, end, kind
     if (begin := inner(reading)) is not None:
-        yield from ((begin + start, begin + end, kind) for start, end, kind in _spans(text[begin:], registry, readings))
+        yield from ((begin + start, begin + end, kind) for start, end, kind in _spans(text[begin:], commands, readings))
 
 
 def inner(reading: Reading) -> int | None:
@@ -80,7 +81,7 @@ def inner(reading: Reading) -> int | None:
     return values[0].span[0] if values and values[0].span else None
 
 
-def _unsettled(text: str, fault: Fault | None, pending: Pending, registry: Registry) -> bool:
+def _unsettled(text: str, fault: Fault | None, pending: Pending, commands: Iterable[str]) -> bool:
     """True while a faulty word at the end of the text may still become right."""
     if fault is None or fault.incomplete:
         return fault is not None
@@ -88,13 +89,13 @@ def _unsettled(text: str, fault: Fault | None, pending: Pending, registry: Regis
         return False
     if fault.code == "missing-value":
         return True
-    return fault.end == len(text) and any(word.startswith(pending.prefix) for word in _known(pending, registry))
+    return fault.end == len(text) and any(word.startswith(pending.prefix) for word in _known(pending, commands))
 
 
-def _known(pending: Pending, registry: Registry) -> Iterable[str]:
+def _known(pending: Pending, commands: Iterable[str]) -> Iterable[str]:
     """Words that the end of the text may be the beginning of."""
     if pending.kind == "command":
-        return registry
+        return commands
     if pending.kind == "flag" and pending.node is not None:
         return pending.node.flags
     if pending.kind != "value" or pending.param is None:

@@ -11,6 +11,7 @@ from prompt_toolkit.buffer import Buffer
 from prompt_toolkit.completion import CompleteEvent, Completer, Completion
 from prompt_toolkit.document import Document
 
+from invoke_shell.metadata.visible import visible
 from invoke_shell.pipeline.bind import Pending, Reading
 from invoke_shell.pipeline.derive import Item, complete
 from invoke_shell.pipeline.node import Param
@@ -97,6 +98,10 @@ class Completions(Completer):
                 if word.startswith(pending.prefix):
                     yield Item(word, pending.start, note)
             return
+        if pending.kind == "command" and pending.prefix:
+            for word, meaning in self.listing.abbreviations().items():
+                if word.startswith(pending.prefix):
+                    yield Item(word, pending.start, visible(meaning))
         mark = pending.prefix[:1] if pending.kind == "value" and pending.prefix[:1] in ('"', "'") else ""
         bare = replace(pending, prefix=pending.prefix.removeprefix(mark))
 

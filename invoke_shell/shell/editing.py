@@ -58,11 +58,12 @@ class Editing:
         self.status.refresh()
 
     def _furnish(self, prompt: PromptSession[str]) -> None:
-        prompt.lexer = Colours(self.session.registry, self.readings)
+        prompt.lexer = Colours(self.session.registry, self.readings, self.listing.abbreviations)
         prompt.completer = self.completions
         prompt.auto_suggest = Ghost(self.completions, self.past)
         given = [] if prompt.key_bindings is None else [prompt.key_bindings]
-        prompt.key_bindings = merge_key_bindings([*given, bindings(self.readings, self._help_at, self.past)])
+        own = bindings(self.readings, self._help_at, self.past, self.listing.abbreviations)
+        prompt.key_bindings = merge_key_bindings([*given, own])
         prompt.prompt_continuation = _continued
         prompt.bottom_toolbar = self._toolbar
         self._use_theme()

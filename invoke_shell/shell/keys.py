@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -12,12 +12,13 @@ from prompt_toolkit.auto_suggest import Suggestion
 from prompt_toolkit.buffer import Buffer
 from prompt_toolkit.completion import CompleteEvent, get_common_complete_suffix
 from prompt_toolkit.enums import DEFAULT_BUFFER
-from prompt_toolkit.filters import Condition, emacs_mode, has_focus
+from prompt_toolkit.filters import Condition, emacs_insert_mode, emacs_mode, has_focus, vi_insert_mode
 from prompt_toolkit.key_binding import KeyBindings
 from prompt_toolkit.key_binding.key_processor import KeyPressEvent
 
 from invoke_shell.errors import Fault
 from invoke_shell.pipeline.text import quote_word
+from invoke_shell.shell.abbreviations import expansion
 from invoke_shell.shell.colours import Readings
 from invoke_shell.shell.listing import PICTURES
 from invoke_shell.shell.past import Past, Walk
@@ -25,12 +26,35 @@ from invoke_shell.shell.past import Past, Walk
 __all__ = ["bindings", "recall_of"]
 
 
-def bindings(readings: Readings, help_at: Callable[[str, int], None], past: Past) -> KeyBindings:
+def bindings(
+    readings: Readings,
+    help_at: Callable[[str, int], None],
+    past: Past,
+    abbreviations: Callable[[], Mapping[str, str]],
+) -> KeyBindings:
     """help_at: prints help on the word at a place of a text. past: what the arrow keys walk through."""
     keys = KeyBindings()
     arrows = _Arrows(past)
     editing = has_focus(DEFAULT_BUFFER)  # not while Ctrl-R searches
-    keys.add("enter", filter=editing)(lambda event: _enter(event, readings))
+    insert_mode = emacs_insert_mode | vi_insert_mode
+
+    def expand(buffer: Buffer) -> None:
+        """An abbreviation before the cursor becomes what it stands for."""
+        found = expansion(readings(buffer.text), buffer.text, buffer.cursor_position, abbreviations())
+        if found is not None:
+            buffer.delete_before_cursor(buffer.cursor_position - found[0])
+            buffer.insert_text(found[1])
+
+    def blank(event: KeyPressEvent) -> None:
+        expand(event.current_buffer)
+        event.current_buffer.insert_text(" ")
+
+    def enter(event: KeyPressEvent) -> None:
+        expand(event.current_buffer)
+        _enter(event, readings)
+
+    keys.add(" ", filter=editing & insert_mode)(blank)
+    keys.add("enter", filter=editing)(enter)
     keys.add("escape", "enter", filter=editing & emacs_mode)(lambda event: event.current_buffer.insert_text("\n"))
     keys.add("tab", filter=editing)(_tab)
     keys.add("up", filter=editing & _menu_unused)(arrows.up)

@@ -78,6 +78,16 @@ class Listing:
             return [*self.handles(), *self.files(prefix, PICTURES)]
         return None
 
+    def abbreviations(self) -> dict[str, str]:
+        """Short words and what they stand for; none of a store that cannot be read: a line will say so."""
+        return dict(self._once("abbreviations", self._abbreviations))
+
+    def _abbreviations(self) -> Rows:
+        try:
+            return list(self.session.keeper.store.abbreviations().items())
+        except InvokeShellError:
+            return []
+
     # -- what there is -----------------------------------------------------------------------------------------------
 
     def handles(self) -> Rows:

@@ -447,6 +447,17 @@ class Store:
                 "INSERT OR REPLACE INTO settings (session, key, value) VALUES (?, ?, ?)", session, key, value
             )
 
+    def abbreviations(self) -> dict[str, str]:
+        """Short words of this home and what they stand for."""
+        return dict(self._db.read("SELECT word, text FROM abbreviations ORDER BY word"))
+
+    def set_abbreviation(self, word: str, text: str | None) -> None:
+        """Let a short word stand for a text; None takes it away."""
+        if text is None:
+            self._db.change("DELETE FROM abbreviations WHERE word = ?", word)
+        else:
+            self._db.change("INSERT OR REPLACE INTO abbreviations (word, text) VALUES (?, ?)", word, text)
+
     # ---- what a killed process left
 
     def bury(self) -> list[tuple[ResultRow, str]]:

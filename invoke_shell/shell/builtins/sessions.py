@@ -1,4 +1,4 @@
-"""Sessions: which there are, going on in one, a copy of one, and all of one as a command file."""
+"""Sessions: which there are, going on in one, a copy of one, all of one as a command file; and one's own words."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from invoke_shell.errors import OutputError, RunError
+from invoke_shell.errors import LineError, OutputError, RunError
 from invoke_shell.metadata.visible import visible
 from invoke_shell.pipeline.node import Arg, node
-from invoke_shell.shell.builtins.words import Handles
+from invoke_shell.shell.builtins.words import Handles, OptionalRest, fault
 from invoke_shell.shell.session import Session
 
 if TYPE_CHECKING:
     from invoke_shell.shell import store as stores
     from invoke_shell.shell.store import ResultRow
 
-__all__ = ["export", "sessions"]
+__all__ = ["abbr", "export", "sessions"]
 
 SHOWN = 20  # sessions that are listed
 
@@ -64,6 +64,40 @@ def _tell(shell: Session, one: stores.Session, *, own: bool) -> None:
 
 def _pictures(count: int) -> str:
     return f"{count} picture{'' if count == 1 else 's'}"
+
+
+@node(
+    builtin=True,
+    rest=True,
+    group="shell",
+    examples=['abbr ink txt2img "in ink and gold" --steps 8', "abbr", "abbr ink blur; abbr --erase ink"],
+)
+def abbr(shell: Session, text: OptionalRest = "") -> None:
+    """Let a short word stand for a longer text, list such words, or forget one with --erase WORD.
+
+    It expands in the edit line, after a blank or Enter, where a command may stand: you see what will run, and the
+    history keeps that. Files and -c know no abbreviations.
+    """
+    from invoke_shell.shell.abbreviations import define
+
+    store = shell.keeper.store
+    known = store.abbreviations()
+    if not text:
+        for word, meaning in known.items():
+            shell.view.text(f"{word:<12} {visible(meaning)}", {"event": "abbreviation", "word": word, "text": meaning})
+        if not known:
+            shell.view.say('there are none yet; as in: abbr ink txt2img "in ink and gold" --steps 8')
+    elif text.startswith("--erase"):
+        word = text.removeprefix("--erase").lstrip(" =").strip()
+        if word not in known:
+            message = f"{word} is no abbreviation" if word else "abbr --erase needs a word"
+            raise LineError(text, [fault(text, message, "abbr lists them", "bad-value")])
+        store.set_abbreviation(word, None)
+        shell.view.say(f"{word} is forgotten")
+    else:
+        word = define(store, shell.registry, text)
+        before = f", and stood for {visible(known[word])}" if word in known else ""
+        shell.view.say(f"{word} stands for {visible(store.abbreviations()[word])}{before}")
 
 
 @node(builtin=True, group="results", examples=["export today.invoke", "export three.invoke @1..3 --with-files"])
