@@ -20,6 +20,7 @@ from invoke_shell.metadata.foreign import loose
 from invoke_shell.metadata.foreign.dialect import A1111, Rewritten, rewrite
 from invoke_shell.metadata.foreign.result import Draw, Enlarge, Foreign, Lora, Model, Notes, Source, layers, model_name
 from invoke_shell.metadata.foreign.samplers import Named, sampler
+from invoke_shell.pipeline.types import ModelName, Weighted, number
 
 __all__ = ["fields_of", "parts", "read", "read_text"]
 
@@ -43,7 +44,8 @@ SILENT = frozenset((
     "Mask blur", "Masked content", "Inpaint area", "Discard penultimate sigma", "Hires upscale", "Hires resize",
     "Hires steps", "Hires upscaler", "Hires prompt", "Hires negative prompt", "Hires sampler",
     "Hires schedule type", "Hires CFG scale", "Hires checkpoint", "Hires scale", "Hires size", "Hires strength",
-    "Hires force", "Hires mode", "Refine", "Sampler sigma",
+    "Hires force", "Hires mode", "Refine", "Sampler sigma", "ENSD", "Variation seed", "Variation seed strength",
+    "Tiling", "Refiner", "Refiner switch at", "Sigma churn",
 ))  # fmt: skip
 SPELLED = {name.lower(): name for name in SILENT}  # some write `CFG Scale` or `size`
 MASKS = ("Mask blur", "Masked content", "Inpaint area")
@@ -124,6 +126,7 @@ class _Reader:
         self.tool = tool
         self.fields = fields
         self.notes = Notes()
+        self.taught = False
 
     def text(self, *names: str) -> str:
         """The first field that is there, as text."""
@@ -148,7 +151,7 @@ class _Reader:
             negative=negated.text,
             seed=self.whole("Seed"),
             steps=self.whole("Steps"),
-            guidance=self.real("CFG scale"),
+            guidance=self.guidance(),
             size=size,
             strength=strength,
             source=None if strength is None else self.source(),
@@ -158,14 +161,43 @@ class _Reader:
             vae=model_name(self.text("VAE")),
             clip_skip=layers(self.whole("Clip skip")),
             noise=self.noise(),
+            more={**self.chance(), **self.refiner()},
             then=(*then, *self.postprocessed()),
             **self.sampling("Sampler", "Schedule type", "Scheduler", "Sampler sigma"),
         )
         self.rest()
         return replace(found, missing=self.notes.missing, guessed=self.notes.guessed)
 
+    def guidance(self) -> float | None:
+        """Of models that were taught their guidance the one they were given: Forge writes 1 beside it."""
+        distilled, plain = self.real("Distilled CFG Scale"), self.real("CFG scale")
+        if distilled is None or plain != 1:
+            return plain
+        self.notes.guess(f"guidance {number(distilled)} is the one the model was taught, not that of two prompts")
+        self.taught = True
+        return distilled
+
     def sampling(self, name: str, *schedule: str) -> Named:
         return sampler(self.text(name), self.text(*schedule), self.notes)
+
+    def chance(self) -> dict[str, Any]:
+        """What else decides the noise, by our flags."""
+        seed, share = self.whole("Variation seed"), self.real("Variation seed strength")
+        more = {
+            "ensd": self.whole("ENSD"),
+            "blend": (Weighted(seed, share),) if seed is not None and share else None,
+            "churn": self.real("Sigma churn"),
+            "seamless": "both" if self.text("Tiling").lower() == "true" else None,
+        }
+        return {name: value for name, value in more.items() if value}
+
+    def refiner(self) -> dict[str, Any]:
+        """The model that takes over, `name [hash]`."""
+        name = model_name(re.sub(r"\s*\[\w+\]$", "", self.text("Refiner")))
+        start = self.real("Refiner switch at")
+        if not name or name.lower() == "none":
+            return {}
+        return {"refiner": ModelName(name), **({} if start is None else {"refiner_start": start})}
 
     def noise(self) -> str:
         """Where it was drawn: on the GPU unless the text says otherwise, or is of a program that draws on the CPU."""
@@ -211,6 +243,7 @@ class _Reader:
             guidance=self.real("Hires CFG scale", "CFG scale"),
             strength=strength,
             model=Model(name=model_name(checkpoint)) if checkpoint else None,
+            more=self.chance(),
             **(named or self.sampling("Sampler", "Schedule type", "Scheduler", "Sampler sigma")),
         )
         return enlarged, drawn
@@ -266,6 +299,8 @@ class _Reader:
     def rest(self) -> None:
         """Every field without an equal, by name and value."""
         for name, value in self.fields.items():
+            if self.taught and name == "Distilled CFG Scale":
+                continue
             if name not in SILENT and not name.startswith(("Size-", "Hires resize-", "Postprocess ")):
                 self.notes.lost(name, value)
 

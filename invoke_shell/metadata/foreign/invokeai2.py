@@ -14,7 +14,7 @@ from invoke_shell.metadata.foreign.dream import Dream, parse
 from invoke_shell.metadata.foreign.result import Enlarge, Foreign, Lora, Model, Notes, Source, model_name
 from invoke_shell.metadata.foreign.samplers import sampler
 from invoke_shell.pipeline.prompts import literal, read_prompt
-from invoke_shell.pipeline.types import number
+from invoke_shell.pipeline.types import Weighted, number
 
 __all__ = ["compel", "dreamt", "picture"]
 
@@ -24,7 +24,7 @@ WITH_LORA = re.compile(r"withLora\(\s{0,9}([^,()]{1,200})(?:,\s{0,9}([\d.]{1,9})
 SWAP = re.compile(r"\(?((?<=\()[^()]{0,500}|\"[^\"]{0,500}\"|[\w-]{1,80})\)?\.swap\(([^()]{0,500})\)")
 TRIGGER = re.compile(r"<([\w][\w .-]{0,80})>")
 # Of `image`: what was on, by its name. Zero, false and empty are off.
-EFFECTS = ("threshold", "perlin", "hires_fix", "seamless", "h_symmetry_time_pct", "v_symmetry_time_pct")
+EFFECTS = ("threshold", "perlin", "hires_fix", "h_symmetry_time_pct", "v_symmetry_time_pct")
 AFTER = ("upscale", "facetool", "facetool_strength")
 MASKS = ("init_mask", "mask_image_path", "mask_hash")
 
@@ -75,6 +75,7 @@ def _with_dream(image: Mapping[str, Any], dream: Dream) -> dict[str, Any]:
         "facetool": said.get("facetool"),
         "perlin": said.get("perlin"),
         "threshold": said.get("threshold"),
+        "seamless axes": said.get("seamless axes"),
         **{name: True for name in ("seamless", "hires_fix", "fit") if name in said},
     }
     if "strength_steps" not in image and ("source" in said or image.get("type") == "img2img"):
@@ -122,6 +123,7 @@ class _Reader:
             loras=loras,
             embeddings=embeddings,
             noise="gpu",
+            more=self.chance(),
             then=then,
             missing=self.notes.missing,
             guessed=self.notes.guessed,
@@ -210,16 +212,21 @@ class _Reader:
         self.notes.guess("Real-ESRGAN enlarged it there; here it is Lanczos unless upscale is given an --upscaler")
         return Enlarge(scale=scale)
 
+    def chance(self) -> dict[str, Any]:
+        """Other seeds' noise, and sides that meet."""
+        others = tuple(_variations(self.image.get("variations")))
+        seamless = {"seamless": _sides(self.image.get("seamless axes"))} if self.image.get("seamless") else {}
+        return {**({"blend": others} if others else {}), **seamless}
+
     def effects(self) -> None:
         """Switches that were on and have no equal."""
         for name in EFFECTS:
             if (value := self.image.get(name)) and loose.real(value) != 0:
                 self.notes.lost(name, value)
-        for name in ("outcrop", "embiggen", "variation amount"):
+        amount = () if self.image.get("variations") else ("variation amount",)  # of the last of them
+        for name in ("outcrop", "embiggen", *amount):
             if (value := self.image.get(name)) and loose.real(value) != 0:
                 self.notes.lost(name, value)
-        if variations := self.image.get("variations"):
-            self.notes.lost("variations", _variations(variations))
         if self.image.get("inpaint_replace"):
             self.notes.lost("inpaint_replace", self.image["inpaint_replace"])
 
@@ -271,11 +278,21 @@ def _loras(text: str) -> Iterator[Lora]:
         yield Lora(name=model_name(name), weight=loose.real(weight))
 
 
-def _variations(value: Any) -> str:
+def _variations(value: Any) -> Iterator[Weighted[int]]:
+    """`[{seed, weight}]`, or text: `1:0.2,2:0.1`, and `1,0.2;2,0.1` of version 1."""
+    pairs = [(row.get("seed"), row.get("weight")) for row in map(loose.mapping, loose.items(value)[:64])]
     if isinstance(value, str):
-        return value
-    rows = [loose.mapping(row) for row in loose.items(value)[:64]]
-    return ", ".join(f"{loose.whole(row.get('seed'))}:{loose.real(row.get('weight'))}" for row in rows)
+        pairs = re.findall(r"(\d{1,20})[:,]\s{0,3}(\d{0,3}\.?\d{1,9})", value[:4096])
+    for seed, weight in pairs:
+        number, share = loose.whole(seed), loose.real(weight)
+        if number is not None and share:
+            yield Weighted(number, share)
+
+
+def _sides(axes: Any) -> str:
+    """Of `["x", "y"]` or its text; both where none is named."""
+    named = [side for side in ("x", "y") if side in str(axes or "")]
+    return named[0] if len(named) == 1 else "both"
 
 
 def _base(path: str) -> str:

@@ -9,6 +9,7 @@ from invoke_shell.metadata.foreign import loose
 from invoke_shell.metadata.foreign.invokeai2 import compel
 from invoke_shell.metadata.foreign.result import Foreign, Lora, Model, Notes, Source, model_name
 from invoke_shell.metadata.foreign.samplers import sampler
+from invoke_shell.pipeline.types import ModelName
 
 __all__ = ["beta", "graph", "picture", "workflow"]
 
@@ -16,7 +17,8 @@ __all__ = ["beta", "graph", "picture", "workflow"]
 READ = frozenset((
     "generation_mode", "positive_prompt", "negative_prompt", "width", "height", "seed", "rand_device",
     "cfg_scale", "steps", "scheduler", "clip_skip", "model", "vae", "loras", "strength", "init_image",
-    "app_version", "created_by", "positive_style_prompt", "negative_style_prompt", "imported_app_version",
+    "cfg_rescale_multiplier", "seamless_x", "seamless_y", "refiner_model", "refiner_start", "app_version",
+    "created_by", "positive_style_prompt", "negative_style_prompt", "imported_app_version",
 ))  # fmt: skip
 # Keys of the first versions' flat form, and of a node in a graph.
 BETA = {
@@ -55,6 +57,7 @@ def picture(tool: str, data: Mapping[str, Any]) -> Foreign:
         embeddings=embeddings,
         vae=vae.name if vae else "",
         noise="gpu" if _word(data, "rand_device") == "cuda" else "cpu",
+        more=_more(data),
         missing=notes.missing,
         guessed=notes.guessed,
         **found,
@@ -149,6 +152,19 @@ def _source(data: Mapping[str, Any]) -> Source | None:
     if "img2img" in mode or "inpaint" in mode or "outpaint" in mode or "init_image" in data:
         return Source(name=_word(data, "init_image").rpartition("/")[2])
     return None
+
+
+def _more(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Values of other flags of ours."""
+    sides = "".join(side for side in ("x", "y") if data.get(f"seamless_{side}") is True)
+    refiner = _model(data.get("refiner_model"))
+    more = {
+        "guidance_rescale": loose.real(data.get("cfg_rescale_multiplier")),
+        "seamless": "both" if sides == "xy" else sides,
+        "refiner": ModelName(refiner.name) if refiner and refiner.name else None,
+        "refiner_start": loose.real(data.get("refiner_start")) if refiner else None,
+    }
+    return {name: value for name, value in more.items() if value}
 
 
 def _rest(data: Mapping[str, Any], notes: Notes) -> None:

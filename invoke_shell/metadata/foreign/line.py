@@ -95,8 +95,7 @@ class _Writer:
             scheduler=step.scheduler or step.near or None,
             seed=None if step.seed is None else Seed(step.seed),
             model=ModelName(model) if model else None,
-            **more,
-            **self.extras,
+            **{**self.extras, **step.more, **more},
         )
 
     def stage(self, name: str, **values: Any) -> Stage:
@@ -124,6 +123,7 @@ def _extras(found: Foreign) -> dict[str, Any]:
         "embedding": tuple(ModelName(name) for name in found.embeddings if name) or None,
         "vae": ModelName(found.vae) if found.vae else None,
         "clip_skip": found.clip_skip or None,
+        "rng": "philox" if found.noise == "gpu" else None,
     }
 
 
@@ -175,7 +175,7 @@ def _unsaid(found: Foreign, notes: Notes) -> None:
 def _facts(found: Foreign, notes: Notes) -> None:
     """What a reader found and no flag takes."""
     if found.drawn and found.noise == "gpu":
-        notes.say("the noise was drawn on a GPU there and is drawn on the CPU here: the seed gives another picture")
+        notes.guess("the noise was drawn on a GPU there: it is made as an NVIDIA one does")
     if found.model and not found.model.name:
         notes.say(f"the model is known by its hash alone: {_hashes(found.model)}")
 

@@ -15,7 +15,7 @@ __all__ = ["read"]
 
 # What changes the picture and has no equal, when it is on.
 EFFECTS = (
-    "cfg_rescale", "dynamic_thresholding", "sm", "sm_dyn", "controlnet_model", "skip_cfg_above_sigma",
+    "dynamic_thresholding", "sm", "sm_dyn", "controlnet_model", "skip_cfg_above_sigma",
     "lora_unet_weights", "lora_clip_weights", "reference_strength", "reference_strength_multiple", "add_original_image",
     "director_reference_strengths",
 )  # fmt: skip
@@ -48,6 +48,7 @@ def read(tool: str, texts: Mapping[str, str], size: tuple[int, int]) -> Foreign 
         strength=strength if source else None,
         source=source,
         noise="gpu",
+        more={"guidance_rescale": rescale} if (rescale := loose.real(data.get("cfg_rescale"))) else {},
         missing=notes.missing,
         guessed=notes.guessed,
         **found,

@@ -51,7 +51,7 @@ class Draw:
     """One run of a sampler. None: the file does not say.
 
     scheduler: our name of an equal one. scheduler_text: theirs. near: ours that comes nearest where none is equal.
-    strength: share of the steps that run, None when it began from noise.
+    strength: share of the steps that run, None when it began from noise. more: values of other flags of ours, by name.
     """
 
     prompt: str | None = None
@@ -65,6 +65,7 @@ class Draw:
     size: tuple[int, int] | None = None
     strength: float | None = None
     model: Model | None = None
+    more: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

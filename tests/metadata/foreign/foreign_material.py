@@ -14,7 +14,7 @@ from invoke_shell.metadata.read import PictureInfo, read_picture
 from invoke_shell.pipeline.bind import understand
 
 REGISTRY = registry()
-GPU = "the noise was drawn on a GPU there and is drawn on the CPU here: the seed gives another picture"
+GPU = "the noise was drawn on a GPU there: it is made as an NVIDIA one does"
 
 
 def found(tool: str, size: tuple[int, int] = (0, 0), **texts: str) -> Foreign:

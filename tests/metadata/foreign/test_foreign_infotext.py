@@ -37,9 +37,9 @@ def test_a_plain_one_is_read_whole():
     assert picture.model.hashes == {"autov2": "cc6cb27103"}
     assert told("a1111", parameters=PLAIN) == (
         'txt2img "a red boat" --negative "blurry" --size 512x768 --steps 20 --guidance 7.5 --scheduler euler_a'
-        " --seed 42 --model v1-5",
-        (GPU,),
+        " --rng philox --seed 42 --model v1-5",
         (),
+        (GPU,),
         False,
         {"checkpoint": ("v1-5",)},
         "a1111",
@@ -156,12 +156,8 @@ def test_every_field_without_an_equal_is_said_by_name_and_value():
     )
 
     line = told("a1111", parameters=text)
-    assert line.text.endswith(" --embedding easy --vae kl --clip-skip 1")
-    assert line.missing == (
-        "not carried: ENSD 31337",
-        "not carried: ADetailer model face, 8n",
-        "not carried: Tiling True",
-    )
+    assert line.text.endswith(" --ensd 31337 --seed 1 --embedding easy --vae kl --clip-skip 1 --seamless both")
+    assert line.missing == ("not carried: ADetailer model face, 8n",)
 
 
 @pytest.mark.parametrize(
@@ -175,13 +171,12 @@ def test_where_the_noise_was_drawn(details: str, noise: str):
 def test_numbers_that_are_none_and_numbers_out_of_range_are_left_out_and_said():
     line = told("a1111", parameters="a\nSteps: 999, Sampler: Euler, CFG scale: many, Seed: -1, Size: 500x20")
 
-    assert line.text == 'txt2img "a" --scheduler euler'
+    assert line.text == 'txt2img "a" --scheduler euler --rng philox'
     assert line.missing == (
         "CFG scale is no number: many",
         "left out: --steps is 1 to 150, not 999",
         "left out: --seed is 0 to 18446744073709551615, not -1",
         "left out: --size is 64 to 4096 px, a multiple of 8, not 500x20",
-        GPU,
     )
 
 
@@ -257,7 +252,6 @@ def test_a_denoising_strength_alone_is_img2img():
     assert line.continues
     assert line.missing == (
         "not carried: a mask Mask blur 4",
-        GPU,
         "the source picture is not in the file: pipe it in, as in load_image FILE | ...",
     )
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from invoke_shell.metadata.foreign.dream import SILENT, SWITCHES, parse
 from invoke_shell.metadata.foreign.result import Enlarge, Lora, Source
+from invoke_shell.pipeline.types import Weighted
 
 SHA = "cc6cb27103417325ff94f52b7a5d2dde45a7515b25c255d8e396c90014281516"
 
@@ -73,10 +74,11 @@ def test_a_dream_alone_is_a_line():
     )
 
     assert line.text == (
-        'txt2img "a fox" --negative "blurry" --size 512x512 --steps 30 --guidance 6 --scheduler euler_a --seed 7'
-        " | upscale --scale 2"
+        'txt2img "a fox" --negative "blurry" --size 512x512 --steps 30 --guidance 6 --scheduler euler_a --rng philox'
+        " --seed 7 --seamless both | upscale --scale 2"
     )
-    assert line.missing == ("not carried: face restoration gfpgan at 0.8", "not carried: seamless", GPU)
+    assert line.missing == ("not carried: face restoration gfpgan at 0.8",)
+    assert line.guessed[-1] == GPU
 
 
 def test_img2img_of_a_dream():
@@ -92,15 +94,18 @@ def test_img2img_of_a_dream():
 
 
 @pytest.mark.parametrize("text", ["1111:0.2,3333:0.1", "1111,0.2;3333,0.1"])
-def test_variations_are_named(text: str):
-    assert f"not carried: variations {text}" in told("invokeai", Dream=f'"a" -s5 -S2 -V {text} -v 0.2').missing
+def test_variations_are_other_seeds_noise(text: str):
+    line = told("invokeai", Dream=f'"a" -s5 -S2 -V {text} -v 0.2')
+
+    assert " --blend 1111:0.2 --blend 3333:0.1 " in line.text
+    assert line.missing == ()
 
 
 def test_the_seed_may_be_missing():
     line = told("invokeai", Dream='"a cat" -s 50 -W 512 -H 512')
 
     assert "the seed is not in the file: a fresh one is drawn" in line.missing
-    assert line.guessed == ("not in the file, so what is set here counts: guidance, scheduler",)
+    assert line.guessed == ("not in the file, so what is set here counts: guidance, scheduler", GPU)
 
 
 @given(
@@ -152,7 +157,8 @@ def line(changes: Any = None, dream: str = "", **top: Any) -> Any:
 def test_the_form_of_the_command_line():
     assert core(said()) == WANTED
     assert said().model.hashes == {"sha256": SHA}
-    assert line().missing == (GPU,)
+    assert line().missing == ()
+    assert line().guessed == (GPU,)
 
 
 @pytest.mark.parametrize(
@@ -260,10 +266,9 @@ def test_every_switch_that_was_on_is_named():
         "not carried: threshold 2.0",
         "not carried: perlin 0.1",
         "not carried: hires_fix",
-        "not carried: seamless",
         "not carried: h_symmetry_time_pct 0.5",
-        "not carried: variations 1111:0.2",
     )
+    assert picture.more == {"blend": (Weighted(1111, 0.2),), "seamless": "both"}
 
 
 @pytest.mark.parametrize(
@@ -358,6 +363,8 @@ def test_all_else_that_was_on_is_named():
         OF_6,
         positive_style_prompt="oil",
         seamless_x=True,
+        refiner_model={"name": "refine", "base": "sdxl-refiner"},
+        refiner_start=0.7,
         refiner_steps=20,
         vae={"name": "fix", "base": "sdxl"},
         cfg_rescale_multiplier=0.7,
@@ -370,10 +377,9 @@ def test_all_else_that_was_on_is_named():
     assert picture.missing == (
         "not carried: guidance for each step [4, 5]",
         "not carried: positive style prompt oil",
-        "not carried: cfg_rescale_multiplier 0.7",
-        "not carried: seamless_x",
         "not carried: refiner_steps 20",
     )
+    assert picture.more == {"guidance_rescale": 0.7, "seamless": "x", "refiner": "refine", "refiner_start": 0.7}
 
 
 @pytest.mark.parametrize("mode", ["img2img", "sdxl_inpaint"])

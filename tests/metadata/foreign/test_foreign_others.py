@@ -58,11 +58,11 @@ def test_novelai_img2img_and_what_was_on():
     picture = novelai(request_type="Img2ImgRequest", sm=True, cfg_rescale=0.3, uncond_scale=0.5)
 
     assert (picture.source, picture.strength) == (Source(), 0.7)
+    assert picture.more == {"guidance_rescale": 0.3}
     assert picture.missing == (
         "not carried: noise added to the source 0.2",
         "the model is NovelAI's own and cannot be had elsewhere: NovelAI Diffusion V3 1234",
         "not carried: uncond_scale 0.5",
-        "not carried: cfg_rescale 0.3",
         "not carried: sm",
     )
 
@@ -417,4 +417,7 @@ def test_a_program_without_a_reader_says_nothing():
 
 
 def test_gpu_noise_is_said():
-    assert GPU in told("novelai", Comment=json.dumps(COMMENT)).missing
+    line = told("novelai", Comment=json.dumps(COMMENT))
+
+    assert GPU in line.guessed
+    assert " --rng philox " in line.text

@@ -298,3 +298,30 @@ def test_a_space_of_hugging_face(tmp_path: Path):
     assert info.foreign.then[0] == Enlarge(scale=1.5)
     assert info.foreign.missing == ("not carried: add_quality_tags",)
     assert told("huggingface", parameters=json.dumps(data)).text.endswith("--seed 5")
+
+
+# -- noise, and what takes over ----------------------------------------------------------------------------------------
+
+
+def test_what_decides_the_noise_is_carried_to_every_pass():
+    more = (
+        "ENSD: 31337, Variation seed: 77, Variation seed strength: 0.25, Refiner: sdxl_refiner [7440042bbd], "
+        "Refiner switch at: 0.7, Denoising strength: 0.4, Hires upscale: 2, Hires steps: 8, Hires upscaler: Latent"
+    )
+    line = told("a1111", parameters=f"a\n{DETAILS.replace('RNG: CPU', 'RNG: NV')}, {more}")
+
+    first, _, second = line.text.split(" | ")
+    for stage in (first, second):
+        assert " --rng philox --ensd 31337 --blend 77:0.25 --seed 5" in stage
+    assert first.endswith(" --refiner sdxl_refiner --refiner-start 0.7")
+    assert "--refiner" not in second
+    assert line.missing == ()
+
+
+@pytest.mark.parametrize(("plain", "guidance"), [("1", 3.5), ("4", 4.0)])
+def test_guidance_that_a_model_was_taught(plain: str, guidance: float):
+    text = f"a\n{DETAILS.replace('CFG scale: 6', f'CFG scale: {plain}')}, Distilled CFG Scale: 3.5"
+    picture = found("forge", parameters=text)
+
+    assert picture.guidance == guidance
+    assert ("not carried: Distilled CFG Scale 3.5" in picture.missing) == (plain != "1")
