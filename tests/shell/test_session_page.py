@@ -1,4 +1,4 @@
-"""docs/session.md, played: every line typed in a real terminal, every answer seen. And 64 seeds, three of them kept."""
+"""docs/session.md, played: every line typed in a real terminal, every answer seen."""
 
 from __future__ import annotations
 
@@ -111,20 +111,11 @@ def test_the_session_of_the_page_plays_through(home):
     assert (home / "today.invoke").is_file()
 
 
-def test_64_seeds_three_kept_by_the_sheets_labels_the_rest_discarded_and_those_upscaled(home):
-    with shell(home, columns=100, rows=60) as terminal:
-        player = Player(terminal)
-        player.types('txt2img "a fox" --seed 1..64 --steps 2')
-        player.sees("@64  128x128  seed 64")
-        terminal.wait_prompt()
-        under = [row.split() for row in plain(terminal.raw).splitlines() if re.fullmatch(r"( *@\d+)+ *", row)]
-        player.types("keep @9 @33 @47")
-        player.sees("@9 @33 @47 kept; @kept is 3 pictures")
-        player.types("discard --rest")
-        player.sees("moved to the trash; undo brings them back")
-        player.types("@kept | upscale")
-        player.sees("@67  256x256  seed 47")
-        terminal.wait_prompt()
+def test_every_behaviour_of_the_shell_has_a_test_that_is_there():
+    page = (PAGE.parent / "shell.md").read_text("utf-8")
+    table = re.findall(r"^\| (\d+) \| .* \| (`.*`) \|$", page, re.M)
 
-    assert [label for labels in under for label in labels] == [f"@{n}" for n in range(1, 65)]
-    assert sorted(int(path.name[:6]) for path in (home / "outputs").glob("*.png")) == [9, 33, 47, 65, 66, 67]
+    assert [int(number) for number, _ in table] == list(range(1, 26))
+    for _, cell in table:
+        for file, name in re.findall(r"`([\w/]+\.py)::(\w+)`", cell):
+            assert re.search(rf"^def {name}\(", (PAGE.parents[1] / "tests" / file).read_text("utf-8"), re.M), name
