@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from invoke_shell.errors import Fault, InvokeShellError, SettingError, cells, render_fault, render_faults
 from invoke_shell.metadata.visible import visible_lines
-from invoke_shell.pipeline.events import ChainDone, ChainStarted, Event, Failed, Said
-from invoke_shell.shell.progress import PlainProgress, ProgressLine
 from invoke_shell.shell.settings import Settings
 from invoke_shell.shell.themes import Theme, theme_of
 from invoke_shell.shell.view import Result, Where, error_text, result_line
 
 if TYPE_CHECKING:
+    from invoke_shell.pipeline.events import Event
     from invoke_shell.records import Image
     from invoke_shell.shell.pictures import Pictures
+    from invoke_shell.shell.progress import PlainProgress, ProgressLine
 
 __all__ = ["TerminalView"]
 
@@ -64,7 +64,7 @@ class TerminalView:
         self._shown: set[str] = set()
         self._expected = 1
         self._progress: ProgressLine | None = None
-        self._plain_progress = PlainProgress(self.say)
+        self._plain_progress: PlainProgress | None = None
         self._pictures: Pictures | None = None
         self._lock = threading.RLock()
 
@@ -94,6 +94,8 @@ class TerminalView:
     # -- what a run tells --------------------------------------------------------------------------------------------
 
     def event(self, event: Event) -> None:
+        from invoke_shell.pipeline.events import ChainDone, ChainStarted, Failed, Said
+
         if isinstance(event, Said):
             self.say(event.text, warning=event.warning)
         elif isinstance(event, ChainDone | Failed):
@@ -101,7 +103,7 @@ class TerminalView:
         else:
             if isinstance(event, ChainStarted):
                 self._expected = event.pictures
-            (self._plain_progress if self.plain else self._line()).take(event)
+            (self._plain_line() if self.plain else self._line()).take(event)
 
     def result(self, result: Result) -> None:
         """One picture is drawn above its line; of several each line comes at once, the pictures when all are there."""
@@ -194,8 +196,17 @@ class TerminalView:
 
     def _line(self) -> ProgressLine:
         if self._progress is None:
+            from invoke_shell.shell.progress import ProgressLine
+
             self._progress = ProgressLine(self.out, self._pictured)
         return self._progress
+
+    def _plain_line(self) -> PlainProgress:
+        if self._plain_progress is None:
+            from invoke_shell.shell.progress import PlainProgress
+
+            self._plain_progress = PlainProgress(self.say)
+        return self._plain_progress
 
     def _pictured(self, preview: Image) -> list[str]:
         """The rows that show a picture in progress; none where the setting or the terminal is against it."""
