@@ -11,17 +11,24 @@ import pexpect
 
 __all__ = ["Program", "environment"]
 
-PATIENCE = 90.0  # seconds; a busy machine takes a minute to load torch
+PATIENCE = 40.0  # seconds; a busy machine takes a minute to load torch
 
 
 class Program:
     """A program in a terminal of 100 x 30. heard: all it wrote."""
 
-    def __init__(self, argv: list[str], env: dict[str, str]) -> None:
+    def __init__(self, argv: list[str], env: dict[str, str], cwd: Path | None = None) -> None:
         self.heard = ""
         self._program = pexpect.spawn(
-            argv[0], argv[1:], env=env, encoding="utf-8", dimensions=(30, 100), echo=False
-        )  # fmt: skip
+            argv[0],
+            argv[1:],
+            env=env,
+            encoding="utf-8",
+            codec_errors="replace",
+            dimensions=(30, 100),
+            echo=False,
+            cwd=cwd,
+        )
         self._program.delaybeforesend = None
         self._answered = 0
 
@@ -46,6 +53,30 @@ class Program:
             self._answered = asked + 1
             self._program.send("\x1b[1;1R")
         return True
+
+    def forget(self) -> None:
+        """Let go of what was heard: megabytes, after minutes."""
+        self.heard, self._answered = "", 0
+
+    def alive(self) -> bool:
+        return self._program.isalive()
+
+    def status(self) -> int | None:
+        """The exit status of a program that ended; of a signal its number, below 0."""
+        signalled = self._program.signalstatus
+        return self._program.exitstatus if signalled is None else -signalled
+
+    def trace(self) -> str:
+        """Where a program with PYTHONFAULTHANDLER is, which ends it."""
+        self.forget()
+        self._program.kill(signal.SIGABRT)
+        while self.read(1):
+            pass
+        return self.heard
+
+    def resize(self, rows: int, columns: int) -> None:
+        if self.alive():
+            self._program.setwinsize(rows, columns)
 
     def cpu(self) -> float:
         """Milliseconds of processor time of all its threads so far."""

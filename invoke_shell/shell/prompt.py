@@ -7,6 +7,7 @@ first prompt is on the screen, before its first key is read; the worker process 
 from __future__ import annotations
 
 import os
+import signal
 import threading
 import time
 from collections.abc import Callable
@@ -88,6 +89,7 @@ class Shell:
         self._plain: Asking | None = None
         self._editor: Editor | None = None
         self._input, self._output = input, output
+        self._stoppable = False
 
     @property
     def session(self) -> Session:
@@ -106,11 +108,32 @@ class Shell:
 
     def run(self) -> None:
         """Ask and run until the person leaves."""
+        ours = threading.current_thread() is threading.main_thread()
+        before = signal.signal(signal.SIGINT, self._interrupted) if ours else None
+        try:
+            self._loop()
+        finally:
+            if ours:
+                signal.signal(signal.SIGINT, before)
+
+    def _interrupted(self, number: int, frame: object) -> None:
+        """Ctrl-C as a signal: an exception where one is waited for, and nothing in between.
+
+        In the edit line it is a key. As a signal it also comes before the terminal is ready for keys and after a line
+        has ended, where asyncio and Python would end the program.
+        """
+        if self._stoppable:
+            self._stoppable = False
+            raise KeyboardInterrupt
+
+    def _loop(self) -> None:
         text, cursor = "", 0
         while self._session is None or not self._session.leaving:
             lines = self._lines()
             try:
+                self._stoppable = lines is self._plain
                 typed = lines.ask(text, cursor)
+                self._stoppable = False
             except EOFError:
                 return
             except PlainWanted:
@@ -143,8 +166,10 @@ class Shell:
         if view is not None:
             view.begin(PROMPT + typed, waits=all(line.kind != "system" for line in reading.parsed.lines))
         try:
+            self._stoppable = True
             lines.ready()
             status = session.run(typed)
+            self._stoppable = False
         except KeyboardInterrupt:  # outside a run: a builtin was at work
             session.view.say("stopped")
             status = 130
@@ -201,7 +226,7 @@ class Editor:
         if self.editing is not None:
             self.editing.renew()
             self._use_keys()
-        return self.prompt.prompt(default=Document(text, cursor))
+        return self.prompt.prompt(default=Document(text, cursor), handle_sigint=False)
 
     def ahead(self) -> str:
         """Keys that were typed and not yet read, for somebody else to read."""
