@@ -55,6 +55,7 @@ PASTES = [
 ]
 SIZES = [(30, 100), (24, 80), (10, 40), (50, 200), (5, 20), (3, 10), (60, 35)]
 CHECKED = 15.0  # seconds between two looks whether the prompt lives
+THEIRS = "a key ended the prompt"  # prompt_toolkit's, at mouse reports that no mouse makes; the prompt came again
 MARK = "zqzq"
 
 
@@ -159,10 +160,14 @@ class Monkey:
         self.type(CTRL_C + "set --keep steps 2\r", "lines")
         self.type("txt2img the last one --seed 7\r", "lines")
         self.program.wait("the-last-one", heard)
-        self.program.read(1)
-        self.type(CTRL_C + CTRL_D, "keys")
-        while self.program.alive():
+        for _ in range(30):  # more than once: between a run and the prompt the terminal keeps such keys to itself
+            self.program.read(1)
+            self.type(CTRL_C, "keys")
             self.program.read(0.2)
+            self.type(CTRL_D, "keys")
+            self.program.read(2)
+            if not self.program.alive():
+                break
         assert self.program.status() == 0
         self.program.close()
 
@@ -186,7 +191,7 @@ def faults(home: Path) -> list[str]:
     store.close()
     for log in home.rglob("*.log"):
         text = log.read_text(encoding="utf-8", errors="replace")
-        found += [line for line in text.splitlines() if " ERROR " in line]
+        found += [line for line in text.splitlines() if " ERROR " in line and THEIRS not in line]
     return found
 
 

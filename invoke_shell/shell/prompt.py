@@ -6,11 +6,13 @@ first prompt is on the screen, before its first key is read; the worker process 
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import threading
 import time
 from collections.abc import Callable
+from itertools import count
 from typing import TYPE_CHECKING, Protocol
 
 from prompt_toolkit import PromptSession
@@ -37,7 +39,11 @@ MENU = 6  # rows kept free below the prompt for completions
 PAUSE = 0.05  # seconds in which the first key has the processor for itself, before the worker is started
 SHORT = 1 << 16  # bytes of a history that is read in a millisecond
 LEAVING = "Ctrl-D or exit leaves"
+TRIES = 5  # prompts that end by a fault before the program does
 NOTHING_RAN = (2, 3)  # exit statuses of a line that was not understood, or lacks something
+
+
+log = logging.getLogger("invoke_shell.prompt")
 
 
 def interact(opening: Callable[[], Session]) -> int:
@@ -47,10 +53,12 @@ def interact(opening: Callable[[], Session]) -> int:
     is raised here.
     """
     shell = Shell(opening)
+    before = signal.signal(signal.SIGINT, shell.interrupted)
     try:
         shell.run()
     finally:
         shell.close()
+        signal.signal(signal.SIGINT, before)
     return 0
 
 
@@ -108,15 +116,11 @@ class Shell:
 
     def run(self) -> None:
         """Ask and run until the person leaves."""
-        ours = threading.current_thread() is threading.main_thread()
-        before = signal.signal(signal.SIGINT, self._interrupted) if ours else None
-        try:
-            self._loop()
-        finally:
-            if ours:
-                signal.signal(signal.SIGINT, before)
+        text, cursor = "", 0
+        while self._session is None or not self._session.leaving:
+            text, cursor = self._turn(text, cursor)
 
-    def _interrupted(self, number: int, frame: object) -> None:
+    def interrupted(self, number: int, frame: object) -> None:
         """Ctrl-C as a signal: an exception where one is waited for, and nothing in between.
 
         In the edit line it is a key. As a signal it also comes before the terminal is ready for keys and after a line
@@ -126,25 +130,23 @@ class Shell:
             self._stoppable = False
             raise KeyboardInterrupt
 
-    def _loop(self) -> None:
-        text, cursor = "", 0
-        while self._session is None or not self._session.leaving:
-            lines = self._lines()
-            try:
-                self._stoppable = lines is self._plain
-                typed = lines.ask(text, cursor)
-                self._stoppable = False
-            except EOFError:
-                return
-            except PlainWanted:
-                text, cursor = self._editor.ahead() if self._editor else "", 0
-                continue
-            except KeyboardInterrupt:
-                text, cursor = "", 0
-                if not lines.stands().strip():
-                    self.session.view.say(LEAVING)
-                continue
-            text, cursor = self._run(typed, lines) if typed.strip() else ("", 0)
+    def _turn(self, text: str, cursor: int) -> tuple[str, int]:
+        """Ask for one line and run it; what stands in the next one, and where the cursor is in it."""
+        lines = self._lines()
+        try:
+            self._stoppable = lines is self._plain
+            typed = lines.ask(text, cursor)
+            self._stoppable = False
+        except EOFError:
+            self.session.leaving = True
+            return "", 0
+        except PlainWanted:
+            return self._editor.ahead() if self._editor else "", 0
+        except KeyboardInterrupt:
+            if not lines.stands().strip():
+                self.session.view.say(LEAVING)
+            return "", 0
+        return self._run(typed, lines) if typed.strip() else ("", 0)
 
     def _lines(self) -> Asking:
         """The editor, or plain lines where the terminal cannot redraw or was told not to."""
@@ -226,7 +228,17 @@ class Editor:
         if self.editing is not None:
             self.editing.renew()
             self._use_keys()
-        return self.prompt.prompt(default=Document(text, cursor), handle_sigint=False)
+        for tries in count(1):
+            try:
+                return self.prompt.prompt(default=Document(text, cursor), handle_sigint=False)
+            except (EOFError, KeyboardInterrupt, PlainWanted):
+                raise
+            except Exception:  # of prompt_toolkit, at keys that no keyboard has
+                if self.editing is None or tries == TRIES:
+                    raise
+                log.exception("a key ended the prompt")
+                text, cursor = self.stands(), 0
+        raise AssertionError("counts for ever")
 
     def ahead(self) -> str:
         """Keys that were typed and not yet read, for somebody else to read."""
