@@ -1,6 +1,8 @@
 """Prompts: weights, blends, texts side by side; and that a text without any means itself."""
 
+import re
 import string
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -151,3 +153,22 @@ def test_plain_text_is_the_words_alone():
 def test_long_texts_take_no_longer_than_their_length():
     for text in ("(" * 20_000, ")" * 20_000, "+" * 20_000, "a+ " * 9_000, "(a" * 9_000 + ")1.2" * 9_000, "a-" * 9_000):
         read_prompt(text)
+
+
+PAGE = (Path(__file__).parents[2] / "docs" / "prompts.md").read_text(encoding="utf-8")
+ROWS = re.findall(r"^\| `(.+?)` \| (`.+`) \|$", PAGE.split("| prompt | pieces |")[1].split("\n\n")[0], re.M)
+
+
+@pytest.mark.parametrize(("text", "shown"), ROWS)
+def test_the_page_shows_what_is_read(text, shown):
+    found = [f"{words.strip()}{'' if weight == 1 else f'×{weight:g}'}" for words, weight in pieces(text)]
+
+    assert found == shown.strip("`").split("` `")
+
+
+def test_the_page_has_its_rows_and_its_mistake_is_answered_so():
+    block = PAGE.split("told at its place:\n\n")[1].split("\n\n")[0].splitlines()
+    (fault,) = read_prompt(block[0].strip().removeprefix("txt2img ")).faults
+
+    assert len(ROWS) == 9
+    assert [fault.message, fault.hint] == [line.strip() for line in block[1:]]
