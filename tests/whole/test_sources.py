@@ -268,3 +268,54 @@ def test_an_ai_mark_goes_on_with_what_is_made_of_it(invoke, home, folder):
         b"digitalsourcetype"
         not in Path(invoke("--json", "-c", "load_image a.png | blur 1").results[0]["path"]).read_bytes()
     )
+
+
+@pytest.mark.parametrize("ending", ["jpeg", "webp"])
+def test_a_lossy_file_that_a_kill_left_whole_is_found_whole(invoke, home, ending):
+    """What the next start asks of a result whose row was not finished (docs/store.md)."""
+    from invoke_shell.shell.results import has_pixels
+
+    made = invoke("--json", "-c", f"set format {ending}", "-c", "txt2img x --seed 1").results[0]
+    path = Path(made["path"])
+
+    assert has_pixels(path, made["pixel_hash"])
+    assert not has_pixels(path, "blake3:" + "0" * 64)
+    path.write_bytes(path.read_bytes()[:-200])
+    assert not has_pixels(path, made["pixel_hash"])
+
+
+def test_a_setting_about_pictures_says_what_it_means(invoke):
+    ran = invoke("-c", "set privacy on", "-c", "set format jpg", "-c", "set embed auto", "-c", "set format tiff")
+
+    assert ran.err.splitlines() == [
+        "privacy is on",
+        "  left out of pictures: names of sources and models, dates, the line, the device; prompts stay",
+        "format is jpeg",
+        "  a handle still means the pixels before the loss: they are kept in the home",
+        "embed is auto",
+        "  whoever gets a picture gets its sources: nothing painted over is hidden in them",
+        "format is png, jpeg or webp, not tiff",
+    ]
+
+
+def test_whatever_is_written_is_valid(invoke, home, photo):
+    """Every format, embedded or not, private or not: `info --check` has nothing to say."""
+    lines = [
+        "load_image photo.png | img2img x --seed 1",
+        "load_image photo.png | blur 2 | contact_sheet",
+        "txt2img x --seed 2",
+    ]
+    words = []
+    for ending in ("png", "jpeg", "webp"):
+        for embed in ("never", "always"):
+            words += [f"set format {ending}", f"set embed {embed}", *lines]
+    words += ["set privacy on", *lines]
+
+    made = invoke(*[word for line in words for word in ("-c", line)])
+    pictures = [str(p) for p in (home / "outputs").iterdir()]
+    ran = invoke("--json", "info", "--check", *pictures)
+
+    assert made.status == 0, made.err
+    assert len(pictures) > 21
+    assert [r for r in ran.records if not r["valid"]] == []
+    assert ran.status == 0
