@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import shutil
+import sys
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 from invoke_shell.metadata.contents import size_text
 from invoke_shell.metadata.read import PictureInfo
 from invoke_shell.metadata.visible import visible
 from invoke_shell.pipeline.registry import Registry
-from invoke_shell.pipeline.text import quote
+from invoke_shell.pipeline.text import parse, quote
 from invoke_shell.pipeline.types import number
 from invoke_shell.records import Json, StepRecord
 
-__all__ = ["file_line", "told"]
+__all__ = ["file_line", "folded", "told"]
 
 NAME = 13  # columns of a step's name, and of a heading
 MOST = 16  # steps that are told one by one
@@ -48,9 +50,12 @@ def told(registry: Registry, data: Mapping[str, Any], steps: Sequence[StepRecord
         yield from _wrapped(_heading("ran on"), ran)
     if isinstance(replay := steps[-1].facts.get("replay"), dict):
         yield from _wrapped(_heading("replay"), [f"{name} {visible(str(value))}" for name, value in replay.items()])
-    first, *rest = command.splitlines() or [""]
-    yield _heading("command") + first
-    yield from (" " * len(_heading("")) + line for line in rest)
+    head = _heading("command")
+    lines = command.splitlines() or [""]
+    if sys.stdout.isatty():  # elsewhere a line is taken, not read
+        lines = [part for line in lines for part in folded(line, _columns() - len(head))]
+    yield head + lines[0]
+    yield from (" " * len(head) + line for line in lines[1:])
 
 
 def _heading(word: str) -> str:
@@ -59,7 +64,7 @@ def _heading(word: str) -> str:
 
 def _wrapped(head: str, parts: Sequence[str]) -> Iterator[str]:
     """Parts one after the other, two blanks between, in as many lines as the terminal needs."""
-    columns = max(60, min(shutil.get_terminal_size((100, 24)).columns, 120))
+    columns = _columns()
     whole = [part.replace(" ", "\0") for part in parts]  # a part is broken only when it is longer than a line
     lines: list[str] = []
     for part in whole:
@@ -70,6 +75,22 @@ def _wrapped(head: str, parts: Sequence[str]) -> Iterator[str]:
     blank = " " * len(head)
     out = [piece for line in lines for piece in _broken(line.replace("\0", " "), columns - len(head))]
     yield from ((head if n == 0 else blank) + line for n, line in enumerate(out or [""]))
+
+
+def _columns() -> int:
+    return max(60, min(shutil.get_terminal_size((100, 24)).columns, 120))
+
+
+def folded(line: str, columns: int) -> list[str]:
+    """A line of the language in lines that fit where that can be; it means the same, so it can be copied."""
+    places = [t.start for t in parse(line).tokens if not t.quote and (t.value.startswith("--") or t.kind == "pipe")]
+    pieces = [line[a:b] for a, b in pairwise([0, *places, len(line)])]
+    out = [""]
+    for piece in pieces:
+        if out[-1] and len(out[-1]) + len(piece) + 2 > columns:
+            out.append("  ")
+        out[-1] += piece
+    return [f"{part.rstrip()} \\" for part in out[:-1]] + [out[-1]]
 
 
 def _broken(line: str, columns: int) -> list[str]:

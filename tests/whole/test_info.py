@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import jsonschema
+import pytest
 from PIL import Image
 
 
@@ -145,3 +146,23 @@ def test_info_of_a_plain_picture_says_its_marks(invoke, folder):
     assert "  marked iptc:trainedAlgorithmicMedia\n" in ran.out
     assert ran.out.count("marked") == 1
     assert ran.status == 0
+
+
+LONG = (
+    'load_image blake3:0dff2f6eb362b179 | img2img "a red -- boat | \\" on # a green sea" --negative "--no" '
+    "--strength 0.5 --start-step none --steps 20 --guidance 2 --scheduler dpmpp_2m_karras --seed 3 "
+    "| upscale --scale 2 | crop 0:0:8:8"
+)
+
+
+@pytest.mark.parametrize("columns", [20, 40, 60, 80, 119, 400])
+def test_a_folded_line_means_what_it_meant(columns):
+    from invoke_shell.cli import everything
+    from invoke_shell.pipeline.bind import understand
+    from invoke_shell.shell.telling import folded
+
+    registry, lines = everything(), folded(LONG, columns)
+
+    assert understand("\n".join(lines), registry)[0].chain.stages == understand(LONG, registry)[0].chain.stages
+    assert len(lines) > 1 or columns == 400
+    assert all(len(line) <= columns for line in lines) or columns < 60
