@@ -24,6 +24,7 @@ __all__ = ["Identity", "Likeness", "identities", "likeness", "part_of", "to_text
 
 VERSION = 1
 BLOCK = 32 << 20  # bytes read at once, in whole rows
+MOST_ROWS = 1 << 20  # of a tensor; no network has a quarter of that, and a stranger's file would take hours
 WIDTHS = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2}
 QUANTISED = (
     "F8",
@@ -74,13 +75,14 @@ class _Rows:
     exact: bytearray = field(default_factory=bytearray)
     half: bytearray = field(default_factory=bytearray)
     numbers: int = 0
-    quantised: bool = False
+    unfit: bool = False
 
 
 def identities(path: Path, tick: Tick = quiet) -> dict[str, Identity]:
     """The parts of a file or folder: denoiser, vae, text_encoder, text_encoder_2, text_encoder_3.
 
-    Empty for what is no model; a part with quantised weights is left out. tick: (bytes done, of), may raise to stop.
+    Empty for what is no model; a part with quantised weights, or with more rows than any network has, is left out.
+    tick: (bytes done, of), may raise to stop.
     Raises BlockedError for a file that cannot be read.
     """
     work = list(_tensors(path))
@@ -91,7 +93,7 @@ def identities(path: Path, tick: Tick = quiet) -> dict[str, Identity]:
         _take(parts.setdefault(part, _Rows()), file, name, tensor)
         done += tensor[3] - tensor[2]
         tick(done, total)
-    return {part: _sealed(rows) for part, rows in sorted(parts.items()) if rows.numbers and not rows.quantised}
+    return {part: _sealed(rows) for part, rows in sorted(parts.items()) if rows.numbers and not rows.unfit}
 
 
 def likeness(one: Identity | None, other: Identity | None) -> Likeness:
@@ -161,8 +163,8 @@ def _counts(tensor: Tensor) -> bool:
 
 def _take(rows: _Rows, file: Path, name: str, tensor: Tensor) -> None:
     """Add the rows of a tensor."""
-    if tensor[0] not in WIDTHS:
-        rows.quantised = True
+    if tensor[0] not in WIDTHS or (tensor[1] and tensor[1][0] > MOST_ROWS):
+        rows.unfit = True
         return
     for block in _turned(file, tensor) if name == TURNED else _blocks(file, tensor):
         rows.numbers += block.size

@@ -10,7 +10,7 @@ from invoke_shell.models.entry import Entry
 from invoke_shell.models.files import shown, size_text
 from invoke_shell.models.finding import KINDS
 
-__all__ = ["another", "mistaken", "taken", "unknown"]
+__all__ = ["another", "mistaken", "taken", "unknown", "unread"]
 
 FLAGS = {"checkpoint": "--model", "upscaler": "--upscaler", "lora": "--lora", "vae": "--vae", "controlnet": "--control"}
 MOST = 12  # names that are listed
@@ -39,6 +39,15 @@ def _silent(text: str, entries: Sequence[Entry]) -> str:
         return ""
     count = "1 is" if len(silent) == 1 else f"{len(silent)} are"
     return f"{count} not hashed yet ({size_text(sum(e.finding.bytes for e in silent))}): models verify does it"
+
+
+def unread(entries: Sequence[Entry]) -> str:
+    """That a model which is looked for by its hash may be among those whose hash is not known; "" when all are."""
+    count = sum(not e.hash and e.origin != "box" for e in entries)
+    if not count:
+        return ""
+    what = "1 model here was" if count == 1 else f"{count} models here were"
+    return f"{what} never read, and may be it: models verify reads them"
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -45,7 +45,9 @@ def recalled_text(registry: Registry, step: StepRecord) -> str:
 
 def recalled_here(session: Session, step: StepRecord) -> Recalled:
     """The plan that makes a recorded picture again, models and sources looked up in this home."""
-    return recall(step, session.registry, Here(session.catalogue, session.keeper))
+    here = Here(session.catalogue, session.keeper)
+    recalled = recall(step, session.registry, here)
+    return replace(recalled, missing=(*recalled.missing, *here.unread)) if here.unread else recalled
 
 
 def find_target(session: Session, word: str) -> Target:
@@ -113,6 +115,7 @@ class Here:
     def __init__(self, catalogue: Catalogue, keeper: Keeper) -> None:
         self.catalogue = catalogue
         self.keeper = keeper
+        self.unread: dict[str, None] = {}  # sentences on where else a model may be
 
     def model(self, record: ModelRecord) -> ModelRecord | None:
         found = self.catalogue.by_hash(record.hash, record.kind) if record.hash else None
@@ -122,7 +125,11 @@ class Here:
             found = same_model(self.catalogue, record)
         if found is not None:
             return found
-        return next((m for m in self.named(record)), None)
+        if (named := next(self.named(record), None)) is None:
+            from invoke_shell.models.words import unread
+
+            self.unread |= {s: None for s in [unread(self.catalogue.entries(record.kind))] if s}
+        return named
 
     def named(self, record: ModelRecord) -> Iterator[ModelRecord]:
         for candidate in self.catalogue.all(record.kind):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 from invoke_shell.errors import BlockedError
 from invoke_shell.metadata.foreign.result import Draw, Enlarge, Foreign, Lora, Model
 from invoke_shell.metadata.visible import visible
+from invoke_shell.models.words import unread
 
 if TYPE_CHECKING:
     from invoke_shell.models.catalogue import Catalogue
@@ -64,9 +65,8 @@ class _Namer:
         said = next((f"{algorithm} {digits}" for algorithm, digits in hashes.items()), "")
         if alike and said and self.is_read(kind, alike):
             self.guessed[f"{alike} here is another file than the picture's, which had {visible(said)}"] = None
-        elif not alike and said and (count := self.unread(kind)):
-            what = "1 model here was" if count == 1 else f"{count} models here were"
-            self.missing[f"{what} never read, and may be it: models verify reads them"] = None
+        elif not alike and said and (sentence := unread(self.catalogue.entries(kind))):
+            self.missing[sentence] = None
         return alike or name
 
     def hashed(self, kind: str, digits: str) -> str:
@@ -84,9 +84,6 @@ class _Namer:
         here = [e.name for e in self.catalogue.entries(kind)]
         wanted = clean_name(name).casefold()
         return name if name in here else next((n for n in here if n.casefold() == wanted), "")
-
-    def unread(self, kind: str) -> int:
-        return sum(not e.hash and e.origin != "box" for e in self.catalogue.entries(kind))
 
     def is_read(self, kind: str, name: str) -> bool:
         return any(e.hash for e in self.catalogue.entries(kind) if e.name == name)

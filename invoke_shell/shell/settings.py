@@ -19,7 +19,7 @@ from invoke_shell.pipeline.derive import settable
 from invoke_shell.pipeline.node import Arg, Param, node
 from invoke_shell.pipeline.registry import Registry
 
-__all__ = ["SHELL", "Settings", "canonical", "read_config"]
+__all__ = ["SHELL", "Settings", "canonical", "read_config", "read_value", "shown"]
 
 WIDEST = 1000  # columns of a picture
 
@@ -99,6 +99,7 @@ def _shell_settings(
 
 
 SHELL: Mapping[str, Param] = _shell_settings.params
+NOTHING = "none"  # the word for no value of a flag that may be repeated
 CACHED = "config.json"
 
 
@@ -144,7 +145,7 @@ class Settings:
         for name in sorted(given.keys() | SHELL.keys()):
             p = self.params[name]
             value = given.get(name) or Value(p.default, Source.DEFAULT)
-            yield name, p.kind.format(value.value), value.source.name.lower()
+            yield name, shown(p, value.value), value.source.name.lower()
 
 
 def canonical(name: str) -> str:
@@ -152,8 +153,22 @@ def canonical(name: str) -> str:
     return name.lstrip("-").replace("-", "_")
 
 
+def shown(p: Param, value: Any) -> str:
+    """A setting's value as it is typed; of a flag that may be repeated all of them."""
+    if not p.kind.many:
+        return p.kind.format(value)
+    return " ".join(p.kind.format(each) for each in value or ()) or NOTHING
+
+
 def read_value(p: Param, text: str) -> Any:
-    """A setting's value from its text. Raises SettingError."""
+    """A setting's value from its text; several words, or none, for a flag that may be repeated. Raises SettingError."""
+    if p.kind.many:
+        words = [] if text.strip() == NOTHING else text.replace(",", " ").split()
+        return tuple(_read_one(p, word) for word in words)
+    return _read_one(p, text)
+
+
+def _read_one(p: Param, text: str) -> Any:
     try:
         value = p.kind.parse(p.arg.spell(text) if p.arg.spell else text)
     except ValueError as error:

@@ -1,6 +1,7 @@
 """A first picture does not begin later because its model was never read; what is written into it is the hash."""
 
 import os
+import re
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -222,3 +223,50 @@ def test_what_a_tick_raises_ends_the_process(tmp_path):
         apart.hashes(write(tmp_path / "a.safetensors", BIG), ("sha256",), stop)
 
     assert list(_nice_of_children()) == []
+
+
+def test_a_replay_that_lacks_a_model_says_that_it_may_be_among_those_never_read(invoke, tmp_path, monkeypatch):
+    from invoke_shell.models import catalogue
+
+    invoke("models", "add", str(write(tmp_path / "files/mine.safetensors", {**BIG, "x": (1,)})))
+    (made,) = invoke("--json", "-c", "txt2img a --model mine --seed 1").records
+    (tmp_path / "files/mine.safetensors").rename(tmp_path / "files/yours.safetensors")
+    invoke("models", "remove", "mine")
+    (tmp_path / "home/cache/digests.json").unlink()
+    invoke("models", "add", str(tmp_path / "files/yours.safetensors"))
+    monkeypatch.setattr(catalogue, "AT_ONCE", 0)
+
+    blocked = invoke("replay", made["path"])
+    assert blocked.status == 3
+    assert "1 model here was never read, and may be it: models verify reads them" in blocked.out
+
+    invoke("models", "verify", "yours")
+    again = invoke("--json", "replay", made["path"])
+    assert " --model yours@" in again.records[0]["command"]
+
+
+def test_hash_digits_and_keys_name_a_model_wherever_one_is_named(invoke, tmp_path):
+    from model_files import kohya_lora
+
+    invoke("models", "add", str(write(tmp_path / "fox.safetensors", kohya_lora("sd1"))))
+    invoke("models", "verify", "fox")
+    (fox,) = invoke("--json", "models", "show", "fox").records
+    digits = fox["hash"].partition(":")[2]
+
+    for word in (digits[:6], fox["hashes"]["sha256"][:10], fox["key"], f"fox@{digits[:6]}", fox["path"]):
+        ran = invoke("-c", f"explain txt2img a --lora {word}:0.8")
+        assert f"fox@{digits[:6]}:0.8" in ran.out, (word, ran.err)
+        assert invoke("-c", f"set lora {word}:0.8").err == f"lora is {word}:0.8\n"
+
+
+def test_a_flag_that_may_be_repeated_is_set_to_several_or_none(invoke, tmp_path):
+    from model_files import kohya_lora
+
+    for name in ("fox", "owl"):
+        invoke("models", "add", str(write(tmp_path / f"{name}.safetensors", kohya_lora("sd1"))))
+
+    both = invoke("-c", "set lora fox:0.8 owl", "-c", "explain txt2img a")
+    assert re.search(r"lora +fox@\w{6}:0.8, owl@\w{6}", both.out)
+    assert "lora " not in invoke("-c", "set lora none", "-c", "explain txt2img a").out
+    assert invoke("-c", "set lora fox nix").err.startswith("there is no lora nix\n")
+    assert invoke("-c", "set vae none").status == 0

@@ -137,6 +137,13 @@ def test_quantised_part_has_no_identity(folder, tmp_path):
     assert likeness(found.get("denoiser"), identities(folder)["denoiser"]) == "unknown"
 
 
+def test_a_vector_of_millions_is_not_waited_for(tmp_path):
+    path = tmp_path / "long.safetensors"
+    save_file({"model.diffusion_model.x": torch.zeros(3, 3), "first_stage_model.x": torch.zeros(2_000_000)}, path)
+
+    assert set(identities(path)) == {"denoiser"}
+
+
 def test_bfloat16_is_read(tmp_path):
     numbers = torch.randn(5, 3).bfloat16()
 

@@ -6,8 +6,10 @@ from typing import Annotated
 
 from invoke_shell.errors import OutputError
 from invoke_shell.metadata.visible import visible
-from invoke_shell.pipeline.node import Arg, node
+from invoke_shell.pipeline.node import Arg, Param, node
+from invoke_shell.pipeline.types import Weighted
 from invoke_shell.shell.session import ENGINE, Session
+from invoke_shell.shell.settings import read_value, shown
 
 __all__ = ["set_", "settings", "unset"]
 
@@ -33,7 +35,7 @@ def set_(
     name = name.lstrip("-").replace("-", "_")
     p = shell.settings.param(name)
     if p.kind.model:
-        shell.catalogue.find(value, p.kind.model, read=0)  # what is wrong is said now, not at the next line
+        _check_models(shell, p, value)
     shell.settings.set(name, value)
     shell.keeper.remember(name, value)
     if keep:
@@ -42,9 +44,18 @@ def set_(
         keep_in(shell.home.config_file, name, p, value)
     if name in ENGINE:
         shell.restart()
-    shell.view.say(f"{name} is {p.kind.format(shell.settings.session[name].value)}" + (", kept" if keep else ""))
+    shell.view.say(f"{name} is {shown(p, shell.settings.session[name].value)}" + (", kept" if keep else ""))
     if note := NOTES.get((name, shell.settings.session[name].value)):
         shell.view.say(f"  {note}")
+
+
+def _check_models(shell: Session, p: Param, value: str) -> None:
+    """What is wrong with the models of a setting is said now, not at the next line. Raises BlockedError."""
+    read = read_value(p, value)
+    for item in read if isinstance(read, tuple) else (read,):
+        word = item.value if isinstance(item, Weighted) else item
+        if word is not None:
+            shell.catalogue.find(str(word), p.kind.model, read=0)
 
 
 @node(builtin=True, group="shell", examples=["unset steps"])
