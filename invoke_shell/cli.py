@@ -322,6 +322,7 @@ def _starter(home: Any, registry: Registry, *, inline: bool, drawn: bool) -> Cal
             threads=settings["threads"],
             offload=settings["offload"],
             tiling=settings["tiling"],
+            batch=None if settings["batch"] == "auto" else int(settings["batch"]),
             previews=drawn and settings["preview"] != "off",
         )
         engine: Any = "fake" if os.environ.get(ENGINE) == "fake" else "diffusers"

@@ -24,6 +24,7 @@ from invoke_shell.records import ModelRecord, Resource, StepRecord, topological
 
 __all__ = ["Finder", "Recalled", "model_missing", "overridden", "recall", "recall_all"]
 
+MOST_TOGETHER = 32  # pictures of a batch that a file may ask for
 NUMBER = re.compile(r"[+-]\d{1,19}(\.\d{1,9})?")  # counted from what was recorded
 
 KNOWN = "load_image FILE makes it known, and a copy by save --embed brings it along"
@@ -101,7 +102,6 @@ class _Reader:
             self.missing.append(f"the node {name} is not installed ({visible(step.package)} has it)")
             return
         self.revision(node, step)
-        self.batch(node, step)
         inputs = {name: self.inputs(items) for name, items in step.inputs.items() if self.has(node, name)}
         params = {p.name: self.value(node, p, step) for p in node.params.values() if not p.kind.picture}
         call = Call(
@@ -111,6 +111,7 @@ class _Reader:
             params=params,
             sources=dict.fromkeys(node.params, Source.LINE),
             inputs=inputs,
+            together=self.together(step),
         )
         self.ids[step.key] = call.id
         self.calls.append(call)
@@ -123,12 +124,13 @@ class _Reader:
         reason = f": {'; '.join(since)}" if since else ""
         self.notes.append(f"{node.name} was revision {step.version} and is {node.version} here{reason}")
 
-    def batch(self, node: Node[Any, Any], step: StepRecord) -> None:
-        """A picture drawn together with others has other last bits than one drawn alone, as all are here."""
+    def together(self, step: StepRecord) -> tuple[int, int]:
+        """The batch that a picture was drawn in and its row: they decide its last bits, so it is drawn so again."""
         facts = step.facts.get("batch")
         size, index = (facts.get("size"), facts.get("index")) if isinstance(facts, dict) else (1, 0)
-        if isinstance(size, int) and isinstance(index, int) and size > 1:
-            self.notes.append(f"{node.name} drew it as number {index + 1} of a batch of {size}; here it is drawn alone")
+        if not isinstance(size, int) or not isinstance(index, int) or not 0 <= index < size <= MOST_TOGETHER:
+            return 1, 0
+        return size, index
 
     def has(self, node: Node[Any, Any], name: str) -> bool:
         """Whether a node still takes pictures under this name."""

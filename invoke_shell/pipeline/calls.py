@@ -19,6 +19,7 @@ class Call:
     """One run of one node. inputs: parameter -> calls by id, or source pictures.
 
     given: an earlier result standing in the place of a node (node is "" then). flows: values that follow from it.
+    together: size of the batch a recorded picture was drawn in, and its row.
     """
 
     id: int
@@ -30,6 +31,7 @@ class Call:
     flows: Mapping[str, Any] = field(default_factory=dict)
     given: Given | None = None
     name: str = ""
+    together: tuple[int, int] = (1, 0)
 
 
 @dataclass(frozen=True, kw_only=True)

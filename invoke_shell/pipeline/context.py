@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -111,14 +111,21 @@ class Ask:
 
 
 class Engine(Protocol):
-    """What runs models.
-
-    generate() registers the request at once and returns an iterator that does the work when it is advanced, so that the
-    run can register all requests of a stage first and the engine may batch those of one shape.
-    """
+    """What runs models. generate() returns an iterator that does the work when it is advanced."""
 
     def generate(self, request: Generation) -> Iterator[Made]:
         """The one picture of the request. Raises RunError; its facts say noise, precision, scheduler, steps run."""
+        ...
+
+    @property
+    def batch(self) -> int | None:
+        """Pictures it draws together at most; None is as many as it likes."""
+        ...
+
+    def expect(self, requests: Sequence[Generation], row: int | None = None) -> None:
+        """These requests will come one by one, and may be drawn together. row: they are copies of one request, which
+        was drawn in this row of a batch and is to be drawn so again.
+        """
         ...
 
     def enlarge(self, request: Enlargement) -> Iterator[Made]:

@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from invoke_shell.errors import Cancelled, InvokeShellError, RunError
+from invoke_shell.pipeline.ahead import asks_for_pictures, request_of
 from invoke_shell.pipeline.cache import Cache, step_key
 from invoke_shell.pipeline.calls import models_of
-from invoke_shell.pipeline.context import Ask, Engine
+from invoke_shell.pipeline.context import Ask, Engine, Generation
 from invoke_shell.pipeline.events import (
     AskShell,
     ChainDone,
@@ -156,6 +157,7 @@ class _Run:
         self.stage, self.node_name = number, name
         started, ran, cached = time.perf_counter(), 0, 0
         self.emit(StageStarted(stage=number, node=name, calls=len(calls)))
+        self.look_ahead(node, calls)
         for place, call in enumerate(calls):
             self.call, self.next_tick = place, 0.0
             self.check()
@@ -164,6 +166,26 @@ class _Run:
             ran += not hits
         seconds = time.perf_counter() - started
         self.emit(StageDone(stage=number, node=name, ran=ran, cached=cached, seconds=seconds))
+
+    def look_ahead(self, node: Node[Any, Any], calls: Sequence[Call]) -> None:
+        """Tell the engine what it will be asked for, where it may draw pictures together."""
+        if len(calls) < 2 or not asks_for_pictures(node) or self.engine.batch == 1:
+            return
+        found = [self.request(node, call, frames) for call in calls for frames in self.feeds(node, call)]
+        self.engine.expect([request for request in found if request is not None])
+
+    def request(self, node: Node[Any, Any], call: Call, frames: list[Frame]) -> Generation | None:
+        """What a call will ask of the engine; None where the cache has its picture."""
+        pictures = self.pictures(node, call)
+        if self.cache is not None:
+            record = self.record(node, call, frames, pictures)
+            if self.cache.get(step_key(record, _hashes(node, frames, pictures), record.environment)) is not None:
+                return None
+        return request_of(lambda context: self.invoke(node, call, frames, pictures, context))
+
+    def pictures(self, node: Node[Any, Any], call: Call) -> dict[str, list[Frame | Image]]:
+        """The pictures of a call besides the frames, by parameter."""
+        return {p: [self.picture(i) for i in items] for p, items in call.inputs.items() if p != node.frames}
 
     def run_call(self, node: Node[Any, Any], call: Call, place: int) -> bool:
         """Run one call for each picture that comes to it; True when all of it came from the cache."""
@@ -210,7 +232,7 @@ class _Run:
         """The pictures of one run, lazily, and whether they came from the cache."""
         if node.stage_only:
             return self.pass_on(node, call, frames), False
-        pictures = {p: [self.picture(i) for i in items] for p, items in call.inputs.items() if p != node.frames}
+        pictures = self.pictures(node, call)
         record = self.record(node, call, frames, pictures)
         key = step_key(record, _hashes(node, frames, pictures), record.environment) if self.cache else ""
         known = self.cache.get(key) if self.cache else None
@@ -228,11 +250,22 @@ class _Run:
         key: str,
     ) -> Iterator[Frame]:
         kept: list[Made] = []
+        self.in_its_row(node, call, frames, pictures)
         for made in _made(self.invoke(node, call, frames, pictures)):
             kept.append(made)
             yield self.frame(record, call, made)
         if self.cache is not None:
             self.cache.put(key, kept)
+
+    def in_its_row(
+        self, node: Node[Any, Any], call: Call, frames: list[Frame], pictures: Mapping[str, list[Frame | Image]]
+    ) -> None:
+        """A recorded picture that was one of a batch is drawn in its row again: its last bits depend on it."""
+        size, row = call.together
+        if size > 1:
+            request = request_of(lambda context: self.invoke(node, call, frames, pictures, context))
+            if request is not None:
+                self.engine.expect([request] * size, row)
 
     def pass_on(self, node: Node[Any, Any], call: Call, frames: list[Frame]) -> Iterator[Frame]:
         """A node that is no step (save, show_image): its pictures go on as they are."""
@@ -245,6 +278,7 @@ class _Run:
         call: Call,
         frames: list[Frame],
         pictures: Mapping[str, list[Frame | Image]],
+        context: Any = None,
     ) -> Any:
         values = dict(call.params)
         for name, found in pictures.items():
@@ -254,7 +288,7 @@ class _Run:
         arguments = node.arguments(values)
         if node.frames:
             arguments[node.frames] = frames if node.takes == "all" else frames[0]
-        return node.func(*([self] if node.context else []), **arguments)
+        return node.func(*([context or self] if node.context else []), **arguments)
 
     def for_parameter(self, node: Node[Any, Any], name: str, picture: Frame | Image) -> Frame | Image:
         kind = node.params[name].kind

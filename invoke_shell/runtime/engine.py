@@ -5,27 +5,32 @@ Models come from stock.py; drawing.py and enlarging.py do the work.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, Self, TypeVar
 
 import torch
 
 from invoke_shell.errors import RunError
 from invoke_shell.pipeline.context import Enlargement, Generation
+from invoke_shell.pipeline.types import Size
 from invoke_shell.records import Made, ModelRecord
 from invoke_shell.runtime import device, recording, request
-from invoke_shell.runtime._diffusers import import_libraries
+from invoke_shell.runtime._diffusers import Denoiser, import_libraries
+from invoke_shell.runtime.batching import Batches, Pace, may_join
 from invoke_shell.runtime.conditioning import Embeddings
 from invoke_shell.runtime.drawing import Desk, draw
 from invoke_shell.runtime.enlarging import enlarge
 from invoke_shell.runtime.estimate import estimate
 from invoke_shell.runtime.piped import draw_piped
 from invoke_shell.runtime.pipelines import check_can, piped_family
-from invoke_shell.runtime.policy import SILENT, Once, Policy, Watcher
+from invoke_shell.runtime.policy import SILENT, Hushed, Once, Policy, Watcher
 from invoke_shell.runtime.seamless import seamless
 from invoke_shell.runtime.sources import model_key
 from invoke_shell.runtime.stock import Stock
+from invoke_shell.runtime.together import drawn_together
 from invoke_shell.runtime.ways import Way, cheaper, first_way
 
 __all__ = ["DiffusersEngine"]
@@ -36,7 +41,7 @@ T = TypeVar("T")
 class DiffusersEngine:
     """Runs Stable Diffusion 1, 2 and XL, and upscaler files; implements pipeline.context.Engine.
 
-    One thread at a time. A batch of one always: larger ones change the last bits of every picture in them.
+    One thread at a time. A batch of one, unless larger ones are asked for: they change the last bits of their pictures.
     """
 
     def __init__(self, policy: Policy | None = None) -> None:
@@ -46,6 +51,8 @@ class DiffusersEngine:
         self.stock = Stock(self.place)
         self._embeddings = Embeddings()
         self._ways: dict[str, Way] = {}
+        self._batches = Batches()
+        self._paces: dict[tuple[str, Size], Pace] = {}
         self._watcher = Once(SILENT)
 
     def watch(self, watcher: Watcher) -> Self:
@@ -60,10 +67,25 @@ class DiffusersEngine:
         if model is not None:
             self.stock.warm(model)
 
+    @property
+    def batch(self) -> int | None:
+        """Pictures it draws together at most; None is as many as is quickest."""
+        return self.policy.batch
+
+    def expect(self, requests: Sequence[Generation], row: int | None = None) -> None:
+        """These will be asked for one by one, and may be drawn together; see pipeline.context.Engine."""
+        self._batches.expect(requests, row)
+
     def generate(self, request: Generation) -> Iterator[Made]:
-        """The picture of a request, drawn when the iterator is advanced."""
-        first = self._first_way(request)
-        yield self._with_memory(lambda way: self._draw(request, way or first), request.model, str(request.size), first)
+        """The picture of a request, drawn when the iterator is advanced; perhaps it was drawn with another."""
+        if (made := self._batches.taken(request)) is not None:
+            yield made
+            return
+        made = self._of_group(request)
+        if made is None:
+            first, size = self._first_way(request), str(request.size)
+            made = self._with_memory(lambda way: self._draw(request, way or first), request.model, size, first)
+        yield made
 
     def enlarge(self, request: Enlargement) -> Iterator[Made]:
         """The picture, enlarged when the iterator is advanced."""
@@ -83,6 +105,46 @@ class DiffusersEngine:
             previews=self.policy.previews,
             tiled=tiled,
         )
+
+    def _of_group(self, asked: Generation) -> Made | None:
+        """The picture of a request, drawn together with those that go with it; None where it is drawn alone."""
+        if not may_join(asked) or piped_family(asked.model):
+            return None
+        pace = self._paces.setdefault((model_key(asked.model), asked.size), Pace())
+        waiting, row = self._batches.waiting(asked), self._batches.row
+        most = pace.next(waiting) if self.policy.batch is None else self.policy.batch
+        group = self._batches.group(asked, most)
+        if len(group) == 1 and waiting == 1:
+            return None
+        begun = time.perf_counter()
+        try:
+            drawn = self._draw_group(group)
+        except (RuntimeError, MemoryError) as error:
+            if not device.ran_out(error):
+                raise
+            self._watcher.say(f"memory ran out with {len(group)} pictures together; this one is drawn alone")
+            return None
+        pace.learn(len(group), time.perf_counter() - begun)
+        if row is not None:
+            return drawn[row]
+        self._batches.ready = list(zip(group[1:], drawn[1:], strict=True))
+        return drawn[0]
+
+    @torch.inference_mode()
+    def _draw_group(self, group: Sequence[Generation]) -> list[Made]:
+        """Pictures of one shape; a single one too, so that its time can be compared."""
+        way = self._first_way(group[0])
+        self.stock.offload(way.offload)
+        unet = self.stock.dressed(group[0]).unet
+        draws = [partial(self._drawn, asked, self._seat(way, n)) for n, asked in enumerate(group)]
+        drawn = drawn_together(unet, draws) if len(group) > 1 else [draws[0](unet)]
+        facts = [{"batch": {"size": len(group), "index": n}, **way.facts} for n in range(len(group))]
+        return [replace(made, facts={**made.facts, **more}) for made, more in zip(drawn, facts, strict=True)]
+
+    def _seat(self, way: Way, place: int) -> Desk:
+        """Where one picture of a batch is drawn; the first one's progress is that of all."""
+        desk = self.desk(way.tiled)
+        return desk if place == 0 else replace(desk, watcher=Once(Hushed(self._watcher)), previews=False)
 
     def _first_way(self, asked: Generation) -> Way:
         """How to begin, by the policy and by the model's size in its headers; a way that helped stays."""
@@ -127,12 +189,14 @@ class DiffusersEngine:
         made = self._drawn(asked, self.desk(way.tiled))
         return replace(made, facts={**made.facts, **way.facts})
 
-    def _drawn(self, asked: Generation, desk: Desk) -> Made:
+    def _drawn(self, asked: Generation, desk: Desk, unet: Denoiser | None = None) -> Made:
+        """unet: in the place of the model's own, with its weights: the seat of a batch."""
         if family := piped_family(asked.model):
             check_can(family, asked)
             prepared = request.prepare(asked, self._watcher.say, family.multiple)
             return draw_piped(self.stock.piped(prepared, family), prepared, desk)
         model = self.stock.dressed(asked)
+        model = replace(model, unet=unet) if unet is not None else model
         prepared = request.prepare(asked, self._watcher.say, max(8, model.factor))
         refiner = self.stock.checkpoint(asked.refiner) if asked.refiner else None
         with seamless(asked.seamless, model.unet, model.vae, *([refiner.unet] if refiner else [])):

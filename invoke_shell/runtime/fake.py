@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Self, get_args
 
@@ -82,6 +82,11 @@ class FakeEngine:
 
     def warm(self, model: ModelRecord | None = None) -> None:
         """Nothing to load."""
+
+    batch: int | None = 1
+
+    def expect(self, requests: Sequence[Generation], row: int | None = None) -> None:
+        """Nothing is gained by drawing a pattern early."""
 
     def generate(self, request: Generation) -> Iterator[Made]:
         """The picture of a request, drawn when the iterator is advanced."""

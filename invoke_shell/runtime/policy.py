@@ -8,7 +8,7 @@ from typing import Literal, Protocol
 
 from invoke_shell.records import Image
 
-__all__ = ["SILENT", "Offload", "Once", "Policy", "Precision", "Setup", "Watcher"]
+__all__ = ["SILENT", "Hushed", "Offload", "Once", "Policy", "Precision", "Setup", "Watcher"]
 
 Precision = Literal["auto", "float32", "float16", "bfloat16"]
 Offload = Literal["auto", "none", "model", "group"]
@@ -24,6 +24,7 @@ class Policy:
     threads: of the CPU; None leaves torch's own choice. previews: small pictures of a run in progress.
     offload: what waits in main memory, `model` whole networks, `group` layers; auto: where a model does not fit.
     tiling: the VAE in tiles, always (`on`) or when memory ran out.
+    batch: pictures drawn together, which changes their last bits; None is as many as it finds to be quickest.
     """
 
     device: str = "auto"
@@ -34,6 +35,7 @@ class Policy:
     previews: bool = True
     offload: Offload = "auto"
     tiling: Literal["auto", "on"] = "auto"
+    batch: int | None = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +73,16 @@ class _Silent:
 
 
 SILENT: Watcher = _Silent()
+
+
+class Hushed:
+    """A watcher that passes lines on, but no progress: for pictures that are drawn beside another."""
+
+    def __init__(self, watcher: Watcher) -> None:
+        self.say = watcher.say
+
+    def tick(self, done: int, total: int, preview: Image | None = None) -> None:
+        """The other picture's progress is that of all."""
 
 
 class Once:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 __all__ = ["ENGINE", "Runtime", "Session", "StatusError"]
 
 ENGINE = (
+    "batch",
     "device",
     "deterministic",
     "memory",

@@ -44,6 +44,12 @@ def _device(text: str) -> str:
     raise ValueError(f"device is cpu, cuda, cuda:1, mps or auto, not {text}")
 
 
+def _batch(text: str) -> str:
+    if text == "auto" or re.fullmatch(r"[1-9]|[12]\d|3[0-2]", text):
+        return text
+    raise ValueError(f"batch is 1 to 32 or auto, not {text}")
+
+
 def _template(text: str) -> str:
     from invoke_shell.shell.outputs import check_template
 
@@ -82,6 +88,9 @@ def _shell_settings(
     tiling: Annotated[
         Literal["auto", "on"], Arg(help="The VAE in tiles: less memory, other pixels; auto is when memory ran out.")
     ] = "auto",
+    batch: Annotated[
+        str, Arg(help="Pictures of a line drawn together, or auto; other last bits than alone.", spell=_batch)
+    ] = "1",
     cache: Annotated[bool, Arg(help="Keep results of steps, so that a changed line runs only what changed.")] = True,
     format: Annotated[str, Arg(help="Of picture files: png, jpeg or webp.", choices=FORMS, spell=_format)] = "png",
     quality: Annotated[int, Arg(help="Of JPEG and WebP files; 100 writes a WebP without loss.", ge=1, le=100)] = 95,

@@ -138,10 +138,24 @@ def test_a_node_of_another_revision_says_which_and_why(made):
     )  # fmt: skip
 
 
-def test_a_picture_of_a_batch_says_that_it_is_drawn_alone(invoke, forged):
-    name = forged(lambda data: data["steps"][0].update(batch={"size": 4, "index": 1}))
+@pytest.mark.parametrize(
+    ("batch", "together"),
+    [
+        ({"size": 4, "index": 1}, (4, 1)),
+        ({"size": 1, "index": 0}, (1, 0)),
+        ({"size": 4, "index": 4}, (1, 0)),
+        ({"size": 10**6, "index": 0}, (1, 0)),
+        ("many", (1, 0)),
+    ],
+    ids=str,
+)
+def test_a_picture_of_a_batch_is_drawn_in_its_row_again(made, batch, together):
+    data = metadata(made)
+    data["steps"][0]["batch"] = batch
 
-    assert "txt2img drew it as number 2 of a batch of 4; here it is drawn alone" in invoke("replay", name).err
+    found = recall(from_metadata(data), registry(), AsRecorded())
+
+    assert (found.plan.calls[0].together, found.notes) == (together, ())
 
 
 def test_a_step_whose_input_is_of_a_missing_node_is_told_and_no_more(invoke, forged):
