@@ -6,18 +6,20 @@ import json
 from dataclasses import replace
 
 from invoke_shell.errors import BlockedError, Fault, LineError
+from invoke_shell.metadata.history import from_metadata, loads
 from invoke_shell.pipeline.bind import understand
 from invoke_shell.pipeline.chain import Chain, Source, Stage, Value, to_text
 from invoke_shell.pipeline.param import Param
 from invoke_shell.pipeline.text import quote
-from invoke_shell.pipeline.types import Handle, Seed
+from invoke_shell.pipeline.types import Handle, Seed, Sweep
+from invoke_shell.records import StepRecord, topological
 from invoke_shell.shell.session import Session
 
 __all__ = ["chain_again", "changed"]
 
 
-def chain_again(shell: Session, word: str) -> Chain:
-    """The line of a result as it was typed, its relative handles made absolute."""
+def chain_again(shell: Session, word: str) -> tuple[Chain, StepRecord]:
+    """The line of a result as it was typed, its relative handles made absolute; and what was recorded of the result."""
     row = shell.keeper.row(word)
     line = shell.keeper.store.line(row.line)
     if line is None:
@@ -27,7 +29,7 @@ def chain_again(shell: Session, word: str) -> Chain:
     if reading.faults or not chains:
         raise BlockedError(f"{word} was not made by a line", hint=f"replay {word}", code="unknown-handle")
     plan = json.loads(shell.keeper.store.plan(row.line) or "{}")
-    return _absolute(chains[-1], plan.get("handles", {}))
+    return _absolute(chains[-1], plan.get("handles", {})), from_metadata(loads(row.metadata))
 
 
 def _absolute(chain: Chain, handles: dict[str, list[str]]) -> Chain:
@@ -52,27 +54,52 @@ def _absolute(chain: Chain, handles: dict[str, list[str]]) -> Chain:
     return replace(chain, stages=tuple(stages), continues=False)
 
 
-def changed(shell: Session, chain: Chain, flags: dict[str, str]) -> Chain:
-    """The chain with flags changed and typed seeds left out, so that fresh ones are drawn."""
+def changed(shell: Session, chain: Chain, flags: dict[str, str], step: StepRecord) -> Chain:
+    """The chain with flags changed, and fresh seeds in the place of typed ones: as many as there were.
+
+    step: the result that is made again. With --variation its seed stays; `--seed +1` counts on from it.
+    """
     stages = list(chain.stages)
     for name, text in flags.items():
         i = _stage_of(shell, stages, name)
-        p = shell.registry[stages[i].node].flags["--" + name.rpartition(".")[2].replace("_", "-")]
-        old = stages[i].values.get(p.name)
+        p = shell.registry[stages[i].node].flags[_spelled(name)]
         if p.kind.is_seed and text.startswith("+") and text[1:].isdigit():
-            before = old.value if old is not None and isinstance(old.value, int) else 0
-            new = Value(Seed(before + int(text[1:])), Source.LINE)
+            new = Value(Seed(_recorded_seed(step, stages[i].node, p) + int(text[1:])), Source.LINE)
         else:
             new = _value(shell, p, stages[i], text)
         rest = {n: v for n, v in stages[i].values.items() if n not in (p.arg.excludes, p.name)}
         stages[i] = replace(stages[i], values={**rest, p.name: new})
+    given = {shell.registry[stages[_stage_of(shell, stages, n)].node].flags[_spelled(n)].name for n in flags}
     for i, stage in enumerate(stages):
         node = shell.registry[stage.node] if stage.node else None
-        if node is not None and node.seed and not any(f.rpartition(".")[2] == node.seed.name for f in flags):
-            values = {n: v for n, v in stage.values.items() if n != node.seed.name}
-            stages[i] = replace(stage, values=values)
+        if node is not None and node.seed and node.seed.name not in given:
+            seed = _recorded_seed(step, node.name, node.seed) if "variation" in given else None
+            stages[i] = _reseeded(stage, node.seed.name, seed)
     changed = replace(chain, stages=tuple(stages))
     return understand(to_text(changed, shell.registry), shell.registry, shell.settings.values())[0].chain
+
+
+def _spelled(name: str) -> str:
+    """A flag as a node knows it, its stage left out: `-n`, `--steps`."""
+    flag = name.rpartition(".")[2].replace("_", "-")
+    return f"-{flag}" if len(flag) == 1 else f"--{flag}"
+
+
+def _recorded_seed(step: StepRecord, node: str, p: Param) -> int:
+    """The seed that the last step of a node drew with; 0 when it is not recorded."""
+    seeds = [s.params[p.name] for s in topological(step) if s.node == node and p.name in s.params]
+    return next((seed for seed in reversed(seeds) if isinstance(seed, int)), 0)
+
+
+def _reseeded(stage: Stage, name: str, seed: int | None) -> Stage:
+    """A stage with this seed; None is a fresh one, and of a sweep of seeds as many as it had."""
+    typed = stage.values.get(name)
+    values = {n: v for n, v in stage.values.items() if n != name}
+    if seed is not None:
+        return replace(stage, values={**values, name: Value(Seed(seed), Source.LINE)})
+    if typed is not None and isinstance(typed.value, Sweep) and "count" not in values:
+        values["count"] = Value(len(typed.value.values), Source.LINE)
+    return replace(stage, values=values)
 
 
 def _value(shell: Session, p: Param, stage: Stage, text: str) -> Value:
@@ -90,8 +117,7 @@ def _value(shell: Session, p: Param, stage: Stage, text: str) -> Value:
 
 def _stage_of(shell: Session, stages: list[Stage], name: str) -> int:
     """The stage a flag means. Raises LineError naming the spellings when several have it."""
-    where, _, flag = name.rpartition(".")
-    flag = "--" + flag.replace("_", "-")
+    where, flag = name.rpartition(".")[0], _spelled(name)
     having = [i for i, s in enumerate(stages) if s.node and flag in shell.registry[s.node].flags]
     if where.isdigit():
         having = [i for i in having if i == int(where) - 1]
@@ -102,6 +128,6 @@ def _stage_of(shell: Session, stages: list[Stage], name: str) -> int:
     if not having:
         raise LineError(name, [Fault(0, len(name), f"no stage of the line has {flag}", "", "unknown-flag")])
     twice = len({stages[i].node for i in having}) < len(having)
-    spellings = [f"--{i + 1 if twice else stages[i].node}.{flag[2:]}" for i in having]
+    spellings = [f"--{i + 1 if twice else stages[i].node}.{flag.lstrip('-')}" for i in having]
     message = f"{flag} could be of {' or '.join(stages[i].node for i in having)}"
     raise LineError(name, [Fault(0, len(name), message, "write " + " or ".join(spellings), "unknown-flag")])

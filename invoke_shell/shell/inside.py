@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,11 +18,13 @@ from invoke_shell.metadata.stripping import Stripped, strip_file
 from invoke_shell.metadata.visible import visible
 from invoke_shell.records import topological
 from invoke_shell.shell.finding import find_target, foreign_line, foreign_of
+from invoke_shell.shell.handles import numbers_text
 from invoke_shell.shell.session import Session
 from invoke_shell.shell.telling import file_line, told
 
 if TYPE_CHECKING:
     from invoke_shell.metadata.foreign.line import Line
+    from invoke_shell.shell.store import ResultRow
 
 __all__ = ["about", "in_a_file", "line_of", "made_how", "stripped", "stripped_name"]
 
@@ -32,11 +35,22 @@ def made_how(shell: Session, word: str) -> Iterator[str]:
     step = from_metadata(loads(row.metadata))
     yield shell.recalled_text(step)
     yield f"  {row.width}x{row.height}  {row.seconds:.1f} s  {visible(str(row.trashed or row.path))}"
+    yield f"  {_life(shell, row)}"
     for at in topological(step):
         models = ", ".join(m.text for m in at.models.values())
         run = f"{at.facts['steps_run']} steps run" if "steps_run" in at.facts else ""
         note = str(at.facts.get("note", ""))
         yield "  " + "  ".join(p for p in (at.node, models, run, visible(note), at.output_hash[:19]) if p)
+
+
+def _life(shell: Session, row: ResultRow) -> str:
+    """`made 2026-11-21 13:06 by line 3 of fox, @stars, from @1 @2, kept`."""
+    session = shell.keeper.store.session(row.session).name
+    parts = [f"made {datetime.fromtimestamp(row.made):%Y-%m-%d %H:%M} by line {row.line} of {visible(session)}"]
+    parts += [f"@{row.name}"] if row.name else []
+    parts += [f"from {numbers_text(row.parents)}"] if row.parents else []
+    parts += {"kept": ["kept"], "discarded": ["in the trash"]}.get(row.state, [])
+    return ", ".join(parts)
 
 
 def line_of(shell: Session, word: str) -> str:

@@ -106,3 +106,30 @@ def test_an_empty_session_is_not_the_last(invoke, played):
     invoke("-c", "help")
 
     assert invoke("--continue", "-c", "@soft | blur").status == 0
+
+
+def seeds(ran) -> list[int]:
+    return [r["seed"] for r in ran.results]
+
+
+def test_again_draws_as_many_fresh_seeds_as_there_were_and_counts_on_from_the_pictures_own(invoke):
+    lines = ("txt2img fox --size 64x64 --steps 2 -n 2", "txt2img cat --seed 5..7")
+    first = invoke("--session", "s", "--json", *(word for line in lines for word in ("-c", line)))
+
+    fresh = invoke("--session", "s", "--json", "-c", "again @3 --size 64x64")
+    counted = invoke("--session", "s", "--json", "-c", "again @2 --seed +1 -n 1")
+    varied = invoke("--session", "s", "--json", "-c", "again @1 --variation 0.2 -n 3")
+
+    assert len(set(seeds(fresh)) - {5, 6, 7}) == 3
+    assert seeds(counted) == [seeds(first)[1] + 1]
+    assert set(seeds(varied)) == {seeds(first)[0]}
+    assert len({r["pixel_hash"] for r in varied.results}) == 3
+
+
+def test_a_handle_with_a_question_mark_tells_a_pictures_life(invoke, played):
+    ran = invoke("--session", "fox", "-c", "keep @soft", "-c", "@4?", "-c", "@1?", "-c", "history blur")
+
+    assert " by line 2 of fox, @soft, from @2, kept\n" in ran.out
+    assert " by line 1 of fox, @foxes, in the trash\n" in ran.out
+    invoke("--session", "fox", "-c", "discard @4")
+    assert "in the trash" in invoke("--session", "fox", "-c", "history blur").out

@@ -86,15 +86,15 @@ def replay(shell: Session, what: Rest) -> None:
 def again(shell: Session, changes: OptionalRest = "") -> None:
     """Run the line that made a picture again, with other values and a fresh seed.
 
-    Without a handle the last line. A flag that two stages have is written --txt2img.steps or --2.steps; --seed +1
-    counts on.
+    Without a handle the last line. A flag that two stages have is written --txt2img.steps or --2.steps. --seed +1
+    counts on from the picture's seed, and with --variation it stays.
     """
     from invoke_shell.shell.again import chain_again, changed
     from invoke_shell.shell.replaying import options
 
     words, flags = options(changes)
-    chain = chain_again(shell, words[0] if words else "@-1")
-    shell.run_chain(changed(shell, chain, flags), Where())
+    chain, step = chain_again(shell, words[0] if words else "@-1")
+    shell.run_chain(changed(shell, chain, flags, step), Where())
 
 
 @node(builtin=True, group="shell", examples=["history", "history fox", "history --kept --since 8w"])
@@ -121,12 +121,13 @@ def history(
     for row in reversed(rows):
         numbers = [r.n for r in store.results_of_line(row.id)]
         made = numbers_text(numbers) if len(numbers) < 4 else f"@{numbers[0]}…@{numbers[-1]}"
+        made = made or ("in the trash" if store.made_by_line(row.id) else "-")
         how = "" if row.status == "done" else f"  {row.status}"
         record = {
             "event": "line", "id": row.id, "text": row.text, "status": row.status, "handles": numbers,
             "started": row.started, "seconds": round(row.seconds, 3),
         }  # fmt: skip
-        shell.view.text(f"{row.id:>5}  {made or '-':<14} {visible(row.text)}  {row.seconds:.1f} s{how}", record)
+        shell.view.text(f"{row.id:>5}  {made:<14} {visible(row.text)}  {row.seconds:.1f} s{how}", record)
     if not rows:
         asked = search or status or kept or since
         shell.view.say("no line is like that" if asked else "no line made anything yet")
