@@ -78,6 +78,14 @@ class Encoder:
                 ids += self.tokenizer(piece, add_special_tokens=False, verbose=False)["input_ids"]
         return ids
 
+    def spelled(self, text: str, inversions: Sequence[Inversion] = ()) -> list[str]:
+        """Tokens of a text as they are written in the vocabulary; a row of an inversion by its word."""
+        rows = [i.word + ("</w>" if n == last else "") for i in inversions
+                for last in [len(i.vectors[self.place]) - 1] for n in range(last + 1)]  # fmt: skip
+        return [
+            self.tokenizer.convert_ids_to_tokens(n) if n >= 0 else rows[-1 - n] for n in self.tokens(text, inversions)
+        ]
+
     def chunks(self, pieces: Sequence[Piece], inversions: Sequence[Inversion] = ()) -> list[Chunk]:
         """A prompt in chunks of 77, marks and padding included."""
         row = [

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import cast
 
 from torch import Tensor
@@ -73,7 +74,8 @@ def told(model: Checkpoint, asked: Generation, desk: Desk) -> Conditioning:
     guided = _guidance(model, asked)
     reading = _reading(model, asked, say)
     for label, text in (("prompt", asked.prompt), ("negative", asked.negative)) if asked.tokens else ():
-        for line in token_lines(label, text, model.reader.first, reading.inversions):
+        first = model.reader.first
+        for line in token_lines(label, text, partial(first.spelled, inversions=reading.inversions), first.room):
             say(line)
     coded = desk.embeddings.pair(model.reader, asked.prompt, asked.negative if guided else None, say, reading)
     if guided and guided.image is not None:

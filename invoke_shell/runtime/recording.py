@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from invoke_shell.pipeline.context import Generation
+from invoke_shell.pipeline.prompts import DIALECT, read_prompt
 from invoke_shell.runtime import noise, request, schedulers
 from invoke_shell.runtime.adapters import Adapters
 from invoke_shell.runtime.device import Place
@@ -25,8 +26,15 @@ def facts(asked: Generation, run: Run, place: Place) -> dict[str, Any]:
         "model_calls": len(run.timesteps),
         "first_sigma": schedulers.sigma_at(run.scheduler, asked.scheduler, asked.start_step, run.timesteps),
         "family": run.model.family,
+        **_dialect(asked),
     }
     return request.facts(asked, **own, **worn(asked, run.model.adapters))
+
+
+def _dialect(asked: Generation) -> dict[str, int]:
+    """Which rules weighed the words, where some do."""
+    prompts = [read_prompt(text) for text in (asked.prompt, asked.negative)]
+    return {"prompt_dialect": DIALECT} if any(p.weighted or p.joined for p in prompts) else {}
 
 
 def short(dtype: torch.dtype) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from invoke_shell.pipeline.chain import Source
@@ -37,6 +38,7 @@ def explain(plan: Plan, registry: Registry, precision: str = "float32") -> Itera
         node = registry[name]
         yield f"{number + 1}  {name:<14} {_often(node, calls)}".rstrip()
         yield from _values(node, calls)
+        yield from _tokens(calls)
         yield from _memory(calls, precision)
     yield "Nothing was run."
 
@@ -56,6 +58,21 @@ def _often(node: Node[Any, Any], calls: Sequence[Call]) -> str:
         times += f", of {len(calls[0].inputs.get(node.frames, ()))} pictures" if calls else ""
     notes = dict.fromkeys(node.explains(c.params) for c in calls) if node.explains else {}
     return "; ".join([times, *notes])
+
+
+def _tokens(calls: Sequence[Call]) -> Iterator[str]:
+    """With --tokens how the prompts are cut, from the model's own files."""
+    asked = [c for c in calls if c.params.get("tokens") and isinstance(c.params.get("model"), ModelRecord)]
+    if not asked:
+        return
+    from invoke_shell.runtime.tokens import speller_of, token_lines
+
+    spell = speller_of(Path(asked[0].params["model"].path))
+    if spell is None:
+        yield "     tokens       not known: the model brings no CLIP tokenizer"
+        return
+    texts = dict.fromkeys((name, c.params[name]) for c in asked[:SHOWN] for name in ("prompt", "negative"))
+    yield from (f"     {line}" for name, text in texts for line in token_lines(name, text, spell))
 
 
 def _values(node: Node[Any, Any], calls: Sequence[Call]) -> Iterator[str]:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Protocol
 
 from invoke_shell.errors import OutputError, SettingError, nearest
+from invoke_shell.pipeline.prompts import plain_text
 from invoke_shell.shell import posix
 
 __all__ = [
@@ -146,7 +147,8 @@ def _filled(field: str, width: str, value: object) -> str:
         return ""
     if isinstance(value, int):
         return f"{value:0{int(width or 0)}d}"
-    return slug(str(value), int(width) if width else PROMPT if field == "prompt" else LONGEST)
+    text = plain_text(str(value)) if field == "prompt" else str(value)
+    return slug(text, int(width) if width else PROMPT if field == "prompt" else LONGEST)
 
 
 def slug(text: str, longest: int) -> str:
