@@ -208,6 +208,11 @@ class _Binder(WordReader):
             self.fault(first.start, first.end, message, "", "bad-handle")
         return tuple(out)
 
+    def prompt_hint(self, head: Token) -> str:
+        """Several words that are no command, at a line's start: most likely what to draw."""
+        several = len(self.words) > 1 and not head.quote and self.first and self.registry.implicit
+        return f"to draw it: {self.registry.implicit} {head.value} …" if several else ""
+
     def command(self, head: Token) -> Node[Any, Any] | None:
         if head.quote and head.eq < 0 and self.first and self.registry.implicit:
             self.i = 0
@@ -220,6 +225,7 @@ class _Binder(WordReader):
         node = self.registry.get(word)
         if node is None:
             hint = self.registry.suggest(head.value) or ("a quoted text can only begin a line" if head.quote else "")
+            hint = hint or self.prompt_hint(head)
             self.fault(head.start, head.end, f"there is no command {word}", hint, "unknown-command")
         else:
             self.paint(head.start, head.end, "command")

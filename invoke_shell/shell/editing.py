@@ -17,6 +17,7 @@ from invoke_shell import __version__
 from invoke_shell.errors import InvokeShellError
 from invoke_shell.metadata.visible import visible
 from invoke_shell.models.known import offer
+from invoke_shell.shell import pastes
 from invoke_shell.shell.colours import Colours
 from invoke_shell.shell.completion import Completions, Ghost
 from invoke_shell.shell.guard import guarded
@@ -53,6 +54,7 @@ class Editing:
         self.status = Status(session, prompt.app.invalidate)
         self._theme: Theme | None = None
         self._furnish(prompt)
+        pastes.use(prompt.input)
         if isinstance(session.view, TerminalView):
             session.view.keep_keys = self._keep_keys
         self.status.refresh()

@@ -59,6 +59,9 @@ class State:
         elif isinstance(event, StageStarted):
             self.stage, self.calls, self.call = event.stage, event.calls, 0
             self._rest()
+        elif isinstance(event, ChainDone | Failed):
+            self.stages = ()  # what was counted is done; the line may go on with loading
+            self._rest()
         elif isinstance(event, Progress):
             self._step(event)
 
@@ -185,7 +188,7 @@ class ProgressLine:
         """Go on by one event."""
         with self._lock:
             self.state.take(event)
-            if self._stop is None:
+            if self._stop is None and not isinstance(event, ChainDone | Failed):
                 self._start(DELAY if isinstance(event, ChainStarted) else 0)
 
     def pause(self) -> None:

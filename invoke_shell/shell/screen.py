@@ -100,6 +100,8 @@ class TerminalView:
             self.say(event.text, warning=event.warning)
         elif isinstance(event, ChainDone | Failed):
             self._finish()
+            if self._progress is not None:
+                self._progress.take(event)
         else:
             if isinstance(event, ChainStarted):
                 self._expected = event.pictures
@@ -118,6 +120,7 @@ class TerminalView:
 
     def line_done(self) -> None:
         self._finish()
+        self._hide()
         self._shown.clear()
         self._expected = 1
         self._above = ""
@@ -159,7 +162,7 @@ class TerminalView:
 
     def _finish(self) -> None:
         """Draw the results of a run that the line itself did not show; of a single one its line comes under it."""
-        self._hide()
+        self._pause()
         held, self._held = self._held, []
         fresh = [r for r in held if r.image.hash not in self._shown]
         columns = _columns(str(self.settings["show"]))

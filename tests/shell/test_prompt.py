@@ -476,6 +476,12 @@ def test_f1_helps_with_the_flag_at_the_cursor(typist, session):
                  lambda t: any("1 to 150" in text for text in session.view.said))  # fmt: skip
 
 
+def test_ctrl_c_ends_a_paste_whose_end_was_lost(typist, session):
+    typist.types(f"{PASTE}lost in a buffer", CTRL_C, "help", ENTER, lambda t: bool(session.ran))
+
+    assert session.ran == ["help"]
+
+
 def test_typographic_quotes_and_dashes_of_a_web_page_are_read(typist, session):
     typist.types(f"{PASTE}txt2img “a red fox” —steps 3{PASTED}", ENTER, lambda t: bool(session.ran))
 

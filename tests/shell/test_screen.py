@@ -538,6 +538,20 @@ def test_progress_comes_back_after_something_was_said_though_nothing_is_told(mon
     assert screen.lines == ["a word"]
 
 
+def test_after_something_counted_the_line_is_working_until_it_is_done(monkeypatch):
+    monkeypatch.setattr(progress, "DELAY", 0.05)
+    screen = Screen()
+    v = view(screen)
+    v.begin("invoke> txt2img a", waits=True)
+    v.event(ChainStarted(stages=("hashing pocket",), pictures=0))
+    v.event(ChainDone(pictures=0, seconds=1))
+    appears(screen, "working")
+
+    v.line_done()
+    time.sleep(0.2)
+    assert screen.lines == []
+
+
 def test_keys_are_not_echoed_while_a_line_runs_and_are_afterwards():
     pty, termios = pytest.importorskip("pty"), pytest.importorskip("termios")
     master, slave = pty.openpty()
