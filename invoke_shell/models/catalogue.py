@@ -7,17 +7,17 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from invoke_shell.errors import BlockedError
-from invoke_shell.models.files import Tick, quiet, refusal, shown, stamp_of
-from invoke_shell.models.hashing import Digests, loaded_files, tree_hash
+from invoke_shell.models.contents import Contents, Verdict
+from invoke_shell.models.files import Tick, quiet, refusal, shown
+from invoke_shell.models.hashing import Digests
 from invoke_shell.records import ModelRecord
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from invoke_shell.models.scan import Scanned
     from invoke_shell.models.sources import Source
 
-__all__ = ["ASSETS", "Catalogue", "Verdict"]
+__all__ = ["ASSETS", "Catalogue"]
 
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
 AT_ONCE = 1_000_000_000  # bytes that are hashed, unasked, to find a model by its hash
@@ -35,12 +35,9 @@ DIGITS = "0123456789abcdef"
 PARTED = ("components", "checkpoint")  # kinds of folders with text encoders and a VAE in them
 ENOUGH = 6  # hex digits that a hash may be shortened to
 
-Verdict = Literal["unchanged", "hashed", "changed", "damaged", "gone"]
-
 
 class Catalogue:
     """The models of one home. folders: the home's own, always looked into. path: catalogue.db; None is memory alone.
-    watch: gives who is told of a model that must be read whole before anything else can be done.
 
     Threads may share it. All methods raise BlockedError for what cannot be found or used, and OutputError when
     another program holds the file.
@@ -52,7 +49,7 @@ class Catalogue:
         self.folders = list(folders)
         self.digests = digests or Digests()
         self.path = path
-        self.watch: Callable[[Entry], AbstractContextManager[Tick]] = lambda entry: nullcontext(quiet)
+        self._contents = Contents(lambda: self._rows, self.digests)
         self._lock = threading.RLock()
         self._seen: dict[str, int] | None = None
         self._examined: dict[Path, Entry] = {}
@@ -75,6 +72,10 @@ class Catalogue:
             self._examined[path] = examined(path, "box")
         return self._examined[path]
 
+    def watch(self, told: Callable[[Entry], AbstractContextManager[Tick]]) -> None:
+        """From now on tell this one of a model that must be read whole before anything else can be done."""
+        self._contents.watch = told
+
     def notices(self) -> list[str]:
         """Sentences about the file that were not said yet."""
         return self._rows.notices() if "_rows" in self.__dict__ else []
@@ -87,7 +88,7 @@ class Catalogue:
         read: bytes of the largest model whose content is read where its hash is not known, None for any; the hash of a
         larger one is "".
         """
-        found = self._fresh(self._named(text, kind))
+        found = self._contents.fresh(self._named(text, kind))
         return (self.hash(found) if read is None or found.finding.bytes <= read else found).record
 
     def hashed(self, model: ModelRecord, tick: Tick = quiet) -> ModelRecord:
@@ -95,24 +96,14 @@ class Catalogue:
 
         Raises BlockedError when its file is another since.
         """
-        from invoke_shell.models import apart
-
-        entry = self._fresh(self._at(model.path, model.kind))
+        entry = self._contents.fresh(self._at(model.path, model.kind))
         if entry.stamp != model.stamp:
             raise refusal(entry.path, "changed since it was found", "run the line again")
-        if not entry.hash:
-            for stamp, digests in apart.hashes(entry.path, _wanted(entry), tick).items():
-                self.digests.learn(stamp, digests)
-        return replace(self.hash(entry, tick).record, name=model.name)
+        return replace(self._contents.hash_apart(entry, tick).record, name=model.name)
 
     def weighed(self, model: ModelRecord, tick: Tick = quiet) -> None:
         """Learn the identity of a found model's weights, by a process of low priority. Raises BlockedError."""
-        from invoke_shell.models import apart
-        from invoke_shell.models.weighing import weighs
-
-        entry = self._fresh(self._at(model.path, model.kind))
-        if entry.key and weighs(entry):
-            self.set_weights(entry, apart.weights(entry.path, tick))
+        self._contents.weigh_apart(self._at(model.path, model.kind), tick)
 
     def by_hash(self, text: str, kind: str = "checkpoint", *, read: int | None = None) -> ModelRecord | None:
         """The model with this hash, or whose hash digits begin so (6 or more); None when there is none.
@@ -192,28 +183,11 @@ class Catalogue:
 
     def hash(self, entry: Entry, tick: Tick | None = None) -> Entry:
         """The model with its hashes, read where they are not known. tick: bytes; may raise to stop; None: `watch`."""
-        entry = self._fresh(entry)
-        if not entry.hash:
-            with self.watch(entry) if tick is None else nullcontext(tick) as told:
-                entry = self._kept(entry, **self._hashes(entry, told))
-            self.digests.save()
-        return entry
+        return self._contents.hash(entry, tick)
 
     def verify(self, entry: Entry, tick: Tick = quiet) -> tuple[Verdict, Entry]:
         """Read a model anew and compare. damaged: its content is another although nothing wrote to it."""
-        if not entry.path.exists():
-            return "gone", entry
-        before, was = entry.hash, entry.stamp
-        for file in _files(entry.path):
-            self.digests.forget(stamp_of(file))
-        entry = self._fresh(entry)
-        entry = self._kept(entry, **self._hashes(entry, tick), verified=time.time())
-        self.digests.save()
-        if not before:
-            return "hashed", entry
-        if entry.hash == before:
-            return "unchanged", entry
-        return ("damaged" if entry.stamp == was else "changed"), entry
+        return self._contents.verify(entry, tick)
 
     def convert(
         self, source: Path, target: Path | None = None, tick: Tick = quiet
@@ -235,7 +209,7 @@ class Catalogue:
 
     def set_weights(self, entry: Entry, weights: Mapping[str, str]) -> Entry:
         """Keep the identity of a model's weights, by part."""
-        return self._kept(entry, weights=weights)
+        return self._contents.set_weights(entry, weights)
 
     def fact(self, name: str, value: str | None = None) -> str:
         """A text that is kept by name in this home; `value` replaces it. What it was."""
@@ -295,7 +269,7 @@ class Catalogue:
     def _beginning(self, entries: Sequence[Entry], digits: str) -> list[Entry]:
         """Those with a hash that begins so and that are still what they were."""
         found = [e for e in entries if e.is_or_was(digits)]
-        return [e for e in found if e.path.exists() and self._fresh(e).hash]
+        return [e for e in found if e.path.exists() and self._contents.fresh(e).hash]
 
     def _read(self, entry: Entry) -> Entry:
         """With its hash; a model that cannot be read goes without."""
@@ -330,37 +304,6 @@ class Catalogue:
         if kind and entry.kind != kind:
             raise mistaken(entry, kind, path)
         return entry
-
-    def _fresh(self, entry: Entry) -> Entry:
-        """The model as its file is now: looked at again when it was written to. Raises BlockedError when it is gone."""
-        if not entry.path.exists():
-            hint = f"models scan its new folder, or models remove {entry.name}"
-            message = f"{entry.name} is no longer at {shown(entry.path)}"
-            raise BlockedError(message, hint=hint, code="unknown-model")
-        from invoke_shell.models.examine import examined, stamp_at
-
-        if stamp_at(entry.path) != entry.stamp:
-            now = examined(entry.path, entry.origin)
-            entry = self._kept(entry, stamp=now.stamp, finding=now.finding, hash="", hashes={}, weights={})
-        return entry
-
-    def _hashes(self, entry: Entry, tick: Tick) -> dict[str, object]:
-        """Fields of its content: one read for a file. Raises BlockedError when it changed meanwhile."""
-        from invoke_shell.models.examine import stamp_at
-
-        if entry.path.is_dir():
-            found: dict[str, object] = {"hash": tree_hash(entry.path, self.digests, tick), "hashes": {}}
-        else:
-            names = _wanted(entry)
-            digests = self.digests.of(entry.path, names, tick)
-            found = {"hash": f"blake3:{digests['blake3']}", "hashes": {n: digests[n] for n in names if n != "blake3"}}
-        if stamp_at(entry.path) != entry.stamp:
-            raise refusal(entry.path, "changed while it was read", "try again when it is written completely")
-        return found
-
-    def _kept(self, entry: Entry, **fields: object) -> Entry:
-        """With other fields, which the file keeps when the model is in it."""
-        return self._rows.change(entry, **fields) if entry.key else replace(entry, **fields)  # type: ignore[arg-type]
 
     # -- the home's folder -------------------------------------------------------------------------------------------
 
@@ -401,16 +344,3 @@ def _is_path(text: str) -> bool:
 def _is_of(entry: Entry, scheme: str) -> bool:
     """Whether a model may have a hash of a scheme: trees are folders, all else are files."""
     return not scheme or (scheme == "blake3-tree") == (entry.finding.format == "folder")
-
-
-def _wanted(entry: Entry) -> tuple[str, ...]:
-    """The hashes that are made of a model's files: of a folder one, of a file all that others speak of."""
-    from invoke_shell.models.onepass import USUAL
-
-    if entry.path.is_dir():
-        return USUAL[:1]
-    return (*USUAL, "autov3") if entry.kind == "lora" and entry.finding.format == "file" else USUAL
-
-
-def _files(path: Path) -> Iterator[Path]:
-    yield from loaded_files(path) if path.is_dir() else [path]

@@ -14,7 +14,8 @@ from invoke_shell.shell.counting import MB, counted
 from invoke_shell.shell.session import Session, StatusError
 
 if TYPE_CHECKING:
-    from invoke_shell.models.catalogue import Catalogue, Verdict
+    from invoke_shell.models.catalogue import Catalogue
+    from invoke_shell.models.contents import Verdict
     from invoke_shell.models.entry import Entry
     from invoke_shell.models.scan import Scanned
 

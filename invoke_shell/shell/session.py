@@ -111,7 +111,7 @@ class Session:
         self._opening = threading.Lock()
         self.catalogue = catalogue
         self.hashing = HashesBeside(catalogue, weighing=interactive)
-        catalogue.watch = lambda entry: counted(view, f"reading {entry.name} once, for its hash", MB)
+        catalogue.watch(lambda entry: counted(view, f"reading {entry.name} once, for its hash", MB))
         self.view = view
         self.start = start
         self.now = now
