@@ -42,7 +42,9 @@ def run(argv: Sequence[str]) -> int:
     try:
         return _run(options, parser)
     except InvokeShellError as error:
-        print(error, file=sys.stderr)
+        from invoke_shell.metadata.visible import visible_lines
+
+        print(visible_lines(str(error)), file=sys.stderr)
         return error.exit_status
     except KeyboardInterrupt:
         return 130

@@ -6,7 +6,7 @@ Nothing of the session, the config or a model's advice takes part: a value is th
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any, Protocol
@@ -103,6 +103,7 @@ class _Reader:
             return
         self.revision(node, step)
         inputs = {name: self.inputs(items) for name, items in step.inputs.items() if self.has(node, name)}
+        self.missing += [f"{node.name} was given no {name}" for name in _needed(node) if not step.inputs.get(name)]
         params = {p.name: self.value(node, p, step) for p in node.params.values() if not p.kind.picture}
         call = Call(
             id=len(self.calls),
@@ -199,6 +200,13 @@ def _another(found: ModelRecord, record: ModelRecord) -> str:
         if record.hashes.get(name) and record.hashes[name] == found.hashes.get(name):
             return f"{visible(record.text)} is {found.text} here: another file with {how}"
     return f"{visible(record.name)} here has another hash: {found.text}, not {record.text}"
+
+
+def _needed(node: Node[Any, Any]) -> Iterator[str]:
+    """Names under which a node must be given pictures."""
+    if node.takes != "none":
+        yield node.frames
+    yield from (p.name for p in node.params.values() if p.kind.picture and p.required)
 
 
 def model_missing(record: ModelRecord) -> str:

@@ -19,6 +19,7 @@ from invoke_shell.shell.gather import Gatherer
 from invoke_shell.shell.runs import FileRun
 from invoke_shell.shell.session import Session
 from invoke_shell.shell.store import LineRow
+from invoke_shell.shell.trust import not_allowed
 from invoke_shell.shell.view import Where
 
 __all__ = ["ORDER", "Options", "go_on", "run_file", "run_script", "worst"]
@@ -192,7 +193,7 @@ def _check(session: Session, lines: list[Bound], text: str) -> int:
 
     Raises InvokeShellError with all that is wrong.
     """
-    faults = [f for b in lines for f in _not_allowed(session, b)]
+    faults = [f for b in lines for f in not_allowed(session, b)]
     faults += [f for b in lines for f in _numbered(b)]
     if faults:
         raise LineError(text, faults)
@@ -221,12 +222,6 @@ def _gather(session: Session, bound: Bound) -> Facts:
     values = session.settings.values()
     found: Needs = tuple(n for n in needs(bound.chain, session.registry, values) if n.what not in ("handle", "last"))
     return Gatherer.of(session).facts(bound.chain, found)
-
-
-def _not_allowed(session: Session, bound: Bound) -> Iterator[Fault]:
-    if bound.line.kind == "system" and not session.trusted:
-        message = "a $ line runs a program of the system, which a file may only with --trust"
-        yield Fault(bound.line.start, bound.line.end, message, "", "not-trusted")
 
 
 def _handles(bound: Bound) -> Iterator[tuple[Handle, tuple[int, int]]]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
 from invoke_shell.errors import InvokeShellError
-from invoke_shell.metadata.visible import visible
+from invoke_shell.metadata.visible import visible, visible_lines
 
 if TYPE_CHECKING:
     from invoke_shell.pipeline.events import Event
@@ -145,7 +145,8 @@ class PlainView:
 
     @staticmethod
     def write(stream: TextIO, text: str) -> None:
-        """A line, in ASCII where the stream's encoding has no such character."""
+        """A line, in ASCII where the stream's encoding has no such character; nothing in it commands a terminal."""
+        text = text if text.isprintable() else visible_lines(text)
         encoding = getattr(stream, "encoding", None) or "utf-8"
         safe = text.encode(encoding, "backslashreplace").decode(encoding)
         print(safe, file=stream, flush=True)

@@ -206,7 +206,7 @@ def test_a_file_may_not_change_the_catalogue_unless_it_is_trusted(invoke, lora, 
 
     refused = invoke(str(script))
 
-    assert refused.status == 1
+    assert refused.status == 2
     assert "models add changes the catalogue, which a file may only with --trust" in refused.err
     assert invoke("--trust", str(script)).status == 0
 

@@ -20,12 +20,17 @@ def source(
     show: Annotated[bool, Arg(help="Show each line before it runs.")] = False,
     keep_going: Annotated[bool, Arg(help="Go on after a line that failed.")] = False,
     resume: Annotated[bool, Arg(help="Go on where it ended early the last time.")] = False,
+    trust: Annotated[bool, Arg(help="Let it run $ lines, change models and write anywhere.")] = False,
 ) -> None:
     """Run the lines of a command file; the whole file is checked before its first line runs."""
     from invoke_shell.shell.scripts import Options, run_file
 
     options = Options(keep_going=keep_going, show=show)
-    status = run_file(shell, file.expanduser(), options, resume=resume)
+    before, shell.trusted = shell.trusted, shell.trusted and trust
+    try:
+        status = run_file(shell, file.expanduser(), options, resume=resume)
+    finally:
+        shell.trusted = before
     if status:
         raise StatusError(status)
 
