@@ -31,7 +31,7 @@ from invoke_shell.pipeline.node import Arg, node
 from invoke_shell.pipeline.types import Ratio, Size
 from invoke_shell.records import Frame, Image, Made, Mask
 
-__all__ = ["edit", "inpaint", "outpaint"]
+__all__ = ["inpaint", "instruct", "outpaint"]
 
 FILLS = "What stands there before: the picture, the colours around it, or its pixels scattered."
 WithMask = Annotated[
@@ -230,9 +230,12 @@ def outpaint(
     gives=("seed", "model"),
     group="generate",
     varies=varied,
-    examples=['load_image a.png | edit "make it night" --seed 7', "@-1 | edit make the boat blue --image-guidance 1.2"],
+    examples=[
+        'load_image a.png | instruct "make it night" --seed 7',
+        "@-1 | instruct make the boat blue --image-guidance 1.2",
+    ],
 )
-def edit(
+def instruct(
     ctx: Context,
     frame: Frame,
     instruction: Instruction,
@@ -263,7 +266,7 @@ def edit(
                     model=model,
                     source=source,
                     image_guidance=image_guidance,
-                    teller="edit",
+                    teller="instruct",
                     **sampling.asked(),
                     **chance.asked(),
                     **extras.asked(),

@@ -26,7 +26,7 @@ def check_task(model: Checkpoint, asked: Generation) -> None:
         raise RunError(message, hint="img2img does, with another model", code="bad-model")
     if asked.image_guidance is None and edits:
         message = f"{model.name} cannot draw by itself: it changes a picture as it is told"
-        raise RunError(message, hint='load_image FILE | edit "make it night"', code="bad-model")
+        raise RunError(message, hint='load_image FILE | instruct "make it night"', code="bad-model")
 
 
 def beside(model: Checkpoint, asked: Generation, place: Place, tiled: bool, copies: int) -> Tensor | None:

@@ -13,7 +13,7 @@ from pipeline_kit import model_of
 from invoke_shell.commands.enlarge import restore_faces
 from invoke_shell.commands.fills import filled
 from invoke_shell.commands.generate import txt2img
-from invoke_shell.commands.paint import edit, inpaint, outpaint
+from invoke_shell.commands.paint import inpaint, instruct, outpaint
 from invoke_shell.commands.params import Chance, Sampling, own_size, varied
 from invoke_shell.commands.tiles import places, shares, upscale_diffuse
 from invoke_shell.errors import RunError
@@ -199,7 +199,9 @@ def test_no_side_to_paint_beyond_is_one_sentence(sides):
 
 def test_an_edit_brings_its_picture_and_keeps_its_size():
     ctx = FakeContext()
-    (made,) = edit.func(ctx, frame_of(picture(61, 45)), "make it night", image_guidance=1.2, seed=Seed(7), model=MODEL)
+    (made,) = instruct.func(
+        ctx, frame_of(picture(61, 45)), "make it night", image_guidance=1.2, seed=Seed(7), model=MODEL
+    )
 
     assert made.image.size == (61, 45)
     (request,) = ctx.requests
