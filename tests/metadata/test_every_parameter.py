@@ -28,7 +28,14 @@ BESIDE = {
     "control_end": CONTROL + PICTURE,
 }
 BESIDE |= {"ip_adapter": " --ip-image a.png", "ip_image": " --ip-adapter chosen"}
+ALWAYS = {
+    "inpaint": ("mask", " --mask a.png"),
+    "outpaint": ("right", " --right 16"),
+}  # without which a node does not run
+EXPANDED = ("variation",)  # another way to say --blend: recorded as that
 CHOSEN = {
+    ("upscale_diffuse", "overlap"): "0.125",
+    ("outpaint", "start_step"): "3",
     ("crop", "to"): "8x8",
     ("canny", "high"): "300",
     ("paste_image", "x"): "3",
@@ -54,6 +61,8 @@ def needed(node: Any, p: Any) -> str:
     """The other words a line must have for the node to run with this parameter."""
     others = [q for q in node.params.values() if q.required and q is not p and p.arg.excludes != q.name]
     words = " ".join(f"{'' if q.positional else q.flag + ' '}{filler(q)}" for q in others)
+    name, always = ALWAYS.get(node.name, ("", ""))
+    words += always if p.name != name else ""
     return f" {words}" + (ALONE.get(p.name, "") if node.name == "crop" else BESIDE.get(p.name, ""))
 
 
@@ -82,7 +91,7 @@ def read_back(plan: Plan, folder: Path) -> PictureInfo:
     return read_picture(folder / "a.png")
 
 
-PARAMETERS = [(node, p) for node in NODES for p in node.recorded]
+PARAMETERS = [(node, p) for node in NODES for p in node.recorded if p.name not in EXPANDED]
 
 
 @pytest.mark.parametrize(("node", "p"), PARAMETERS, ids=[f"{node.name}-{p.name}" for node, p in PARAMETERS])
@@ -100,6 +109,17 @@ def test_a_parameter_comes_back(node: Any, p: Any, tmp_path: Path):
     assert (recalled.missing, recalled.notes) == ((), ())
     again = recalled.plan.calls[-1].params
     assert {q.name: again[q.name] for q in node.recorded} == {q.name: call.params[q.name] for q in node.recorded}
+
+
+@pytest.mark.parametrize("node", [node for node in NODES if "variation" in node.params], ids=lambda node: node.name)
+def test_a_variation_comes_back_as_the_noise_that_was_mixed_in(node: Any, tmp_path: Path):
+    plan = plan_of(line_with(node, node.params["variation"]), REGISTRY)
+
+    step = read_back(plan, tmp_path).step()
+
+    assert step.params["variation"] == 0
+    assert len(step.params["blend"]) == 1  # type: ignore[arg-type]  # a list
+    assert recall(step, REGISTRY, Everything()).plan.calls[-1].params["blend"] == plan.calls[-1].params["blend"]
 
 
 MODELS = [(node, p) for node in NODES for p in node.params.values() if p.kind.model]
