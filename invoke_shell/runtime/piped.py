@@ -27,6 +27,8 @@ EachStep = Callable[[Any, int, Any, dict[str, Any]], dict[str, Any]]  # (pipelin
 
 def draw_piped(model: Piped, asked: Generation, desk: Desk) -> Made:
     """The picture and its facts. asked: prepared for this model."""
+    if asked.guidance > 1 and not model.guided:
+        desk.watcher.say(f"{model.name} is not told its guidance: {asked.guidance:g} changes nothing")
     scheduler = make_scheduler(model.scheduler_class, model.scheduler_config)
     alone = request.from_noise_alone(asked) and asked.start_step == 0
     pipe = model.pipe("text" if alone else "image", scheduler)

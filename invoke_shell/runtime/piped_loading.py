@@ -59,6 +59,11 @@ class Piped:
         texts = [part for name, part in sorted(self.parts.items()) if name.startswith("text_encoder") and part]
         return [*texts, self.parts["transformer"], self.parts["vae"]]
 
+    @property
+    def guided(self) -> bool:
+        """Whether guidance does anything: a distilled Flux (schnell) has none."""
+        return bool(self.parts["transformer"].config.get("guidance_embeds", True))
+
     def pipe(self, task: str, scheduler: SchedulerLike) -> Any:
         """diffusers' pipeline for a prompt alone (`text`) or with a picture (`image`), around these parts."""
         kind = self.family.text if task == "text" else self.family.image

@@ -283,6 +283,15 @@ def test_what_flux_cannot_do_is_said_before_anything_is_loaded(tmp_path, real_en
     assert raised.value.hint == "quick is Flux: leave it out"
 
 
+@pytest.mark.parametrize(("guidance", "said"), [(4.0, True), (0.0, False)])
+def test_guidance_that_schnell_is_not_told_is_said(tmp_path, real_engine, told, guidance, said):
+    model = small_record(small_flux(tmp_path, guided=False), "quick", "flux")
+
+    drawn(real_engine.watch(told), asked(model, guidance=guidance))
+
+    assert told.said == (["quick is not told its guidance: 4 changes nothing"] if said else [])
+
+
 def test_folder_that_names_another_library_is_one_sentence(tmp_path, real_engine):
     folder = small_flux(tmp_path)
     index = json.loads((folder / "model_index.json").read_text())

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 import shutil
 import socket
 
@@ -10,6 +11,7 @@ import torch
 from models_small import small_record
 from models_transformers import REAL, loose_parts, sd3_file, small_flux, small_sd3, transformer_file
 from safetensors.torch import load_file, save_file
+from test_full_size import write_zeros
 
 from invoke_shell.errors import RunError
 from invoke_shell.pipeline.context import Generation
@@ -19,6 +21,7 @@ from invoke_shell.runtime import clip_words, single_file
 from invoke_shell.runtime.pipelines import PIPED
 from invoke_shell.runtime.transformer_file import TransformerFile
 
+ASSETS = single_file.CONFIGS  # as they ship; tests put the small model's in their place
 LOOSE = {
     "sd3": {"text_encoder": "a.safetensors", "text_encoder_2": "b.safetensors", "text_encoder_3": "c.safetensors"},
     "flux": {"text_encoder": "clip_l.safetensors", "text_encoder_2": "t5xxl_fp16.safetensors"},
@@ -226,3 +229,68 @@ def test_what_is_no_folder_of_components_is_one_sentence(alone, tmp_path):
 
     with pytest.raises(BlockedError, match=r"is a model that draws, not a folder of text encoders and a VAE\n"):
         Catalogue(path=tmp_path / "catalogue.db").find(str(alone), "components")
+
+
+# What ships
+
+
+@pytest.mark.parametrize(
+    ("base", "part", "millions"),
+    [
+        ("sd3", "transformer", 2028.33), ("sd3", "text_encoder", 123.65), ("sd3", "text_encoder_2", 694.66),
+        ("sd3", "text_encoder_3", 4762.31), ("sd3", "vae", 83.82), ("flux", "transformer", 11901.41),
+        ("flux", "text_encoder", 123.06), ("flux", "text_encoder_2", 4762.31), ("flux", "vae", 83.82),
+    ],
+)  # fmt: skip
+def test_configs_make_networks_of_the_published_sizes(base, part, millions):
+    import diffusers
+    import transformers
+
+    config = json.loads((ASSETS / base / part / "config.json").read_text())
+    name = config.get("_class_name") or config["architectures"][0]
+    with torch.device("meta"):
+        if part.startswith("text"):
+            kind = getattr(transformers, name)
+            network = kind(kind.config_class(**config))
+        else:
+            network = getattr(diffusers, name).from_config(config)
+
+    assert round(sum(p.numel() for p in network.parameters()) / 1e6, 2) == millions
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("guided", [True, False])
+def test_flux_in_its_published_layout_loads(folder, monkeypatch, tmp_path, guided):
+    if folder.name == "sd3":
+        pytest.skip("Flux alone")
+    monkeypatch.setattr(single_file, "CONFIGS", ASSETS)
+    shapes = published_flux(guided)
+    write_zeros(shapes, tmp_path / "flux.safetensors")
+    file = TransformerFile(as_file(tmp_path / "flux.safetensors", "flux"), FAMILIES["flux"])
+
+    network = file.transformer(torch.float16)
+
+    assert file.values() == {"num_layers": 1, "num_single_layers": 1, "guidance_embeds": guided}
+    assert sum(p.numel() for p in network.parameters()) == sum(math.prod(shape) for shape in shapes.values())
+    assert not any(p.is_meta for p in network.parameters())
+
+
+def published_flux(guided):
+    """Names and shapes of Flux as its makers name them, with one block of each kind."""
+    width = 3072
+    layers = {"img_in": (width, 64), "txt_in": (width, 4096), "final_layer.linear": (64, width)}
+    inputs = {"time_in": 256, "vector_in": 768, **({"guidance_in": 256} if guided else {})}
+    for name, numbers in inputs.items():
+        layers |= {f"{name}.in_layer": (width, numbers), f"{name}.out_layer": (width, width)}
+    layers["final_layer.adaLN_modulation.1"] = (2 * width, width)
+    for side in ("img", "txt"):
+        block = f"double_blocks.0.{side}"
+        layers |= {f"{block}_attn.qkv": (3 * width, width), f"{block}_attn.proj": (width, width)}
+        layers |= {f"{block}_mlp.0": (4 * width, width), f"{block}_mlp.2": (width, 4 * width)}
+        layers[f"{block}_mod.lin"] = (6 * width, width)
+    layers |= {"single_blocks.0.linear1": (7 * width, width), "single_blocks.0.linear2": (width, 5 * width)}
+    layers["single_blocks.0.modulation.lin"] = (3 * width, width)
+    shapes = {f"{name}.weight": shape for name, shape in layers.items()}
+    shapes |= {f"{name}.bias": shape[:1] for name, shape in layers.items()}
+    norms = ("double_blocks.0.img_attn", "double_blocks.0.txt_attn", "single_blocks.0")
+    return shapes | {f"{n}.norm.{x}_norm.scale": (128,) for n in norms for x in ("query", "key")}
