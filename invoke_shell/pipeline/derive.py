@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from invoke_shell.pipeline.bind import Pending
 from invoke_shell.pipeline.node import Node, Param
 from invoke_shell.pipeline.registry import Registry
 
-__all__ = ["Item", "complete", "flow", "help_node", "json_schema", "kind_text", "usage", "wrapped"]
+__all__ = ["PROMPT_NAME", "Item", "complete", "flow", "help_node", "json_schema", "kind_text", "usage", "wrapped"]
 
 COLUMNS = 80
 
@@ -144,6 +145,7 @@ def _param_schema(p: Param) -> dict[str, Any]:
 
 # -- completion ------------------------------------------------------------------------------------------------------
 
+PROMPT_NAME = re.compile(r"(?<!\\)<(lora|embedding):([^<>:]*)\Z|(?<![\w\\])__[\w./-]*\Z", re.I)
 Lister = Callable[[Param, str], Iterable[tuple[str, str]]]
 
 
@@ -151,6 +153,8 @@ def complete(pending: Pending, registry: Registry, text: str, values: Lister) ->
     """What may stand at the end of a text, best first. values: lists models, files, handles by parameter."""
     if pending.kind == "command":
         return _commands(pending, registry)
+    if pending.kind == "text" and (within := _within_prompt(pending, values)) is not None:
+        return within
     if pending.kind in ("flag", "text") and pending.node is not None:
         items = _flags(pending)
         p = pending.param
@@ -160,6 +164,18 @@ def complete(pending: Pending, registry: Registry, text: str, values: Lister) ->
     if pending.kind == "value" and pending.param is not None:
         return _values(pending, values)
     return []
+
+
+def _within_prompt(pending: Pending, values: Lister) -> list[Item] | None:
+    """Names of LoRAs, embeddings and wildcards that a prompt has begun to name; None where it names none."""
+    p, node = pending.param, pending.node
+    if p is None or node is None or not p.arg.prompt or not (begun := PROMPT_NAME.search(pending.prefix)):
+        return None
+    typed = begun[2] if begun[1] else begun[0]
+    start = pending.start + len(pending.prefix) - len(typed)
+    listed = next((q for q in node.params.values() if q.kind.model == begun[1].lower()), p) if begun[1] else p
+    items = _ranked(Pending("value", typed, start), list(values(listed, typed)))
+    return [replace(item, space=False) for item in items]
 
 
 def _commands(pending: Pending, registry: Registry) -> list[Item]:

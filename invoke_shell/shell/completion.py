@@ -13,7 +13,7 @@ from prompt_toolkit.document import Document
 
 from invoke_shell.metadata.visible import visible
 from invoke_shell.pipeline.bind import Pending, Reading
-from invoke_shell.pipeline.derive import Item, complete
+from invoke_shell.pipeline.derive import PROMPT_NAME, Item, complete
 from invoke_shell.pipeline.node import Param
 from invoke_shell.pipeline.registry import Registry
 from invoke_shell.pipeline.schedulers import SCHEDULERS
@@ -130,6 +130,9 @@ def _wanted(pending: Pending) -> bool:
     """Whether a menu helps somebody who is typing and has asked for none."""
     if pending.kind == "command":
         return bool(pending.prefix) or bool(pending.used)  # after a pipe: what fits is not known by heart
+    if pending.kind == "text" and pending.param is not None and pending.param.arg.prompt:
+        last = pending.prefix.rpartition(" ")[2]
+        return last.startswith("-") or PROMPT_NAME.search(last) is not None
     if pending.kind in ("flag", "text"):
         return pending.prefix.rpartition(" ")[2].startswith("-")
     return pending.kind in ("value", "handle")

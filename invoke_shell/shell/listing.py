@@ -13,6 +13,7 @@ from invoke_shell.models.files import PICKLES, WEIGHTS
 from invoke_shell.models.finding import KINDS
 from invoke_shell.pipeline.node import Node, Param
 from invoke_shell.shell.settings import SHELL
+from invoke_shell.shell.wildcards import Wildcards
 
 if TYPE_CHECKING:
     from invoke_shell.pipeline.chain import Value
@@ -57,6 +58,8 @@ class Listing:
             return self._once(("model", p.kind.model), lambda: self._models(p.kind.model))
         if p.kind.picture:
             return [*(self.handles() if not prefix or prefix.startswith("@") else ()), *self.files(prefix, PICTURES)]
+        if p.arg.prompt:
+            return self._once("wildcards", self._wildcards)
         if p.kind.is_seed:
             return self._once("seeds", self._seeds)
         return self.files(prefix) if "path" in p.kind.label else []
@@ -120,6 +123,9 @@ class Listing:
             (one.key, f"{one.progress}  {one.what if one.line else ''}".rstrip())
             for one in left(self.session.keeper.store)
         ]
+
+    def _wildcards(self) -> Rows:
+        return [(f"__{name}__", "") for name in Wildcards(self.session.home.wildcards).names()]
 
     def _seeds(self) -> Rows:
         used = {

@@ -272,3 +272,26 @@ def test_what_may_be_set():
     assert {"steps", "img2img.steps", "model", "count"} <= found.keys()
     assert not {"prompt", "image", "line", "mask"} & found.keys()
     assert found["txt2img.steps"] is REGISTRY["txt2img"].params["steps"]
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted", "start"),
+    [
+        ("txt2img a boat <lora:in", ["ink"], 21),
+        ('txt2img "a boat <lora:in', ["ink"], 22),
+        ("txt2img a <embedding:", ["mood"], 21),
+        ("txt2img a __co", ["__colour__"], 10),
+        ("txt2img a boat --negative __", ["__colour__"], 26),
+        (r"txt2img a \<lora:in", [], 0),
+        ("txt2img a snake__co", [], 0),
+    ],
+)
+def test_names_inside_a_prompt_are_offered(text, wanted, start):
+    listed = {"lora": ["ink", "chrome"], "embedding": ["mood"], "": ["__colour__"]}
+
+    def values(p, prefix):
+        return [(name, "") for name in listed[p.kind.model]]
+
+    items = complete(read(text, REGISTRY).pending, REGISTRY, text, values)
+
+    assert [(i.text, i.start, i.space) for i in items] == [(name, start, False) for name in wanted]

@@ -749,3 +749,12 @@ def test_a_dumb_terminal_gets_plain_lines_and_the_loop_is_the_same(session, type
     assert interact(lambda: session) == 0
     assert session.ran == ["txt2img a", "exit"]
     assert session.view.said[0].startswith("invoke_shell ")
+
+
+def test_wildcards_of_the_home_are_offered_in_a_prompt(session, completions):
+    folder = session.home.wildcards
+    (folder / "animals").mkdir(parents=True)
+    (folder / "animals" / "birds.txt").write_text("owl\n")
+    (folder / "colour.txt").write_text("red\n")
+
+    assert [i.text for i in completions.items("txt2img a __", asked=False)] == ["__animals/birds__", "__colour__"]
