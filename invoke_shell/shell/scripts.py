@@ -110,7 +110,7 @@ def go_on(session: Session, run: FileRun, *, show: bool = False) -> int:
         session.view.say(f"{visible(run.path)} was changed since; what it said then goes on", warning=True)
     session.be_in(run.session)
     reading = session.read(run.text)
-    trusted, session.trusted = session.trusted, run.trusted
+    trusted, session.trusted = session.trusted, session.trusted and run.trusted
     try:
         with _standing_in(session, path.parent if run.path != STDIN else None):
             session.keeper.store.runs.begin_again(run.id)
@@ -234,10 +234,19 @@ def _handles(bound: Bound) -> Iterator[tuple[Handle, tuple[int, int]]]:
 
 def _numbered(bound: Bound) -> Iterator[Fault]:
     """`@413` counts in one home; in a file it would mean another picture elsewhere."""
-    for handle, span in _handles(bound):
-        if handle.text[1:2].isdigit():
-            message = f"{handle.text} is a number of one home, and a file may be run in another"
+    words = [(handle.text, span) for handle, span in _handles(bound)]
+    if bound.builtin is not None and not bound.builtin.rest:
+        words += [(word, v.span or s.span) for s in bound.chain.stages for v in s.values.values() for word in _words(v)]
+    for text, span in words:
+        if text[:1] == "@" and text[1:2].isdigit():
+            message = f"{text} is a number of one home, and a file may be run in another"
             yield Fault(*span, message, "give the picture a name with as @NAME, or count back with @-1", "bad-handle")
+
+
+def _words(value: Value) -> list[str]:
+    """The words that a command of the shell was given: handles among them are texts to it."""
+    items = value.value if isinstance(value.value, tuple | list) else (value.value,)
+    return [item for item in items if isinstance(item, str)]
 
 
 def _unknown_names(session: Session, bound: Bound, given: set[str]) -> Iterator[Fault]:

@@ -164,3 +164,34 @@ def test_a_sweep_of_two_values_becomes_a_sheet_of_rows_and_columns(invoke):
 
     assert ran.status == 0, ran.err
     assert [r["verdict"] for r in invoke("--json", "-c", "replay @7").records if r["event"] == "replay"] == ["exact"]
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("txt2img fox | save ../out.png", "is outside the output folder, where a file may write only with --trust"),
+        ("$ touch made", "a $ line runs a program of the system, which a file may only with --trust"),
+        ("discard @1", "@1 is a number of one home, and a file may be run in another"),
+    ],
+)
+@pytest.mark.parametrize("how", ["file", "source"])
+def test_what_a_strangers_file_may_not_is_told_before_its_first_line(invoke, folder, line, said, how):
+    invoke("-c", "txt2img fox --size 64x64")
+    (folder / "x.invoke").write_text(f"txt2img cat --size 64x64\n{line}\n")
+
+    ran = invoke("x.invoke") if how == "file" else invoke("-c", "source x.invoke")
+
+    assert ran.status == 2
+    assert said in ran.err
+    assert ran.out == ""
+    assert not (folder / "made").exists()
+
+
+def test_a_trusted_file_may(invoke, folder):
+    (folder / "x.invoke").write_text("txt2img cat --size 64x64 | save ../out.png\n$ touch made\n")
+
+    ran = invoke("-c", "source x.invoke --trust")
+
+    assert ran.status == 0, ran.err
+    assert (folder.parent / "out.png").exists()
+    assert (folder / "made").exists()

@@ -22,7 +22,10 @@ def source(
     resume: Annotated[bool, Arg(help="Go on where it ended early the last time.")] = False,
     trust: Annotated[bool, Arg(help="Let it run $ lines, change models and write anywhere.")] = False,
 ) -> None:
-    """Run the lines of a command file; the whole file is checked before its first line runs."""
+    """Run the lines of a command file; the whole file is checked before its first line runs.
+
+    A file is a stranger's: $ lines, changes of the models and files outside the output folder need --trust.
+    """
     from invoke_shell.shell.scripts import Options, run_file
 
     options = Options(keep_going=keep_going, show=show)
