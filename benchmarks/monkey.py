@@ -57,6 +57,7 @@ SIZES = [(30, 100), (24, 80), (10, 40), (50, 200), (5, 20), (3, 10), (60, 35)]
 CHECKED = 15.0  # seconds between two looks whether the prompt lives
 THEIRS = "a key ended the prompt"  # prompt_toolkit's, at mouse reports that no mouse makes; the prompt came again
 MARK = "zqzq"
+LOOKS, PATIENCE = 6, 10.0  # times a word is typed, seconds each has to come on the screen
 
 
 @dataclass
@@ -146,13 +147,16 @@ class Monkey:
             self.program.close()
             self.program = self.start()
         self.program.forget()
-        self.type(CLEAR + MARK, "looks")
-        try:
-            self.program.wait(MARK)
-        except TimeoutError as error:
-            last = [keys[:80] for keys in self.last]
-            raise AssertionError(f"the prompt is dead after {last}; it is at:\n{self.program.trace()}") from error
-        self.type(CLEAR, "keys")
+        for _ in range(LOOKS):  # a line may still run, and keys typed into its end may be lost to the terminal
+            self.type(CTRL_C + CLEAR + MARK, "looks")
+            end = time.monotonic() + PATIENCE
+            while MARK not in self.program.heard and time.monotonic() < end:
+                self.program.read(0.2)
+            if MARK in self.program.heard:
+                self.type(CLEAR, "keys")
+                return
+        last = [keys[:80] for keys in self.last]
+        raise AssertionError(f"the prompt is dead after {last}; it is at:\n{self.program.trace()}")
 
     def leave(self) -> None:
         """One more picture, then the way out."""

@@ -37,6 +37,8 @@ def _keys(params: Mapping[str, Param]) -> Iterator[str]:
 
 def _value(p: Param) -> str:
     """The default as it is written in the file."""
+    if p.default == "":
+        return '""'
     text = default_text(p)
     return written(p, text) if text else "random" if p.kind.is_seed else "none"
 

@@ -26,7 +26,7 @@ __all__ = [
 ]
 
 LONG = 60  # lines of help shown at once
-NAME = 14  # columns of a command's name
+NAME = 16  # columns of a command's name
 LAST = "help NAME tells more, help WORD searches, explain LINE says what a line would do"
 
 AnyNode = Node[Any, Any]
@@ -98,14 +98,16 @@ def _named(word: str, nodes: Sequence[AnyNode]) -> list[str]:
 
 
 def _line(node: AnyNode) -> str:
-    """One line of a list; a summary that is too long for it ends after a part of it."""
-    room = derive.COLUMNS - NAME - 4
-    summary = node.summary
-    if len(summary) > room:
-        head = summary[: room - 1]
-        cut = max(head.rfind(mark) for mark in (", ", "; ", ": ", " "))
-        summary = head[:cut].rstrip(",;:") + " …"
-    return f"  {node.name:<{NAME}}  {summary}".rstrip()
+    return f"  {node.name:<{NAME}} {cut(node.summary, derive.COLUMNS - NAME - 3)}".rstrip()
+
+
+def cut(text: str, room: int) -> str:
+    """A sentence that is too long for a list ends after a part of it."""
+    if len(text) <= room:
+        return text
+    head = text[: room - 1]
+    end = max(head.rfind(mark) for mark in (", ", "; ", ": ", " "))
+    return head[:end].rstrip(",;:") + " …"
 
 
 def topic(word: str, registry: Registry) -> list[str]:
@@ -154,7 +156,7 @@ def search(text: str, registry: Registry) -> list[str]:
     for _, said, node in ranked:
         lines.append(_line(node))
         if said < len(words):
-            lines += [f"  {'':<{NAME}}  {p.flag}  {p.arg.help}"[: derive.COLUMNS] for p in _having(node, words)[:2]]
+            lines += [f"  {'':<{NAME}} {p.flag}  {p.arg.help}"[: derive.COLUMNS] for p in _having(node, words)[:2]]
     return lines
 
 

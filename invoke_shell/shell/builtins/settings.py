@@ -6,12 +6,16 @@ from typing import Annotated
 
 from invoke_shell.errors import OutputError
 from invoke_shell.metadata.visible import visible
+from invoke_shell.pipeline.derive import COLUMNS
 from invoke_shell.pipeline.node import Arg, Param, node
 from invoke_shell.pipeline.types import Weighted
+from invoke_shell.shell.pages import cut
 from invoke_shell.shell.session import ENGINE, Session
 from invoke_shell.shell.settings import read_value, shown
 
 __all__ = ["set_", "settings", "unset"]
+
+VALUE, ABOUT = 12, 12  # columns of a value, and at least of what it is for
 
 # What a value means that its word does not say.
 NOTES = {
@@ -88,9 +92,9 @@ def settings(
         shell.view.text(f"{visible(str(path))} has every setting, commented out")
         return
     rows = list(shell.settings.rows())
-    wide = [max(len(row[column]) for row in rows) for column in range(2)]
+    wide = max(len(name) for name, _, _ in rows)
     lines = []
     for name, text, source in rows:
-        about = shell.settings.params[name].arg.help
-        lines.append(f"{name:<{wide[0]}}  {text:<{wide[1]}}  {source:<7}  {about}")
+        head = f"{name:<{wide}}  {text:<{VALUE}}  {source:<7}  "
+        lines.append(head + cut(shell.settings.params[name].arg.help, max(ABOUT, COLUMNS - len(head))))
     shell.view.page("\n".join(lines))
