@@ -19,6 +19,7 @@ from invoke_shell.records import Image, ModelRecord, Resource, StepRecord
 if TYPE_CHECKING:
     from invoke_shell.metadata.foreign.line import Line
     from invoke_shell.models.catalogue import Catalogue
+    from invoke_shell.shell.foreign_models import Asked
     from invoke_shell.shell.keeper import Keeper
     from invoke_shell.shell.session import Session
 
@@ -81,21 +82,25 @@ def foreign_of(session: Session, word: str) -> Line | None:
     return None if word.startswith("@") else foreign_line(session, read_picture(Path(word).expanduser()))
 
 
-def foreign_line(session: Session, info: PictureInfo) -> Line | None:
-    """The line of a picture that another program made, and of what it names that is not here."""
+def foreign_line(session: Session, info: PictureInfo, asked: Asked | None = None) -> Line | None:
+    """The line of a picture that another program made, and of what it names that is not here.
+
+    asked: what was asked for the pictures before it.
+    """
     if info.foreign is None:
         return None
     from invoke_shell.metadata.foreign.line import to_line
-    from invoke_shell.shell.foreign_models import named_here
+    from invoke_shell.shell.foreign_models import Asked, named_here
 
-    line = to_line(named_here(info.foreign, session.catalogue), session.registry)
-    return line._replace(missing=(*line.missing, *_absent(session, line)))
+    asked = asked or Asked(session.catalogue)
+    line = to_line(named_here(info.foreign, asked), session.registry)
+    return line._replace(missing=(*line.missing, *_absent(asked, line)))
 
 
-def _absent(session: Session, line: Line) -> Iterator[str]:
+def _absent(asked: Asked, line: Line) -> Iterator[str]:
     """Models of a line that no folder of this home has."""
     for kind, names in line.models.items():
-        here = {text for model in session.catalogue.all(kind) for text in (model.name, model.text)}
+        here = {text for entry in asked.entries(kind) for text in (entry.name, entry.record.text)}
         yield from (f"there is no {_SPOKEN.get(kind, kind)} {visible(name)} here" for name in names if name not in here)
 
 

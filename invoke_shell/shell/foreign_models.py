@@ -13,13 +13,39 @@ from invoke_shell.models.words import unread
 
 if TYPE_CHECKING:
     from invoke_shell.models.catalogue import Catalogue
+    from invoke_shell.models.entry import Entry
+    from invoke_shell.records import ModelRecord
 
-__all__ = ["named_here"]
+__all__ = ["Asked", "named_here"]
 
 Step = TypeVar("Step", Draw, Foreign)
 
 
-def named_here(found: Foreign, catalogue: Catalogue) -> Foreign:
+class Asked:
+    """A catalogue that is asked each thing once: a command may look at thousands of pictures of a few models."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self.catalogue = catalogue
+        self._entries: dict[str, list[Entry]] = {}
+        self._hashed: dict[tuple[str, str], ModelRecord | None] = {}
+
+    def entries(self, kind: str) -> list[Entry]:
+        """As Catalogue.entries."""
+        if kind not in self._entries:
+            self._entries[kind] = self.catalogue.entries(kind)
+        return self._entries[kind]
+
+    def by_hash(self, digits: str, kind: str) -> ModelRecord | None:
+        """The one model of a hash as far as hashes are known; None when there is none, or more than one."""
+        if (digits, kind) not in self._hashed:
+            try:
+                self._hashed[digits, kind] = self.catalogue.by_hash(digits, kind, read=0)
+            except BlockedError:
+                self._hashed[digits, kind] = None
+        return self._hashed[digits, kind]
+
+
+def named_here(found: Foreign, catalogue: Asked) -> Foreign:
     """The picture with its models as they are called here; what was found otherwise than by its hash is in `guessed`.
 
     A model that is not here keeps its name. No file is read for it: hashes count as far as they are known.
@@ -38,7 +64,7 @@ def named_here(found: Foreign, catalogue: Catalogue) -> Foreign:
 
 
 class _Namer:
-    def __init__(self, catalogue: Catalogue) -> None:
+    def __init__(self, catalogue: Asked) -> None:
         self.catalogue = catalogue
         self.guessed: dict[str, None] = {}
         self.missing: dict[str, None] = {}
@@ -71,10 +97,7 @@ class _Namer:
 
     def hashed(self, kind: str, digits: str) -> str:
         """The model with a hash, as a line names it; "" when there is none, or more than one."""
-        try:
-            found = self.catalogue.by_hash(digits, kind, read=0)
-        except BlockedError:
-            return ""
+        found = self.catalogue.by_hash(digits, kind)
         return found.text if found is not None else ""
 
     def alike(self, kind: str, name: str) -> str:

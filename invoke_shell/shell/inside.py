@@ -24,6 +24,7 @@ from invoke_shell.shell.telling import file_line, told
 
 if TYPE_CHECKING:
     from invoke_shell.metadata.foreign.line import Line
+    from invoke_shell.shell.foreign_models import Asked
     from invoke_shell.shell.store import ResultRow
 
 __all__ = ["about", "in_a_file", "line_of", "made_how", "stripped", "stripped_name"]
@@ -81,8 +82,10 @@ def _foreign_text(shell: Session, word: str, line: Line) -> str:
     return line.text
 
 
-def about(shell: Session, label: str, path: Path, found: PictureInfo) -> tuple[str, dict[str, Any]]:
-    """What `info` says of a picture, for people and for programs."""
+def about(
+    shell: Session, label: str, path: Path, found: PictureInfo, asked: Asked | None = None
+) -> tuple[str, dict[str, Any]]:
+    """What `info` says of a picture, for people and for programs. asked: see foreign_line."""
     size = path.stat().st_size
     lines = [file_line(f"{label} {path}" if label.startswith("@") else label, found, size)]
     record: dict[str, Any] = {
@@ -90,7 +93,7 @@ def about(shell: Session, label: str, path: Path, found: PictureInfo) -> tuple[s
         "format": found.kind.lower(), "bytes": size,
         "command": None, "steps": [], "missing": [], "warnings": list(found.warnings),
     }  # fmt: skip
-    if line := foreign_line(shell, found):
+    if line := foreign_line(shell, found, asked):
         _about_foreign(found, line, lines, record)
     else:
         _about_ours(shell, path, found, lines, record)

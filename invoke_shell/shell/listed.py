@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from invoke_shell.errors import InvokeShellError
 from invoke_shell.metadata.history import read_resource
-from invoke_shell.metadata.read import read_picture
+from invoke_shell.metadata.read import PictureInfo
 from invoke_shell.metadata.replay import model_missing
 from invoke_shell.records import Resource
 
@@ -30,9 +30,8 @@ class Listed:
         self.shell = shell
         self.known: dict[tuple[object, ...], str] = {}
 
-    def line(self, label: str, path: Path) -> str | None:
-        """The record of `info`; None for a picture that has to be looked at in full. Raises as read_picture."""
-        found = read_picture(path, listing=True)
+    def line(self, label: str, path: Path, found: PictureInfo) -> str | None:
+        """The record of `info` of a picture that was read as one of a listing; None for one to be looked at in full."""
         data, steps = found.data, found.steps_text
         command = data.get("command") if data is not None else None
         if data is None or not isinstance(command, str) or not steps or not (steps.isascii() and steps.isprintable()):

@@ -133,7 +133,8 @@ class Graph:
         if node.id in seen or len(seen) > FAR:
             return ""
         seen.add(node.id)
-        found = [text for name in TEXTS if (text := self._text(node.inputs.get(name), seen))]
+        inputs = node.inputs
+        found = [text for name in TEXTS if name in inputs and (text := self._text(inputs[name], seen))]
         joint = node.inputs.get("delimiter")
         return (joint if isinstance(joint, str) else " ").join(found)[: loose.MAX_WORDS]
 

@@ -54,7 +54,7 @@ class Given:
             seen.add((node.id, output))
             self.shaped(node)
             own = loose.words(node.inputs.get(role))  # loaders that take both prompts
-            texts = [own] if own else [self.graph.text(node.inputs.get(name)) for name in TEXTS]
+            texts = [own] if own else [self.graph.text(node.inputs[name]) for name in TEXTS if name in node.inputs]
             yield from texts
             if not any(texts):
                 stack += reversed(self.behind(node, role, output))

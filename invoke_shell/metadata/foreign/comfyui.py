@@ -98,8 +98,11 @@ def _scaled(size: tuple[int, int], scale: float) -> tuple[int, int]:
 
 
 class _Walker:
-    def __init__(self, tool: str, graph: Graph) -> None:
+    """way_only: samplers are counted and not read, to choose between saving nodes."""
+
+    def __init__(self, tool: str, graph: Graph, *, way_only: bool = False) -> None:
         self.tool = tool
+        self.way_only = way_only
         self.graph = graph
         self.notes = Notes()
         self.given = Given(graph, self.notes)
@@ -143,7 +146,7 @@ class _Walker:
     def chosen(self, ends: list[Node], size: tuple[int, int]) -> Node:
         """The saving node of this file: the one whose size it has, else the one with most passes."""
         self.notes.guess(f"the graph has {len(ends)} saving nodes; the one that fits the picture best is taken")
-        trails = [(node, _Walker(self.tool, self.graph).trail(node)) for node in ends[:MOST_SAVERS]]
+        trails = [(node, _Walker(self.tool, self.graph, way_only=True).trail(node)) for node in ends[:MOST_SAVERS]]
         return max(trails, key=lambda pair: (pair[1].ends_at() == size, pair[1].draws))[0]
 
     def trail(self, node: Node) -> _Trail:
@@ -216,6 +219,8 @@ class _Walker:
 
     def drawn(self, node: Node, noise: Node | None) -> Draw:
         """One pass. SamplerCustomAdvanced keeps its values in nodes of their own."""
+        if self.way_only:
+            return Draw()
         guider = self.graph.follow(node, "guider") or node
         positive = self.graph.follow_output(guider, "positive", "conditioning", "cond1")
         negative = self.graph.follow_output(guider, "negative")

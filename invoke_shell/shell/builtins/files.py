@@ -32,11 +32,13 @@ def info(
     """
     from invoke_shell.metadata.read import read_picture
     from invoke_shell.shell.checking import checked
+    from invoke_shell.shell.foreign_models import Asked
     from invoke_shell.shell.inside import about
     from invoke_shell.shell.listed import Listed
 
     status = 0
     listed = Listed(shell) if json or shell.view.records else None
+    asked = Asked(shell.catalogue)
     for word in expanded(shell, what):
         try:
             path = shell.keeper.row(word).path if word[:1] == "@" else Path(word)
@@ -45,10 +47,12 @@ def info(
                 valid, text, record = checked(shell.registry, word, path)
                 status = status or int(not valid)
             else:
-                if listed is not None and (line := listed.line(word, path)):
+                found = read_picture(path, listing=listed is not None)
+                if listed is not None and (line := listed.line(word, path, found)):
                     shell.view.text(line, line)
                     continue
-                text, record = about(shell, word, path, read_picture(path))
+                found = read_picture(path) if found.data is not None else found
+                text, record = about(shell, word, path, found, asked)
         except InvokeShellError as error:
             shell.view.error(error, Where())
             status = status or error.exit_status
