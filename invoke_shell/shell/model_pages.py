@@ -120,7 +120,7 @@ def details(entry: Entry) -> dict[str, Any]:
 def summary(folder: Path, out: Scanned) -> Iterator[str]:
     found = Counter(e.kind for e in (*out.new, *out.changed, *out.moved))
     news = ", ".join(f"{len(some)} {what}" for what, some in _news(out) if some) or "nothing new"
-    yield f"{visible(str(folder))}: {out.files} files, {news}"
+    yield f"{visible(str(folder))}: {out.files} file{'' if out.files == 1 else 's'}, {news}"
     if found:
         yield from wrapped(", ".join(f"{count} {kind}" for kind, count in found.most_common()), 2)
     if out.pickles:

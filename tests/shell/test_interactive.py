@@ -14,6 +14,8 @@ import pytest
 pexpect = pytest.importorskip("pexpect", reason="POSIX terminals only")
 from terminal import shell  # noqa: E402  # imports pexpect
 
+from invoke_shell.models.catalogue import ASSETS  # noqa: E402
+
 pytestmark = pytest.mark.timeout(120)
 
 HALF = "▀"
@@ -336,3 +338,24 @@ def test_ctrl_x_ctrl_e_opens_the_line_in_an_editor_and_does_not_run_it(home, tmp
         terminal.wait(lambda screen: terminal.edited == "txt2img a fox --steps 2")
         terminal.settle()
         assert not list(home.glob("outputs/*"))
+
+
+def test_other_programs_models_are_offered_once_and_taken_in_by_the_line_that_is_shown(home, tmp_path):
+    upscalers = tmp_path / "ComfyUI/models/upscale_models"
+    upscalers.mkdir(parents=True)
+    shutil.copy(next((ASSETS / "upscalers").glob("*.safetensors")), upscalers / "sharp.safetensors")
+    with shell(home, HOME=str(tmp_path)) as terminal:
+        terminal.wait("models scan ~/ComfyUI/models")
+        offered = terminal.row("found models of ComfyUI; to use them where they lie:")
+        line = terminal.lines[offered + 1].strip()
+        assert line == "models scan ~/ComfyUI/models"
+
+        terminal.line(line)
+        terminal.wait("1 upscaler")
+        terminal.line("models show sharp")
+        terminal.wait("sharp: upscaler")
+
+    with shell(home, HOME=str(tmp_path)) as terminal:
+        assert "found models" not in terminal.text
+        terminal.type("@-1 | upscale --upscaler sh\t")
+        terminal.wait(lambda screen: terminal.edited.startswith("@-1 | upscale --upscaler sharp"))
