@@ -74,8 +74,18 @@ def _model(made: Summary, privacy: bool) -> dict[str, str]:
 
 
 def _noise(made: Summary) -> dict[str, str]:
-    # RNG: noise comes from a CPU generator; without the word the reader would draw it on the GPU.
-    return {"Denoising strength": "" if made.strength is None else number(made.strength), "RNG": "CPU"}
+    """What decides the noise. RNG: without the word the reader would draw it on the GPU; NV is philox there."""
+    # There is room for one other seed there.
+    seed, share = made.variations[0] if len(made.variations) == 1 else ("", 0)
+    ensd = made.params.get("ensd")
+    return {
+        "Denoising strength": "" if made.strength is None else number(made.strength),
+        "Variation seed": str(seed),
+        "Variation seed strength": number(share) if share else "",
+        "ENSD": str(ensd) if ensd else "",
+        "RNG": "NV" if made.params.get("rng") == "philox" else "CPU",
+        "Tiling": "True" if made.params.get("seamless") == "both" else "",
+    }
 
 
 def _escaped(prompt: str) -> str:

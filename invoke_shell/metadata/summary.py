@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from invoke_shell.records import Json, ModelRecord, StepRecord
@@ -25,7 +25,10 @@ INVOKEAI_2 = {
 
 @dataclass(frozen=True, kw_only=True)
 class Summary:
-    """The last generation of a history. size: of the picture it gave; after: the steps that came after it."""
+    """The last generation of a history. size: of the picture it gave; after: the steps that came after it.
+
+    params: all of its values, as recorded.
+    """
 
     type: str  # txt2img, img2img or inpainting
     prompt: str
@@ -39,6 +42,14 @@ class Summary:
     strength: float | None
     model: ModelRecord | None
     after: tuple[StepRecord, ...]
+    params: Mapping[str, Json] = field(default_factory=dict)
+
+    @property
+    def variations(self) -> list[tuple[int, float]]:
+        """Other seeds whose noise is mixed in, each with its share: `101:0.2` as recorded."""
+        blend = self.params.get("blend")
+        pairs = [str(text).rpartition(":") for text in blend] if isinstance(blend, list | tuple) else []
+        return [(int(seed), float(share)) for seed, _, share in pairs if seed.isdigit()]
 
     @property
     def whole_prompt(self) -> str:
@@ -77,6 +88,7 @@ def summarise(steps: Sequence[StepRecord]) -> Summary | None:
         strength=_strength(step),
         model=next((m for m in step.models.values() if m.kind == "checkpoint"), None),
         after=after,
+        params=params,
     )
 
 
@@ -111,7 +123,7 @@ def rfc266(steps: Sequence[StepRecord]) -> dict[str, Json]:
         "negative_prompt": made.negative,
         "sampler": made.invokeai_sampler,
         "seed": made.seed,
-        "variations": [],
+        "variations": [{"seed": seed, "weight": share} for seed, share in made.variations],
         "steps": made.steps,
         "cfg_scale": made.guidance,
         "width": made.width,

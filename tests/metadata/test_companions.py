@@ -61,6 +61,14 @@ def test_without_hashes_or_model_the_fields_are_left_out():
     assert "Model" not in line(replace(txt2img(), models={}))
 
 
+def test_what_else_decides_the_noise_is_said_in_its_words():
+    step = txt2img(rng="philox", ensd=31337, blend=["77:0.25"], seamless="both")
+
+    assert ", Variation seed: 77, Variation seed strength: 0.25, ENSD: 31337, RNG: NV, Tiling: True, " in line(step)
+    assert "Variation" not in line(txt2img(blend=["77:0.25", "78:0.1"]))
+    assert line(txt2img(rng="cpu", ensd=0, blend=[], seamless="none")) == line(txt2img())
+
+
 def test_privacy_leaves_the_models_name_out():
     assert "pocket" not in line(txt2img(), privacy=True)
 
