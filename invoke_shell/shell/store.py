@@ -9,124 +9,36 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING
 
 from invoke_shell.database import Database
 from invoke_shell.errors import OutputError
 from invoke_shell.shell.alive import Signs
 from invoke_shell.shell.database import open_sessions
 from invoke_shell.shell.journal import Journal
+from invoke_shell.shell.rows import (
+    LINE,
+    RESULT,
+    SESSION,
+    SHOWN,
+    USED,
+    Facts,
+    LineRow,
+    ResultRow,
+    Session,
+    State,
+    Status,
+    Unfinished,
+    result_of,
+    values_by,
+)
 from invoke_shell.shell.runs import Runs
 
 if TYPE_CHECKING:
     import sqlite3
 
 __all__ = ["Facts", "LineRow", "ResultRow", "Session", "State", "Status", "Store", "Unfinished"]
-
-State = Literal["pending", "done", "kept", "discarded", "lost"]
-Status = Literal["running", "done", "failed", "cancelled", "interrupted", "dropped"]
-
-SHOWN = "state IN ('done', 'kept')"  # results that handles counting back, ranges and @@ see
-SESSION = "id, name, started, used"
-USED = (
-    "(EXISTS (SELECT 1 FROM lines l WHERE l.session = sessions.id) "
-    "OR EXISTS (SELECT 1 FROM settings s WHERE s.session = sessions.id))"
-)
-LINE = "id, session, text, resolved, status, pictures, started, seconds, run, place"
-RESULT = (
-    "n, line, session, state, path, trashed, width, height, seed, pixel_hash, "
-    "name, place, inner, parents, made, seconds, metadata"
-)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Session:
-    """started, used: seconds since 1970; used is when a line was last begun."""
-
-    id: int
-    name: str
-    started: float
-    used: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class LineRow:
-    """text: as typed; resolved: with every value. pictures: results it gives in all. seconds: 0 while it runs.
-
-    run: the command file it is a line of (runs.py), 0 for none; place: which of its lines, from 0.
-    """
-
-    id: int
-    session: int
-    text: str
-    resolved: str
-    status: Status
-    pictures: int
-    started: float
-    seconds: float
-    run: int
-    place: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class Unfinished:
-    """A line that ended early and can be resumed: `done` of `line.pictures` are there."""
-
-    line: LineRow
-    done: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class Facts:
-    """What is known of a picture before it has a number.
-
-    title: the prompt, or the node where there is none; for the file's name, as `model` is. metadata: the sd-metadata
-    text. name: of `as @NAME`. place: index among the line's results, from 0. inner: an in-between picture kept by its
-    name, not one of the last stage. parents: numbers of the results it was made from. seconds: it took to make.
-    """
-
-    width: int = 0
-    height: int = 0
-    pixel_hash: str = ""
-    seed: int | None = None
-    title: str = ""
-    model: str = ""
-    metadata: str = ""
-    name: str = ""
-    place: int = 0
-    inner: bool = False
-    parents: tuple[int, ...] = ()
-    seconds: float = 0.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class ResultRow:
-    """A result as stored. path: its file, or where that was meant to be. trashed: where it is once discarded."""
-
-    n: int
-    line: int
-    session: int
-    state: State
-    path: Path
-    trashed: Path | None
-    width: int
-    height: int
-    seed: int | None
-    pixel_hash: str
-    name: str
-    place: int
-    inner: bool
-    parents: tuple[int, ...]
-    made: float
-    seconds: float
-    metadata: str
-
-    @property
-    def handle(self) -> str:
-        """As typed: `@12`."""
-        return f"@{self.n}"
 
 
 class Store:
@@ -220,7 +132,8 @@ class Store:
 
     def _sessions(self, condition: str, *values: object) -> list[Session]:
         return [
-            Session(**_named(SESSION, r)) for r in self._db.read(f"SELECT {SESSION} FROM sessions {condition}", *values)
+            Session(**values_by(SESSION, r))
+            for r in self._db.read(f"SELECT {SESSION} FROM sessions {condition}", *values)
         ]
 
     # ---- lines
@@ -316,7 +229,7 @@ class Store:
         return int(self._db.read(f"SELECT count(*) FROM results WHERE line = ? AND {made}", line)[0][0])
 
     def _lines(self, condition: str, *values: object) -> list[LineRow]:
-        return [LineRow(**_named(LINE, r)) for r in self._db.read(f"SELECT {LINE} FROM lines {condition}", *values)]
+        return [LineRow(**values_by(LINE, r)) for r in self._db.read(f"SELECT {LINE} FROM lines {condition}", *values)]
 
     # ---- results
 
@@ -408,7 +321,7 @@ class Store:
         return bool(self._db.read(f"SELECT 1 FROM results WHERE path = ? AND {SHOWN} LIMIT 1", str(path)))
 
     def _results(self, condition: str, *values: object) -> list[ResultRow]:
-        return [_result(row) for row in self._db.read(f"SELECT {RESULT} FROM results {condition}", *values)]
+        return [result_of(row) for row in self._db.read(f"SELECT {RESULT} FROM results {condition}", *values)]
 
     # ---- names and settings
 
@@ -477,10 +390,6 @@ class Store:
         return [(self.results(n)[0], owner) for n, owner in left]
 
 
-def _named(columns: str, row: Sequence[Any]) -> dict[str, Any]:
-    return dict(zip(columns.split(", "), row, strict=True))
-
-
 def _add_session(db: sqlite3.Connection, title: str, now: float) -> int:
     """Two sessions begun in one second get different names."""
     taken = {
@@ -514,13 +423,3 @@ def _add_result(db: sqlite3.Connection, line: int, facts: Facts, path: Callable[
     if path:
         db.execute("UPDATE results SET path = ? WHERE n = ?", (str(path(n, facts)), n))
     return n
-
-
-def _result(row: Sequence[Any]) -> ResultRow:
-    values = _named(RESULT, row)
-    values["path"] = Path(values["path"])
-    values["trashed"] = Path(values["trashed"]) if values["trashed"] else None
-    values["seed"] = None if values["seed"] is None else int(values["seed"])
-    values["inner"] = bool(values["inner"])
-    values["parents"] = tuple(json.loads(values["parents"]))
-    return ResultRow(**values)
