@@ -1,6 +1,8 @@
 """What metadata costs: reading it out of many pictures, ours and other programs', and writing one picture.
 
-    python -m benchmarks.metadata [--files 2000] [--rounds 5]
+    python -m benchmarks.metadata [--files 2000] [--rounds 5] [--whole]
+
+--whole times `invoke-shell --json info` as a process of its own against a script that prints what sd-parsers finds.
 
 The files are our own (a chain of four steps in each), warm in the page cache. Every round runs all readers one after
 the other; the table gives the median of the rounds. sd-parsers is measured when it is installed, genuine files of other
@@ -14,6 +16,8 @@ import json
 import os
 import platform
 import random
+import subprocess
+import sys
 import tempfile
 import time
 from collections import deque
@@ -47,8 +51,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--files", type=int, default=2000)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--whole", action="store_true")
     options = parser.parse_args()
     print(machine())
+    if options.whole:
+        whole_programs(options.files, options.rounds)
+        return
     with tempfile.TemporaryDirectory() as folder:
         paths = written(Path(folder), options.files)
         print(f"\nreading {len(paths)} PNGs of {paths[0].stat().st_size:,} bytes, median of {options.rounds} rounds")
@@ -59,6 +67,47 @@ def main() -> None:
     for name, picture in pictures().items():
         print(f"\nwriting one {name} of 512x512, median of {options.rounds * 3} rounds")
         report(timed(writers(picture), options.rounds * 3), per=1, unit="ms", sizes=sizes(picture))
+
+
+# -- whole programs --------------------------------------------------------------------------------------------------
+
+SD_PARSERS = """
+import json, sys
+from sd_parsers import ParserManager
+manager = ParserManager()
+for name in sys.argv[1:]:
+    found = manager.parse(name)
+    print(json.dumps({"prompt": [str(prompt) for prompt in found.prompts] if found else None}))
+"""
+
+
+def whole_programs(count: int, rounds: int) -> None:
+    """`info --json` beside sd-parsers, start-up included: processor time, wall time, memory; medians."""
+    with tempfile.TemporaryDirectory() as folder:
+        groups = {f"{count:,} PNGs of our own": written(Path(folder), count), **foreign_files()}
+        for label, paths in groups.items():
+            names = [str(path) for path in paths]
+            home = str(Path(folder) / "home")
+            programs = {
+                "invoke-shell --json info": ["-m", "invoke_shell", "--home", home, "--json", "info", *names],
+                "sd-parsers, printed": ["-c", SD_PARSERS, *names],
+            }
+            print(f"\n{label}, {len(paths):,} files, median of {rounds} rounds")
+            taken: dict[str, list[tuple[float, float, float]]] = {name: [] for name in programs}
+            for _ in range(rounds):
+                for name, arguments in programs.items():
+                    taken[name].append(cost(arguments))
+            for name, costs in taken.items():
+                processor, wall, memory = (median(column) for column in zip(*costs, strict=True))
+                print(f"  {name:32}{processor:8.2f} s of processor{wall:8.2f} s{memory:8.0f} MB")
+
+
+def cost(arguments: list[str]) -> tuple[float, float, float]:
+    """Processor seconds, wall seconds and peak memory (MB) of a Python process whose output goes nowhere."""
+    begun = time.perf_counter()
+    process = subprocess.Popen([sys.executable, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    _, _, used = os.wait4(process.pid, 0)
+    return used.ru_utime + used.ru_stime, time.perf_counter() - begun, used.ru_maxrss / 1024
 
 
 # -- reading ---------------------------------------------------------------------------------------------------------

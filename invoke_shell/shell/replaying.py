@@ -7,7 +7,7 @@ A replay never reads the step cache, the session's settings, the config or a mod
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,9 +18,12 @@ from invoke_shell.metadata.replay import overridden
 from invoke_shell.metadata.verdict import Verdict, is_edited, is_of, reasons, verdict
 from invoke_shell.metadata.visible import visible
 from invoke_shell.pipeline.bind import understand
+from invoke_shell.pipeline.chain import Value
 from invoke_shell.pipeline.plan import Plan, needs, plan
+from invoke_shell.pipeline.script import resolved_text
 from invoke_shell.pipeline.text import parse, quote
-from invoke_shell.records import Image, Json, StepRecord, topological
+from invoke_shell.pipeline.types import ModelName
+from invoke_shell.records import Image, Json, ModelRecord, StepRecord, topological
 from invoke_shell.shell.finding import find_target, foreign_of, is_own
 from invoke_shell.shell.gather import Gatherer
 from invoke_shell.shell.large import large
@@ -32,6 +35,8 @@ if TYPE_CHECKING:
     from invoke_shell.shell.running import Remark
 
 __all__ = ["Replayed", "options", "replay", "worst"]
+
+MODEL = "model"  # the flag that is read before there is a plan: without that model there may be none
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +64,7 @@ class Replayed:
             kind = {"jpeg": "JPEG", "webp": "WebP with loss"}[self.lossy]
             lines.append(f"  the file is a {kind}: what was compared is {compared}")
         lines += [f"  {m}" for m in self.missing]
-        if self.verdict in ("close", "different") and self.reasons:
+        if self.verdict in ("close", "different") and self.reasons and not self.changed:
             lines.append("  possible reasons: " + "; ".join(self.reasons))
         return "\n".join(lines)
 
@@ -117,11 +122,13 @@ def _one(session: Session, word: str, changes: Mapping[str, str], where: Where, 
     for warning in target.warnings:
         session.view.say(warning, warning=True)
     recalled = session.recall(target.step)
-    if recalled.missing:
-        return Replayed(label=word, verdict="blocked", missing=recalled.missing)
+    another = session.catalogue.find(changes[MODEL]) if MODEL in changes else None
+    missing = tuple(m for m in recalled.missing if another is None or not m.startswith("the checkpoint "))
+    if missing:
+        return Replayed(label=word, verdict="blocked", missing=missing)
     for note in recalled.notes:
         session.view.say(note, warning=True)
-    made = overridden(recalled.plan, session.registry, changes, session.draw) if changes else recalled.plan
+    made = _changed(session, _by_another(session, recalled.plan, another), changes)
     if not yes and not is_own(session, target):
         _ask_about(session, made, word, changes)
     lossy = not target.form.lossless
@@ -187,8 +194,7 @@ def _foreign(
     """Run the line of another program's picture and compare with its pixels; what it cannot carry are the reasons."""
     if not line.text or line.continues:
         return Replayed(label=word, verdict="blocked", missing=line.missing)
-    made = _planned(session, line.text)
-    made = overridden(made, session.registry, changes, session.draw) if changes else made
+    made = _changed(session, _planned(session, line.text, changes.get(MODEL, "")), changes)
     if not yes:
         _ask_about(session, made, word, changes)
     old, _ = read_image(Path(word).expanduser())
@@ -216,9 +222,30 @@ def _beside(old: Image, new: Image) -> Verdict:
     return verdict(old.hash, new, old)
 
 
-def _planned(session: Session, text: str) -> Plan:
-    """The plan of a line, without the session's settings."""
+def _changed(session: Session, made: Plan, changes: Mapping[str, str]) -> Plan:
+    """The plan with the other values that were asked for; another model is in it already."""
+    rest = {name: text for name, text in changes.items() if name != MODEL}
+    return overridden(made, session.registry, rest, session.draw) if rest else made
+
+
+def _by_another(session: Session, made: Plan, model: ModelRecord | None) -> Plan:
+    """The plan with every picture drawn by another model; as it is for None."""
+    if model is None:
+        return made
+    draws = {call.id for call in made.calls if call.node and MODEL in session.registry[call.node].params}
+    calls = [replace(c, params={**c.params, MODEL: model}) if c.id in draws else c for c in made.calls]
+    changed = replace(made, calls=tuple(calls))
+    return replace(changed, source=resolved_text(changed, session.registry))
+
+
+def _planned(session: Session, text: str, model: str = "") -> Plan:
+    """The plan of a line, without the session's settings. model: another one for all of it."""
     chain = understand(text, session.registry)[0].chain
+    if model:
+        new = {MODEL: Value(ModelName(model))}
+        draws = [MODEL in session.registry[stage.node].params for stage in chain.stages]
+        stages = [s.with_values(**new) if draw else s for s, draw in zip(chain.stages, draws, strict=True)]
+        chain = replace(chain, stages=tuple(stages))
     facts = Gatherer.of(session).facts(chain, needs(chain, session.registry, {}))
     return plan(chain, session.registry, facts, {}, session.draw)
 

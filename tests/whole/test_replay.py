@@ -337,3 +337,24 @@ def test_a_picture_that_is_not_of_the_form_gets_the_full_look(invoke, forged):
     (record,) = invoke("info", "--json", forged(lambda data: data["steps"][0].update(node="dream"))).records
 
     assert record["missing"] == ["the node dream is not installed (invoke_shell has it)"]
+
+
+def test_another_model_stands_in_for_one_that_is_not_here(invoke, forged, folder):
+    name = forged(lambda data: data["resources"][0].update(name="gone", resource_hash="blake3:" + "ee" * 32))
+    write(folder / "friend.png", parameters=FOREIGN.format(steps=4, more="").replace("pocket", "gone"))
+
+    for picture in (name, "friend.png"):
+        assert invoke("replay", picture).status == 3
+        ran = invoke("--json", "replay", picture, "--model", "pocket", "--steps", "2")
+        assert ran.status == 0, ran.out + ran.err
+        assert " --steps 2 " in ran.results[-1]["command"]
+        assert " --model pocket" in ran.results[-1]["command"]
+        new = metadata(ran.results[-1]["path"])["steps"][-1]
+        assert new["replay"]["changed"] == {"model": "pocket", "steps": "2"}
+
+
+def test_a_model_that_is_not_here_does_not_stand_in(invoke, made):
+    ran = invoke("replay", str(made), "--model", "nowhere")
+
+    assert ran.status == 3
+    assert "there is no model nowhere" in ran.out
