@@ -97,7 +97,7 @@ def test_save_and_show_ask_the_shell_and_pass_their_pictures_on():
 
     asks = [e.ask for e in events if type(e).__name__ == "AskShell"]
     assert [(a.what, str(a.path or ""), dict(a.options)) for a in asks] == [
-        ("save", "a.png", {}),
+        ("save", "a.png", {"embed": False}),
         ("show", "", {"width": 20}),
     ]
     (result,) = frames(events)
