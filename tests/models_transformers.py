@@ -89,6 +89,53 @@ def small_flux(folder: Path, seed: int = 0, guided: bool = True, widths: tuple[i
     return folder
 
 
+def small_chroma(folder: Path, seed: int = 0) -> Path:
+    """Chroma: T5 alone, a Flux whose modulation is computed by a small network."""
+    from diffusers.models.transformers.transformer_chroma import ChromaTransformer2DModel
+
+    with _seeded(seed):
+        _t5(folder / "text_encoder", folder / "tokenizer", T5_WIDTH)
+        ChromaTransformer2DModel(
+            patch_size=1, in_channels=64, num_layers=1, num_single_layers=1, attention_head_dim=16,
+            num_attention_heads=2, joint_attention_dim=T5_WIDTH, axes_dims_rope=(4, 4, 8), approximator_num_channels=8,
+            approximator_hidden_dim=16, approximator_layers=1,
+        ).save_pretrained(folder / "transformer")  # fmt: skip
+        _flow_vae(folder / "vae", scaling_factor=0.3611, shift_factor=0.1159)
+    _write(folder / "scheduler" / "scheduler_config.json", {**FLOW, "shift": 1.0})
+    index = {
+        "_class_name": "ChromaPipeline",
+        "text_encoder": ["transformers", "T5EncoderModel"],
+        "tokenizer": ["transformers", "T5Tokenizer"],
+        "transformer": ["diffusers", "ChromaTransformer2DModel"],
+    }
+    _write(folder / "model_index.json", {**index, **COMMON})
+    return folder
+
+
+def small_auraflow(folder: Path, seed: int = 0) -> Path:
+    """AuraFlow: a T5 encoder, a transformer, 4 latent channels."""
+    from diffusers.models.transformers.auraflow_transformer_2d import AuraFlowTransformer2DModel
+
+    with _seeded(seed):
+        _t5(folder / "text_encoder", folder / "tokenizer", T5_WIDTH)
+        AuraFlowTransformer2DModel(
+            sample_size=8, patch_size=2, in_channels=4, num_mmdit_layers=1, num_single_dit_layers=1,
+            attention_head_dim=8, num_attention_heads=4, joint_attention_dim=T5_WIDTH, caption_projection_dim=32,
+            out_channels=4, pos_embed_max_size=64,
+        ).save_pretrained(folder / "transformer")  # fmt: skip
+        _vae(folder / "vae", scaling_factor=0.13025)
+    _write(folder / "scheduler" / "scheduler_config.json", {**FLOW, "shift": 1.73})
+    index = {
+        "_class_name": "AuraFlowPipeline",
+        "text_encoder": ["transformers", "T5EncoderModel"],
+        "tokenizer": ["transformers", "T5Tokenizer"],
+        "transformer": ["diffusers", "AuraFlowTransformer2DModel"],
+    }
+    plain = {name: made for name, made in COMMON.items() if made != [None, None]}
+    _write(folder / "model_index.json", {**index, **plain})
+    return folder
+
+
 COMMON = {
     "_diffusers_version": "0.42.1",
     "feature_extractor": [None, None],

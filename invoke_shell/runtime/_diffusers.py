@@ -304,7 +304,9 @@ def make_pipeline(kind: str, parts: Mapping[str, Any]) -> Any:
     import_libraries()
     import diffusers
 
-    pipe = getattr(diffusers, kind)(**parts)
+    made_by = getattr(diffusers, kind)
+    known = inspect.signature(made_by.__init__).parameters
+    pipe = made_by(**{name: part for name, part in parts.items() if name in known})
     pipe.set_progress_bar_config(disable=True)
     return pipe
 
@@ -313,15 +315,12 @@ def encode_prompt(
     pipe: Any, prompt: str, negative: str, guided: bool, skip: int, negated: bool
 ) -> Sequence[Tensor | None]:
     """What a pipeline reads of a prompt. negated: it reads a negative one too; skip: layers of CLIP left out."""
-    both = {"negative_prompt": negative, "do_classifier_free_guidance": guided, "clip_skip": skip or None}
-    coded: Sequence[Tensor | None] = pipe.encode_prompt(
-        prompt, prompt_2=None, **(both if negated else {}), **_third(pipe)
-    )
+    given: dict[str, Any] = {"prompt_2": None, "prompt_3": None, "clip_skip": skip or None}
+    if negated:
+        given |= {"negative_prompt": negative, "do_classifier_free_guidance": guided}
+    known = inspect.signature(pipe.encode_prompt).parameters
+    coded: Sequence[Tensor | None] = pipe.encode_prompt(prompt, **{k: v for k, v in given.items() if k in known})
     return coded
-
-
-def _third(pipe: Any) -> dict[str, None]:
-    return {"prompt_3": None} if hasattr(pipe, "tokenizer_3") else {}
 
 
 def make_scheduler(kind: str, config: Mapping[str, Any]) -> SchedulerLike:

@@ -17,7 +17,7 @@ __all__ = ["RUNS", "Family", "Task", "encoders_of", "family_of", "task_of", "tit
 
 Task = Literal["", "inpaint", "edit"]
 
-RUNS = "Stable Diffusion 1, 2, XL and 3, and Flux"
+RUNS = "Stable Diffusion 1, 2, XL and 3, Flux, Chroma and AuraFlow"
 TITLES = {
     "sd1": "Stable Diffusion 1",
     "sd2": "Stable Diffusion 2",

@@ -26,7 +26,7 @@ class PipedFamily:
 
     coded: what encode_prompt gives, as the pipeline takes it; "" for what it makes itself. negative: reads a negative
     prompt. guidance: the name of its weight. can: fields of a Generation it knows besides those that all know.
-    multiple: pixels that a side is a multiple of.
+    multiple: pixels that a side is a multiple of. files: its transformers come in one file too.
     """
 
     base: str
@@ -37,8 +37,10 @@ class PipedFamily:
     guidance: str = "guidance_scale"
     can: frozenset[str] = frozenset()
     multiple: int = 16
+    files: bool = False
 
 
+MASKED = ("prompt_embeds", "prompt_attention_mask", "negative_prompt_embeds", "negative_prompt_attention_mask")
 PIPED = (
     PipedFamily(
         base="sd3",
@@ -47,6 +49,7 @@ PIPED = (
         image="StableDiffusion3Img2ImgPipeline",
         coded=("prompt_embeds", "negative_prompt_embeds", "pooled_prompt_embeds", "negative_pooled_prompt_embeds"),
         can=frozenset({"negative", "clip_skip", "loras", "vae"}),
+        files=True,
     ),
     PipedFamily(
         base="flux",
@@ -55,6 +58,30 @@ PIPED = (
         image="FluxImg2ImgPipeline",
         coded=("prompt_embeds", "pooled_prompt_embeds", ""),
         can=frozenset({"loras", "vae"}),
+        files=True,
+    ),
+    PipedFamily(
+        base="chroma",
+        title="Chroma",
+        text="ChromaPipeline",
+        image="",
+        coded=(
+            "prompt_embeds",
+            "",
+            "prompt_attention_mask",
+            "negative_prompt_embeds",
+            "",
+            "negative_prompt_attention_mask",
+        ),
+        can=frozenset({"negative", "vae"}),
+    ),
+    PipedFamily(
+        base="auraflow",
+        title="AuraFlow",
+        text="AuraFlowPipeline",
+        image="",
+        coded=MASKED,
+        can=frozenset({"negative", "vae"}),
     ),
 )
 # Fields of a Generation that every family knows.
@@ -77,14 +104,16 @@ def piped_family(model: ModelRecord) -> PipedFamily | None:
     path = Path(model.path)
     if path.is_dir():
         kind = _class_of(path)
-        return next((f for f in PIPED if kind in (f.text, f.image)), None)
-    return next((f for f in PIPED if f.base == model.base), None)
+        return next((f for f in PIPED if kind and kind in (f.text, f.image)), None)
+    return next((f for f in PIPED if f.files and f.base == model.base), None)
 
 
 def check_can(family: PipedFamily, asked: Generation) -> None:
     """Raise RunError (bad-value) for what a request asks and a family cannot do."""
     if asked.scheduler not in FLOW:
         raise _cannot(family, asked, f"scheduler but {', '.join(FLOW)}")
+    if not family.image and (asked.source is not None or asked.start_step):
+        raise _cannot(family, asked, "picture, only a prompt")
     for field in dataclasses.fields(asked):
         if field.name in ALWAYS or field.name in family.can or field.name == "options":
             continue

@@ -94,7 +94,7 @@ class SingleFile:
     def scheduler(self) -> Mapping[str, Any]:
         """What was found in the file beats the family's usual: SD 2 and XL come with both kinds of prediction."""
         own: dict[str, Any] = {}
-        if self.finding.prediction:
+        if self.finding.prediction and self.finding.base:  # of a family that was not recognised, the usual is nearer
             own["prediction_type"] = {"v": "v_prediction"}.get(self.finding.prediction, self.finding.prediction)
         if self.finding.zero_snr:
             own |= {"rescale_betas_zero_snr": True, "timestep_spacing": "trailing"}

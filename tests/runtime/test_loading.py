@@ -58,14 +58,17 @@ def break_shapes(folder):
     ("change", "reason"),
     [
         (shutil.rmtree, "copy/model_index.json is missing"),
-        (break_family, "it is a FluxControlPipeline, and this runs Stable Diffusion 1, 2, XL and 3, and Flux"),
+        (
+            break_family,
+            "it is a FluxControlPipeline, and this runs Stable Diffusion 1, 2, XL and 3, Flux, Chroma and AuraFlow",
+        ),
         (
             lambda f: rewrite(f / "model_index.json", _class_name="FluxFillPipeline"),
-            "it is a FluxFillPipeline, and this runs Stable Diffusion 1, 2, XL and 3, and Flux",
+            "it is a FluxFillPipeline, and this runs Stable Diffusion 1, 2, XL and 3, Flux, Chroma and AuraFlow",
         ),
         (
             lambda f: rewrite(f / "model_index.json", _class_name="WanPipeline"),
-            "it is a WanPipeline, and this runs Stable Diffusion 1, 2, XL and 3, and Flux",
+            "it is a WanPipeline, and this runs Stable Diffusion 1, 2, XL and 3, Flux, Chroma and AuraFlow",
         ),
         (break_channels, "its U-Net reads 5 channels where its VAE makes 4"),
         (break_conditioning, "its U-Net wants more than its family's prompts and a timestep"),

@@ -7,7 +7,7 @@ import diffusers
 import pytest
 import torch
 from models_small import small_record
-from models_transformers import small_flux, small_sd3
+from models_transformers import small_auraflow, small_chroma, small_flux, small_sd3
 
 from invoke_shell.errors import Cancelled, RunError
 from invoke_shell.pipeline.context import Generation
@@ -316,3 +316,37 @@ def test_no_host_name_is_looked_up(both, monkeypatch):
     drawn(DiffusersEngine(Policy(device="cpu", threads=1)), asked(both[0], steps=1))
 
     assert looked_up == []
+
+
+# Families that draw from a prompt alone
+
+
+@pytest.fixture(scope="module", params=["chroma", "auraflow"])
+def plain(request, tmp_path_factory):
+    """A model of the family and diffusers' pipeline of it."""
+    folder = {"chroma": small_chroma, "auraflow": small_auraflow}[request.param](tmp_path_factory.mktemp("plain"))
+    pipe = diffusers.DiffusionPipeline.from_pretrained(folder, local_files_only=True)
+    pipe.set_progress_bar_config(disable=True)
+    for network in (n for n in pipe.components.values() if isinstance(n, torch.nn.Module)):
+        for tensor in (*network.parameters(), *network.buffers()):
+            tensor.data = tensor.data.clone()
+    return small_record(folder, request.param, request.param), pipe
+
+
+@pytest.mark.parametrize("values", [{"negative": "blue"}, {"negative": "", "guidance": 1.0}], ids=str)
+def test_other_families_equal_diffusers_pipelines(plain, real_engine, values):
+    model, pipe = plain
+    request = asked(model, **values)
+
+    made = drawn(real_engine, request)
+
+    expected = theirs(pipe, negative_prompt=request.negative, guidance_scale=request.guidance)
+    assert made.image.pixels == expected
+    assert (made.facts["family"], made.facts["pipeline"]) == (model.base, type(pipe).__name__)
+
+
+def test_what_draws_from_a_prompt_alone_says_so(plain, photo, real_engine):
+    model, _ = plain
+
+    with pytest.raises(RunError, match=r"^(Chroma|AuraFlow) takes no picture, only a prompt"):
+        drawn(real_engine, asked(model, source=photo, start_step=1))

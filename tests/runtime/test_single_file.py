@@ -105,7 +105,7 @@ def test_family_that_is_not_run_is_one_sentence(both):
     with pytest.raises(RunError) as raised:
         load_checkpoint(dataclasses.replace(both[1], base="wan"), CPU)
 
-    runs = "Stable Diffusion 1, 2, XL and 3, and Flux"
+    runs = "Stable Diffusion 1, 2, XL and 3, Flux, Chroma and AuraFlow"
     assert raised.value.message == f"the model single cannot be used: it is a wan, and this runs {runs}"
 
 
@@ -193,12 +193,12 @@ def test_u_net_of_odd_channels_is_one_sentence(both):
     from safetensors.torch import load_file, save_file
 
     name = "model.diffusion_model.input_blocks.0.0.weight"
-    save_file({**load_file(both[1].path), name: torch.zeros(32, 5, 3, 3)}, both[1].path)
+    save_file({**load_file(both[1].path), name: torch.zeros(32, 6, 3, 3)}, both[1].path)
 
     with pytest.raises(RunError) as raised:
         load_checkpoint(both[1], CPU)
 
-    assert raised.value.message == ("the model single cannot be used: its U-Net reads 5 channels where its VAE makes 4")
+    assert raised.value.message == ("the model single cannot be used: its U-Net reads 6 channels where its VAE makes 4")
 
 
 def test_refiners_file_and_folder_give_equal_bits(tmp_path, monkeypatch, real_engine):
