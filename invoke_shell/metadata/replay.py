@@ -17,7 +17,7 @@ from invoke_shell.pipeline.chain import Source
 from invoke_shell.pipeline.node import Node, Param
 from invoke_shell.pipeline.plan import Call, InputRef, Plan
 from invoke_shell.pipeline.registry import Registry
-from invoke_shell.pipeline.script import resolved_text
+from invoke_shell.pipeline.script import Unsaid, everything, resolved_text
 from invoke_shell.pipeline.stored import with_flows
 from invoke_shell.pipeline.types import Seed, Weighted, number
 from invoke_shell.records import ModelRecord, Resource, StepRecord, topological
@@ -54,9 +54,9 @@ class Recalled:
     notes: tuple[str, ...] = ()
     steps: tuple[StepRecord, ...] = field(default=(), repr=False)
 
-    def text(self, registry: Registry) -> str:
+    def text(self, registry: Registry, unsaid: Unsaid = everything) -> str:
         """The command line, or the lines, that make the picture."""
-        return resolved_text(self.plan, registry)
+        return resolved_text(self.plan, registry, unsaid)
 
 
 def recall(last: StepRecord, registry: Registry, finder: Finder) -> Recalled:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from invoke_shell.pipeline.chain import words
@@ -16,19 +16,27 @@ from invoke_shell.pipeline.node import Node, Param
 from invoke_shell.pipeline.plan import Call, InputRef, Plan
 from invoke_shell.pipeline.registry import Registry
 
-__all__ = ["HASH_DIGITS", "resolved_lines", "resolved_text", "short_hash"]
+__all__ = ["HASH_DIGITS", "Unsaid", "everything", "resolved_lines", "resolved_text", "short_hash"]
 
 HASH_DIGITS = 16  # of a source picture's hash in a line; 12 are enough to be read
 
 
-def resolved_text(plan: Plan, registry: Registry) -> str:
-    """Every value of every result, as lines."""
-    return "\n".join(text for _, text in resolved_lines(plan, registry))
+Unsaid = Callable[[Call, Param], bool]
+
+
+def everything(call: Call, p: Param) -> bool:
+    """No value is left unsaid."""
+    return False
+
+
+def resolved_text(plan: Plan, registry: Registry, unsaid: Unsaid = everything) -> str:
+    """Every value of every result, as lines; but those that may be left unsaid."""
+    return "\n".join(text for _, text in _Writer(plan, registry, unsaid).lines())
 
 
 def resolved_lines(plan: Plan, registry: Registry) -> Iterator[tuple[int, str]]:
     """As resolved_text, each line with the call whose pictures it makes."""
-    return _Writer(plan, registry).lines()
+    return _Writer(plan, registry, everything).lines()
 
 
 def short_hash(pixel_hash: str) -> str:
@@ -39,8 +47,9 @@ def short_hash(pixel_hash: str) -> str:
 class _Writer:
     """Writes makers before users; a call that is used more than once, or not down the pipe, gets a line and a name."""
 
-    def __init__(self, plan: Plan, registry: Registry) -> None:
+    def __init__(self, plan: Plan, registry: Registry, unsaid: Unsaid) -> None:
         self.plan = plan
+        self.unsaid = unsaid
         self.registry = registry
         self.names: dict[int, str] = {}
         self.piped: dict[int, int] = {}
@@ -141,7 +150,7 @@ class _Writer:
         flag = not (p.positional and alone)
         if p.kind.picture:
             return [w for i in call.inputs.get(p.name, ()) for w in ([p.flag] if flag else []) + [self.handle(i)]]
-        if p.name not in call.params or not p.arg.pixels or _spoken_for(node, p.name, call):
+        if p.name not in call.params or not p.arg.pixels or _spoken_for(node, p.name, call) or self.unsaid(call, p):
             return []
         return words(p, call.params[p.name], flag=flag)
 

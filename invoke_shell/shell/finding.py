@@ -19,11 +19,22 @@ from invoke_shell.records import Image, ModelRecord, Resource, StepRecord
 if TYPE_CHECKING:
     from invoke_shell.metadata.foreign.line import Line
     from invoke_shell.models.catalogue import Catalogue
+    from invoke_shell.pipeline.param import Param
+    from invoke_shell.pipeline.plan import Call
     from invoke_shell.shell.foreign_models import Asked
     from invoke_shell.shell.keeper import Keeper
     from invoke_shell.shell.session import Session
 
-__all__ = ["Target", "find_target", "foreign_line", "foreign_of", "is_own", "recalled_here", "recalled_text"]
+__all__ = [
+    "Target",
+    "find_target",
+    "foreign_line",
+    "foreign_of",
+    "is_own",
+    "recalled_here",
+    "recalled_text",
+    "short_text",
+]
 
 _SPOKEN = {"checkpoint": "model", "lora": "LoRA", "vae": "VAE"}
 
@@ -42,6 +53,25 @@ class Target:
 def recalled_text(registry: Registry, step: StepRecord) -> str:
     """The lines that make a picture, from its record alone."""
     return recall(step, registry, AsRecorded()).text(registry)
+
+
+def short_text(session: Session, step: StepRecord) -> str:
+    """The lines that make a picture in this session, without the values that untyped would be the same here.
+
+    With something missing here: the whole lines, from the record alone.
+    """
+    recalled = recalled_here(session, step)
+    if recalled.missing:
+        return recalled_text(session.registry, step)
+    chosen = session.settings.values()
+
+    def unsaid(call: Call, p: Param) -> bool:
+        given = {p.name, f"{call.node}.{p.name}"} & chosen.keys()
+        advised = p.name in getattr(call.params.get("model"), "advice", ())
+        piped = p.arg.follows and call.inputs
+        return call.params[p.name] == p.default and not (given or advised or piped)
+
+    return recalled.text(session.registry, unsaid)
 
 
 def recalled_here(session: Session, step: StepRecord) -> Recalled:

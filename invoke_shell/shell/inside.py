@@ -17,7 +17,7 @@ from invoke_shell.metadata.read import MAX_OTHER, PictureInfo
 from invoke_shell.metadata.stripping import Stripped, strip_file
 from invoke_shell.metadata.visible import visible
 from invoke_shell.records import topological
-from invoke_shell.shell.finding import find_target, foreign_line, foreign_of
+from invoke_shell.shell.finding import find_target, foreign_line, foreign_of, short_text
 from invoke_shell.shell.handles import numbers_text
 from invoke_shell.shell.session import Session
 from invoke_shell.shell.telling import file_line, told
@@ -55,13 +55,17 @@ def _life(shell: Session, row: ResultRow) -> str:
 
 
 def line_of(shell: Session, word: str) -> str:
+    """The line of a history number, a handle or a file: short where it is to be edited, whole where it is printed."""
     if word.isdigit():
         row = shell.keeper.store.line(int(word))
         if row is None:
             raise BlockedError(f"the history has no line {word}", hint="history lists them", code="unknown-handle")
         return row.text
     line = foreign_of(shell, word)
-    return shell.recalled_text(find_target(shell, word).step) if line is None else _foreign_text(shell, word, line)
+    if line is not None:
+        return _foreign_text(shell, word, line)
+    step = find_target(shell, word).step
+    return short_text(shell, step) if shell.interactive else shell.recalled_text(step)
 
 
 def in_a_file(word: str, text: str) -> str:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from invoke_shell.errors import Cancelled, InvokeShellError, OutputError
 from invoke_shell.pipeline.calls import models_of
 from invoke_shell.pipeline.chain import Chain, Source
-from invoke_shell.pipeline.events import AskShell, ChainStarted, Event, Failed, FrameDone, Progress
+from invoke_shell.pipeline.events import AskShell, ChainStarted, Event, Failed, FrameDone, Progress, Said
 from invoke_shell.pipeline.plan import Call, Given, InputRef, Plan, needs, plan
 from invoke_shell.pipeline.script import resolved_text
 from invoke_shell.records import Frame, Image, Json, ModelRecord
@@ -84,6 +84,7 @@ class Run:
         self.finished: list[tuple[Result, Frame]] = []
         self.failure: InvokeShellError | None = None
         self.packer = Packer(session, made)
+        self.said: set[Said] = set()
 
     def to_the_end(self, *, cached: bool) -> list[tuple[Result, Frame]]:
         """Run it and keep its results. Raises the error that ended it."""
@@ -101,12 +102,21 @@ class Run:
         with interruptible(session):
             for event in session.runtime.submit(made, cached=cached and bool(session.settings["cache"])):
                 session.events(event)
-                session.view.event(event)
+                if not self.repeated(event):
+                    session.view.event(event)
                 self.take(event)
         session.keeper.end(self.line, made.source, [r.n for r, _ in self.finished], _status(self.failure))
         if self.failure is not None:
             raise self.told(self.failure)
         return self.finished
+
+    def repeated(self, event: Event) -> bool:
+        """Whether the line has said this before, of another of its pictures."""
+        if not isinstance(event, Said):
+            return False
+        known = event in self.said
+        self.said.add(event)
+        return known
 
     def take(self, event: Event) -> None:
         """Keep what is finished, answer what a node asks; a picture that cannot be written does not stop the others."""
