@@ -93,7 +93,7 @@ def one(p: Param, kind: Kind | None = None) -> st.SearchStrategy[Any]:
         "ImageKind": lambda: st.one_of(PATHS, HANDLES, HASHES),
         "ModelKind": lambda: st.one_of(MODELS, HANDLES),
         "WeightedKind": lambda: st.builds(
-            Weighted, one(p, kind.inner), st.floats(-9 if p.arg.ge is None else max(-9, p.arg.ge), 9)
+            Weighted, one(p, kind.inner), st.floats(*(max(-9.0, min(9.0, bound)) for bound in (low, high)))
         ),  # type: ignore[attr-defined]
     }[name]()
 

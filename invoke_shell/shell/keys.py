@@ -61,6 +61,7 @@ def bindings(
     keys.add("down", filter=editing & _menu_unused)(arrows.down)
     keys.add("escape", "right", filter=editing & _ghost)(_take_word)
     keys.add("f1", filter=editing)(lambda event: _help(event, help_at))
+    keys.add("c-x", "c-e", filter=editing & emacs_mode)(_editor)
     keys.add("<bracketed-paste>", filter=editing)(_paste)
     return keys
 
@@ -75,6 +76,11 @@ def _menu_unused() -> bool:
 @Condition
 def _ghost() -> bool:
     return _buffer().suggestion is not None
+
+
+def _editor(event: KeyPressEvent) -> None:
+    """The line in $VISUAL or $EDITOR, and back; prompt_toolkit's own key would run it then."""
+    event.current_buffer.open_in_editor(validate_and_handle=False)
 
 
 def _buffer() -> Buffer:

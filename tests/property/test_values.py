@@ -42,6 +42,12 @@ def test_json_reads_back(node, p, data):
     assert same(p.kind.from_plain(plain), value)
 
 
+def needed(node, p):
+    """Words of the other parameters that a line must have."""
+    others = [q for q in REGISTRY[node].params.values() if q.required and q is not p and p.arg.excludes != q.name]
+    return [word for q in others for word in ([] if q.positional else [q.flag]) + [filler(q)]]
+
+
 @pytest.mark.parametrize(("node", "p"), PARAMS, ids=IDS)
 @few
 @given(data=st.data())
@@ -50,7 +56,7 @@ def test_words_of_a_line_read_back(node, p, data):
     if p.kind.many:
         value = (value,)
     front = "" if REGISTRY[node].takes == "none" else "@1 | "
-    rest = [filler(q) for q in REGISTRY[node].positionals if q.required and q is not p]
+    rest = needed(node, p)
 
     chain = chain_of(f"{front}{' '.join([node, *words(p, value), *rest])}")
 
@@ -66,7 +72,7 @@ SWEPT = [(n, p) for n, p in PARAMS if (p.kind.sweeps or p.kind.is_text) and not 
 def test_sweeps_read_back(node, p, data):
     sweep = data.draw(sweeps(p))
     front = "" if REGISTRY[node].takes == "none" else "@1 | "
-    rest = [filler(q) for q in REGISTRY[node].positionals if q.required and q is not p]
+    rest = needed(node, p)
 
     chain = chain_of(f"{front}{' '.join([node, *words(p, sweep), *rest])}")
 
