@@ -187,11 +187,13 @@ def outpaint(
     seed: NoiseSeed = DRAWN,
     model: Checkpoint = POCKET,
     extras: Extras = Extras(),
+    guides: Guides = Guides(),
 ) -> Iterator[Made]:
     """Make a picture larger by painting what lies beyond its sides.
 
     The new part begins from --fill: its outermost pixels drawn on (original), blurred, or scattered. It fades into the
-    old picture over --seam pixels; behind them every old pixel stays.
+    old picture over --seam pixels; behind them every old pixel stays. A control picture of the old size stands where
+    the old picture does, black beyond it; any other is for the whole.
     """
     picture = _rgb(frame.image)
     width, height = picture.width + left + right, picture.height + top + bottom
@@ -204,6 +206,8 @@ def outpaint(
     if begin == sampling.steps:
         raise RunError("outpaint at strength 0 paints nothing", hint="pad adds room of one colour", code="out-of-range")
     soft = _beyond(picture.size, (left, top, right, bottom), seam)
+    new = _beyond(picture.size, (left, top, right, bottom), 0)
+    canvas = filled(grown_to(picture, left, top, width, height), new, fill, seed)
     asked = Generation(
         prompt=prompt,
         negative=negative,
@@ -217,10 +221,10 @@ def outpaint(
         **sampling.asked(),
         **chance.asked(),
         **extras.asked(),
+        **guides.asked(canvas),
     )
-    canvas = grown_to(picture, left, top, width, height)
-    new = _beyond(picture.size, (left, top, right, bottom), 0)
-    painting = _Painting(picture=filled(canvas, new, fill, seed), soft=soft, asked=asked, fill="original")
+    asked = _placed(asked, picture.size, (left, top))
+    painting = _Painting(picture=canvas, soft=soft, asked=asked, fill="original")
     made = painting.painted(ctx)
     yield replace(made, facts={**made.facts, "paints": round(share(soft), 4)})
 
@@ -247,6 +251,7 @@ def instruct(
     seed: NoiseSeed = DRAWN,
     model: Checkpoint = POCKET,
     extras: Extras = Extras(),
+    guides: Guides = Guides(),
 ) -> Iterator[Made]:
     """Change a picture as it is told, with a model that was trained to follow instructions (InstructPix2Pix).
 
@@ -255,25 +260,21 @@ def instruct(
     """
     picture = _rgb(frame.image)
     source = fitted(picture)
-    made = next(
-        iter(
-            ctx.engine.generate(
-                Generation(
-                    prompt=instruction,
-                    negative=negative,
-                    size=Size(*source.size),
-                    seed=seed,
-                    model=model,
-                    source=source,
-                    image_guidance=image_guidance,
-                    teller="instruct",
-                    **sampling.asked(),
-                    **chance.asked(),
-                    **extras.asked(),
-                )
-            )
-        )
+    asked = Generation(
+        prompt=instruction,
+        negative=negative,
+        size=Size(*source.size),
+        seed=seed,
+        model=model,
+        source=source,
+        image_guidance=image_guidance,
+        teller="instruct",
+        **sampling.asked(),
+        **chance.asked(),
+        **extras.asked(),
+        **guides.asked(picture),
     )
+    made = next(iter(ctx.engine.generate(moved_along(asked, picture.size, fitted))))
     yield replace(made, image=Image.from_pil(made.image.pil().crop((0, 0, *picture.size))))
 
 
@@ -345,6 +346,20 @@ def _zoomed(ctx: Context, painting: _Painting, around: int) -> Made:
     whole.paste(made.image.pil().resize(part.size, Resampling.LANCZOS), box[:2])
     facts = {**made.facts, "zoom": {"box": f"{box[0]}:{box[1]}:{part.width}:{part.height}", "size": str(size)}}
     return Made(image=painting.laid_over(whole), facts=facts)
+
+
+def _placed(asked: Generation, size: tuple[int, int], corner: tuple[int, int]) -> Generation:
+    """The request with its control pictures of the old picture's size put where it stands in the larger one."""
+    from PIL import Image as Pillow
+
+    def placed(image: Image) -> Image:
+        if image.size != size:
+            return image
+        whole = Pillow.new("RGB", (asked.size.width, asked.size.height))
+        whole.paste(image.pil().convert("RGB"), corner)
+        return Image.from_pil(whole)
+
+    return replace(asked, controls=tuple(replace(c, image=placed(c.image)) for c in asked.controls))
 
 
 def _beyond(size: tuple[int, int], room: tuple[int, int, int, int], seam: int) -> Image:

@@ -10,22 +10,20 @@ from invoke_shell.pipeline.context import Generation
 from invoke_shell.records import Image, Mask
 from invoke_shell.runtime import latents, pictures
 from invoke_shell.runtime.device import Place
+from invoke_shell.runtime.families import Task
 from invoke_shell.runtime.loading import Checkpoint
 
 __all__ = ["beside", "check_task"]
 
 
-def check_task(model: Checkpoint, asked: Generation) -> None:
-    """Raise RunError (bad-model) for a model that was not trained for what is asked."""
-    edits = model.task == "edit"
+def check_task(task: Task, asked: Generation) -> None:
+    """Raise RunError (bad-model) for a model that was not trained for what is asked. task: what its U-Net is for."""
+    edits, name = task == "edit", asked.model.name
     if asked.image_guidance is not None and not edits:
-        message = f"{model.name} was not trained to follow instructions"
+        message = f"{name} was not trained to follow instructions"
         raise RunError(message, hint="img2img redraws a picture with any model", code="bad-model")
-    if edits and asked.picture_prompts:
-        message = f"{model.name} takes no --ip-adapter: it already reads the picture that it changes"
-        raise RunError(message, hint="img2img does, with another model", code="bad-model")
     if asked.image_guidance is None and edits:
-        message = f"{model.name} cannot draw by itself: it changes a picture as it is told"
+        message = f"{name} cannot draw by itself: it changes a picture as it is told"
         raise RunError(message, hint='load_image FILE | instruct "make it night"', code="bad-model")
 
 

@@ -19,7 +19,7 @@ from invoke_shell.pipeline.prompts import plain_text
 from invoke_shell.records import Image, Made
 from invoke_shell.runtime import latents, pictures, recording, request, schedulers
 from invoke_shell.runtime._diffusers import Denoiser
-from invoke_shell.runtime.beside import beside, check_task
+from invoke_shell.runtime.beside import beside
 from invoke_shell.runtime.conditioning import Embeddings, unknown_words
 from invoke_shell.runtime.controls import Controlled, steered
 from invoke_shell.runtime.denoise import Region, denoise, first_latents
@@ -51,7 +51,6 @@ class Desk:
 def draw(model: Checkpoint, asked: Generation, desk: Desk, refiner: Checkpoint | None = None) -> Made:
     """The picture and its facts. asked: prepared for this model. refiner: draws the last steps."""
     say = desk.watcher.say
-    check_task(model, asked)
     conditioning = told(model, asked, desk)
     run = started(model, asked, desk.place, say, desk.tiled)
     facts = recording.facts(asked, run, desk.place)
@@ -82,7 +81,8 @@ def told(model: Checkpoint, asked: Generation, desk: Desk) -> Conditioning:
         coded = (coded[1], coded[0], coded[0])
     told = model.reader.conditioning(coded, asked.size)
     if model.eyes:  # a refiner has none
-        seen = model.pictured.embeddings(asked.picture_prompts, model.eyes, desk.place, guided=guided is not None)
+        copies = guided.copies if guided else (True,)
+        seen = model.pictured.embeddings(asked.picture_prompts, model.eyes, desk.place, copies)
         told = replace(told, added={**told.added, "image_embeds": seen})
     if not model.told_guidance:
         return told

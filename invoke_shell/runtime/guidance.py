@@ -27,6 +27,11 @@ class Guidance:
         """Copies of the latents in one model call."""
         return 2 if self.image is None else 3
 
+    @property
+    def copies(self) -> tuple[bool, ...]:
+        """Which of them are told of the prompt, and so of the pictures that stand beside it."""
+        return (False, True) if self.image is None else (True, False, False)
+
     def combined(self, guess: Tensor) -> Tensor:
         """One guess (1, c, h, w) of the answers (parts, c, h, w)."""
         if self.image is not None:

@@ -25,7 +25,7 @@ from invoke_shell.runtime.preview import LatentMap
 from invoke_shell.runtime.single_file import SingleFile
 from invoke_shell.runtime.sources import Folder, Source, aligned, model_key, refused, tensors
 
-__all__ = ["Checkpoint", "Vae", "load_checkpoint", "load_vae", "one_sentence", "ready"]
+__all__ = ["Checkpoint", "Vae", "load_checkpoint", "load_vae", "one_sentence", "ready", "task_before"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +73,16 @@ def load_checkpoint(model: ModelRecord, place: Place) -> Checkpoint:
     name, family = family_of(source)
     with one_sentence(model):
         return _loaded(source, name, family, place)
+
+
+def task_before(model: ModelRecord) -> Task:
+    """What a model is for, from its configs or its header alone.
+
+    Raises RunError (bad-model) for one that is not run.
+    """
+    source = _opened(model)
+    family_of(source)
+    return task_of(source.config("unet").get("in_channels", 4), source.config("vae").get("latent_channels", 4))
 
 
 def load_vae(model: ModelRecord, checkpoint: ModelRecord, place: Place, *, upcast: bool = True) -> Vae:

@@ -60,13 +60,13 @@ class PictureAdapters:
             _ip.weigh(self._unet, [p.weight for p in prompts])
 
     def embeddings(
-        self, prompts: Sequence[PicturePrompt], eyes: Sequence[Eye], place: Place, *, guided: bool
+        self, prompts: Sequence[PicturePrompt], eyes: Sequence[Eye], place: Place, copies: Sequence[bool]
     ) -> list[Tensor]:
-        """For each adapter (copies, pictures, ...): with guidance nothing seen first, then the pictures."""
+        """For each adapter (copies, pictures, ...): the pictures in the copies that are told of them, else nothing."""
         rows = []
         for prompt, eye, states in zip(prompts, eyes, _ip.wants_states(self._unet), strict=True):
             seen, nothing = self._look(prompt, eye, place, states=states)
-            rows.append(torch.cat([nothing[None], seen[None]]) if guided else seen[None])
+            rows.append(torch.stack([seen if told else nothing for told in copies]))
         return rows
 
     def _look(self, prompt: PicturePrompt, eye: Eye, place: Place, *, states: bool) -> tuple[Tensor, Tensor]:

@@ -11,10 +11,12 @@ import torch
 from invoke_shell.errors import RunError
 from invoke_shell.pipeline.context import Generation
 from invoke_shell.records import ModelRecord
+from invoke_shell.runtime.beside import check_task
 from invoke_shell.runtime.control_loading import load_control
 from invoke_shell.runtime.controls import ControlNet, check_controls
 from invoke_shell.runtime.device import Place, free_memory
-from invoke_shell.runtime.loading import Checkpoint, Vae, load_checkpoint, load_vae
+from invoke_shell.runtime.families import Task
+from invoke_shell.runtime.loading import Checkpoint, Vae, load_checkpoint, load_vae, task_before
 from invoke_shell.runtime.offload import attach
 from invoke_shell.runtime.picture_prompts import Eye, eye_of, load_eye
 from invoke_shell.runtime.piped_loading import Piped, load_piped
@@ -33,6 +35,7 @@ class Stock:
         self._place = place
         self._offload: Literal["none", "model", "group"] = "none"
         self._held = Residency(place.memory)
+        self._tasks: dict[str, Task] = {}
 
     def offload(self, how: Literal["none", "model", "group"]) -> None:
         """From now on models wait in main memory, or not; those that are loaded otherwise are loaded again."""
@@ -70,6 +73,7 @@ class Stock:
 
     def dressed(self, asked: Generation) -> Checkpoint:
         """The model with what a request puts on it or beside it, and with nothing else."""
+        check_task(self._task(asked.model), asked)
         self._check_loras(asked)
         model = self._loaded(asked.model)
         model.adapters.wear(asked.loras)
@@ -79,6 +83,13 @@ class Stock:
         model = replace(model, controls=controls, eyes=tuple(self._eye(p.model) for p in asked.picture_prompts))
         vae = self._vae(asked, self._place.dtype, upcast=True)
         return model if vae is None else replace(model, vae=vae.network, scaling=vae.scaling)
+
+    def _task(self, model: ModelRecord) -> Task:
+        """Asked before anything is loaded, which takes longer than to say that it was the wrong model."""
+        key = model_key(model)
+        if key not in self._tasks:
+            self._tasks[key] = task_before(model)
+        return self._tasks[key]
 
     def _check_loras(self, asked: Generation) -> None:
         if self._offload == "group" and asked.loras:

@@ -7,7 +7,7 @@ from pipeline_kit import REGISTRY as KIT
 from pipeline_kit import model_of
 
 from invoke_shell.commands.guides import Guides
-from invoke_shell.commands.paint import inpaint
+from invoke_shell.commands.paint import inpaint, instruct, outpaint
 from invoke_shell.errors import RunError
 from invoke_shell.pipeline.types import Size, Weighted
 from invoke_shell.records import Frame, Image, Made, Mask, StepRecord
@@ -111,3 +111,41 @@ def frame_of(image):
 def test_the_nodes_that_draw_have_the_flags():
     for name in ("txt2img", "img2img", "inpaint"):
         assert {"--control", "--control-image", "--ip-adapter", "--ip-image"} <= set(KIT[name].flags)
+
+
+def guided(node, image, *words, **values):
+    """What a node asks of the engine."""
+    engine = Recorder()
+    ctx = SimpleNamespace(engine=engine, say=lambda text: None)
+    list(node.func(ctx, frame_of(image), *words, seed=1, model=model_of("pocket"), **values))
+    return engine.asked[0]
+
+
+@pytest.mark.parametrize(
+    ("size", "box"),
+    [((16, 16), (8, 0, 24, 16)), ((32, 16), (0, 0, 32, 16))],  # of the old picture; of the whole
+)
+def test_a_control_picture_of_outpaint_stands_where_the_picture_does(size, box):
+    guides = Guides(control=nets("controlnet", "canny"), control_image=[plain((255, 255, 255), *size)])
+
+    asked = guided(outpaint, RED, "a boat", left=8, right=8, guides=guides)
+
+    assert (asked.controls[0].image.size, asked.controls[0].image.pil().getbbox()) == ((32, 16), box)
+
+
+def test_outpaint_lets_a_control_read_the_picture_it_grows():
+    asked = guided(outpaint, RED, "a boat", right=16, fill="original", guides=Guides(control=nets("controlnet", "a")))
+
+    assert asked.controls[0].image == plain((200, 0, 0), 32, 16) == asked.source
+
+
+def test_instruct_takes_both_and_fills_a_control_picture_up_as_its_own():
+    image = plain((200, 0, 0), 20, 16)
+    guides = Guides(
+        control=nets("controlnet", "a"), ip_adapter=nets("ip_adapter", "style"), ip_image=[GREEN]
+    )  # fmt: skip
+
+    asked = guided(instruct, image, "make it night", guides=guides)
+
+    assert (asked.controls[0].image, asked.picture_prompts[0].images) == (plain((200, 0, 0), 24, 16), (GREEN,))
+    assert asked.source == asked.controls[0].image

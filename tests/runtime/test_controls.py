@@ -1,5 +1,6 @@
 """ControlNets: diffusers' pipelines' pixels bit for bit, one or several, from noise and from a picture."""
 
+import dataclasses
 from pathlib import Path
 
 import diffusers
@@ -8,11 +9,12 @@ import torch
 from models_controls import control_record, loaded, small_control
 from models_small import small_record, small_sd1, small_sd2, small_sdxl
 from PIL import Image as Pillow
+from runtime_kit import latents_of
 
 from invoke_shell.errors import RunError
 from invoke_shell.pipeline.context import Control, Generation
 from invoke_shell.pipeline.types import Size
-from invoke_shell.records import Image
+from invoke_shell.records import Image, Mask
 from invoke_shell.runtime.noise import generator
 
 FAMILIES = {"sd1": (small_sd1, "StableDiffusion"), "sd2": (small_sd2, "StableDiffusion"),
@@ -122,6 +124,32 @@ def test_img2img_equals_diffusers_pipeline_from_the_same_latents(real_engine, mo
         pipe, image=start, control_image=picture("white"), strength=0.5, height=64, width=64,
         controlnet_conditioning_scale=1.0,
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("channels", [4, 9])
+@pytest.mark.parametrize("whole", [False, True])
+def test_inpaint_equals_diffusers_pipeline_from_the_same_latents(real_engine, model, two, tmp_path, channels, whole):
+    """A mask, a source and a ControlNet, with a model of any kind and with one that reads the mask itself."""
+    if channels == 9:
+        folder = FAMILIES[model.base][0](tmp_path / "painter", in_channels=9)
+        model, two = small_record(folder, "painter", model.base), [small_control(tmp_path / "net", Path(model.path))]
+    pipe = pipeline(model, two[:1], "ControlNetInpaint")
+    # diffusers draws a source's latents from the posterior with the picture's generator; its mode is asked here.
+    scaling = pipe.vae.config.scaling_factor
+    pipe._encode_vae_image = lambda image, generator: pipe.vae.encode(image.contiguous()).latent_dist.mode() * scaling
+    half = Mask(mode="L", width=64, height=64, pixels=(b"\0" * 32 + b"\xff" * 32) * 64)
+    source = Image.from_pil(picture("orange"))
+    begin = {"pure_noise": True} if whole else {"start_step": 2}
+
+    request = asked(model, controls=(control(two[0], weight=0.8),), source=source, mask=half, **begin)
+
+    expected = pipe(
+        prompt="a red circle", negative_prompt="blue", num_inference_steps=STEPS, guidance_scale=5.0,
+        generator=generator(7), image=source.pil(), mask_image=half.pil(), control_image=picture("white"), height=64,
+        width=64, strength=1.0 if whole else 0.5, controlnet_conditioning_scale=0.8, output_type="latent",
+    ).images  # fmt: skip
+    assert torch.equal(latents_of(real_engine, request), expected)
+    assert not torch.equal(latents_of(real_engine, dataclasses.replace(request, controls=())), expected)
 
 
 @pytest.mark.parametrize("layout", ["diffusers", "first"])

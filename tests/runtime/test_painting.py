@@ -1,22 +1,28 @@
 """Models that read more than latents, against diffusers' own pipelines: inpainting, edits, consistency; rescaling."""
 
 import dataclasses
+import shutil
+from pathlib import Path
 
 import diffusers
 import pytest
 import torch
+from models_controls import control_record, loaded, small_adapter, small_control
 from models_small import small_record, small_sd1
 from runtime_kit import latents_of
+from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
 from invoke_shell.errors import RunError
-from invoke_shell.pipeline.context import Generation
+from invoke_shell.pipeline.context import Control, Generation, PicturePrompt
 from invoke_shell.pipeline.types import Size
-from invoke_shell.records import Image, Mask
+from invoke_shell.records import Image, Mask, ModelRecord
 from invoke_shell.runtime import pictures
 from invoke_shell.runtime.denoise import denoise, first_latents
 from invoke_shell.runtime.drawing import told
+from invoke_shell.runtime.engine import DiffusersEngine
 from invoke_shell.runtime.guidance import Guidance
 from invoke_shell.runtime.noise import generator
+from invoke_shell.runtime.policy import Policy
 from invoke_shell.runtime.start import started
 
 TEXT = {"prompt": "a red circle", "negative_prompt": "blue"}
@@ -105,6 +111,82 @@ def test_an_edit_equals_diffusers_pipeline(editing, real_engine, photo, guidance
     request = asked(model, source=photo, guidance=guidance, image_guidance=image_guidance)
 
     assert torch.equal(latents_of(real_engine, request), theirs)
+
+
+@pytest.mark.parametrize("guidance", [7.5, 1.0])
+def test_an_edit_with_a_picture_prompt_equals_diffusers_pipeline(editing, real_engine, photo, tmp_path, guidance):
+    pipe, model = editing
+    adapter = small_adapter(tmp_path / "adapters", Path(model.path))
+    pipe.load_ip_adapter(
+        str(adapter.parent), subfolder="", weight_name=adapter.name, image_encoder_folder="image_encoder",
+        local_files_only=True,
+    )  # fmt: skip
+    pipe.feature_extractor = CLIPImageProcessorPil(size=32, crop_size=32)
+    pipe.set_ip_adapter_scale(0.7)
+    for network in (pipe.unet, pipe.image_encoder):
+        for tensor in (*network.parameters(), *network.buffers()):
+            tensor.data = tensor.data.clone()
+    style = ModelRecord(name="style", kind="ip_adapter", format="file", path=str(adapter))
+    prompt = PicturePrompt(model=style, images=(photo,), weight=0.7)
+
+    theirs = pipe(
+        **TEXT, image=pictures.to_unit(photo, torch.device("cpu"), torch.float32), num_inference_steps=4,
+        guidance_scale=guidance, image_guidance_scale=1.5, ip_adapter_image=photo.pil(), generator=generator(7),
+        output_type="latent",
+    ).images  # fmt: skip
+    pipe.unload_ip_adapter()
+    request = asked(model, source=photo, guidance=guidance, image_guidance=1.5)
+
+    assert torch.equal(latents_of(real_engine, dataclasses.replace(request, picture_prompts=(prompt,))), theirs)
+    assert not torch.equal(latents_of(real_engine, request), theirs)
+
+
+class Steered(torch.nn.Module):
+    """A U-Net with a ControlNet beside it, written out; diffusers' pipeline of edits takes none."""
+
+    def __init__(self, unet, control, image):
+        super().__init__()
+        self.unet, self.control, self.image = unet, control, image
+        self.config, self.dtype, self.device = unet.config, unet.dtype, unet.device
+
+    def forward(self, sample, timestep, encoder_hidden_states, **_):
+        down, middle = self.control(
+            sample[:, :4], timestep, encoder_hidden_states, self.image.repeat(len(sample), 1, 1, 1), 0.8,
+            return_dict=False,
+        )  # fmt: skip
+        return self.unet(
+            sample, timestep, encoder_hidden_states, down_block_additional_residuals=down,
+            mid_block_additional_residual=middle, return_dict=False,
+        )  # fmt: skip
+
+
+def test_an_edit_with_a_controlnet_is_the_pipeline_with_one_beside_its_unet(editing, real_engine, photo, tmp_path):
+    pipe, model = editing
+    folder, plain = tmp_path / "net", small_sd1(tmp_path / "plain")
+    small_control(folder, plain)
+    tensor = pictures.to_unit(photo, torch.device("cpu"), torch.float32)
+    own, pipe.unet = pipe.unet, Steered(pipe.unet, loaded(folder), tensor)
+
+    theirs = pipe(
+        **TEXT, image=tensor, num_inference_steps=4, guidance_scale=7.5, image_guidance_scale=1.5,
+        generator=generator(7), output_type="latent",
+    ).images  # fmt: skip
+    pipe.unet = own
+    control = Control(model=control_record(folder), image=photo, weight=0.8)
+    request = asked(model, source=photo, guidance=7.5, image_guidance=1.5, controls=(control,))
+
+    assert torch.equal(latents_of(real_engine, request), theirs)
+
+
+def test_a_wrong_model_is_told_before_it_is_loaded(small_folder, small_model, photo, tmp_path):
+    """Its weights are not even there."""
+    bare = shutil.copytree(small_folder, tmp_path / "bare")
+    for file in bare.rglob("*.safetensors"):
+        file.write_bytes(b"")
+    model = dataclasses.replace(small_model, path=str(bare))
+
+    with pytest.raises(RunError, match=r"^small was not trained to follow instructions"):
+        next(DiffusersEngine(Policy(device="cpu")).generate(asked(model, source=photo, image_guidance=1.5)))
 
 
 def test_only_a_model_that_follows_instructions_edits(editing, real_engine, small_model, photo):
