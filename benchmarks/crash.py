@@ -21,9 +21,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from invoke_shell.shell.outputs import part_name
-from invoke_shell.shell.results import Results, has_pixels
-from invoke_shell.shell.store import ResultRow, Store
+from invoke_shell.shell.archive.outputs import part_name
+from invoke_shell.shell.archive.results import Results, has_pixels
+from invoke_shell.shell.archive.store import ResultRow, Store
 
 IN_THE_WINDOW = (  # between a picture's first byte and the line that reports it
     "bytes on their way to the disk",

@@ -28,7 +28,7 @@ from invoke_shell.metadata.foreign.line import to_line
 from invoke_shell.metadata.png import SIGNATURE
 from invoke_shell.metadata.read import read_picture
 from invoke_shell.pipeline.bind import understand
-from invoke_shell.shell.finding import recalled_text
+from invoke_shell.shell.replay.finding import recalled_text
 
 __all__ = ["CORPUS", "Fuzzer", "Mutant"]
 

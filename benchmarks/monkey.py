@@ -185,7 +185,7 @@ def faults(home: Path) -> list[str]:
     """What is wrong with a home: the database, pictures without rows or files, traces in the log."""
     from invoke_shell.errors import InvokeShellError
     from invoke_shell.metadata.read import read_picture
-    from invoke_shell.shell.store import Store
+    from invoke_shell.shell.archive.store import Store
 
     found = []
     (database,) = home.rglob("sessions.db")

@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from invoke_shell.pipeline.registry import Registry
+    from invoke_shell.shell.archive.keeper import Keeper
+    from invoke_shell.shell.display.view import View
     from invoke_shell.shell.home import Home
-    from invoke_shell.shell.keeper import Keeper
     from invoke_shell.shell.session import Runtime, Session
     from invoke_shell.shell.settings import Settings
-    from invoke_shell.shell.view import View
 
 __all__ = ["run"]
 
@@ -97,7 +97,7 @@ def _run(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
     if not options.lines and not words and sys.stdin.isatty():
         from functools import partial
 
-        from invoke_shell.shell.prompt import interact
+        from invoke_shell.shell.edit_line.prompt import interact
 
         # The prompt is drawn first; the session is made while it is on the screen.
         return interact(partial(compose, options, interactive=True))
@@ -129,8 +129,8 @@ def _draws(session: Session, lines: Sequence[str]) -> bool:
 
 
 def _lines(session: Session, lines: Sequence[str], *, keep_going: bool) -> int:
-    from invoke_shell.shell.scripts import worst
-    from invoke_shell.shell.view import Where
+    from invoke_shell.shell.command_files.scripts import worst
+    from invoke_shell.shell.display.view import Where
 
     statuses = []
     for number, line in enumerate(lines, 1):
@@ -142,7 +142,7 @@ def _lines(session: Session, lines: Sequence[str], *, keep_going: bool) -> int:
 
 def _words(session: Session, words: list[str], options: argparse.Namespace) -> int:
     """One command with its arguments, or a command file."""
-    from invoke_shell.shell.scripts import Options, run_file
+    from invoke_shell.shell.command_files.scripts import Options, run_file
 
     name = words[0]
     if name in session.registry:
@@ -202,7 +202,7 @@ def _as_line(registry: Registry, name: str, arguments: Sequence[str]) -> str:
 
 def _standard_input(session: Session) -> int:
     """Lines that come through a pipe are a command file, and nobody's to trust."""
-    from invoke_shell.shell.scripts import run_file
+    from invoke_shell.shell.command_files.scripts import run_file
 
     session.trusted = False
     return run_file(session, Path("-"))
@@ -264,10 +264,10 @@ def _keeper(options: argparse.Namespace, home: Home, registry: Registry, setting
     """The store, opened; what a killed run left is put in order. Says what is amiss."""
     from datetime import date
 
-    from invoke_shell.shell.keeper import Keeper
-    from invoke_shell.shell.outputs import output_folder
-    from invoke_shell.shell.results import Results
-    from invoke_shell.shell.store import Store
+    from invoke_shell.shell.archive.keeper import Keeper
+    from invoke_shell.shell.archive.outputs import output_folder
+    from invoke_shell.shell.archive.results import Results
+    from invoke_shell.shell.archive.store import Store
 
     store = Store.open(home.data)
 
@@ -292,13 +292,13 @@ def _keeper(options: argparse.Namespace, home: Home, registry: Registry, setting
 
 
 def _view(options: argparse.Namespace, settings: Settings, *, interactive: bool) -> View:
-    from invoke_shell.shell.view import JsonView, PlainView
+    from invoke_shell.shell.display.view import JsonView, PlainView
 
     if options.json:
         return JsonView(quiet=options.quiet)
     if not sys.stdout.isatty() or settings["plain"] or os.environ.get("TERM") == "dumb":
         return PlainView(quiet=options.quiet)
-    from invoke_shell.shell.screen import TerminalView
+    from invoke_shell.shell.display.screen import TerminalView
 
     color = not options.no_color and "NO_COLOR" not in os.environ
     return TerminalView(settings, color=color, quiet=options.quiet)

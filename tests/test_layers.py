@@ -34,6 +34,9 @@ HEAVY_HOMES = {"runtime", "pinning"}
 TERMINAL = {"rich", "prompt_toolkit"}
 TERMINAL_HOMES = {"shell", "server", "cli", "__main__"}
 APART = [("commands", "metadata"), ("metadata", "commands"), ("models", "commands"), ("commands", "models")]
+# The rooms of the shell by floor, the basement first. What runs chains (session.py, running.py ...) stands between.
+FLOORS = {"archive": 0, "display": 0, "replay": 1, "answers": 2, "command_files": 3, "builtins": 3, "edit_line": 3}
+GROUND = {"home", "posix", "settings"}  # all of the shell that the basement may import
 FILES = sorted(ROOT.rglob("*.py"))
 
 
@@ -91,6 +94,32 @@ def test_arrows_point_one_way():
 @pytest.mark.parametrize(("here", "there"), APART)
 def test_neighbours_never_import_each_other(here, there):
     assert broken(lambda at, name: at == here and name.startswith(f"invoke_shell.{there}")) == []
+
+
+def run_time_imports(path):
+    """Every module a file imports when it runs, not only for the type checker."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    checks = [n for n in ast.walk(tree) if isinstance(n, ast.If) and getattr(n.test, "id", "") == "TYPE_CHECKING"]
+    unseen = {inner for check in checks for inner in ast.walk(check)}
+    for found in ast.walk(tree):
+        if isinstance(found, ast.ImportFrom) and found.module and found not in unseen:
+            below = found.module == "invoke_shell.shell"
+            yield from [f"{found.module}.{alias.name}" for alias in found.names] if below else [found.module]
+
+
+@pytest.mark.parametrize("room", FLOORS)
+def test_no_room_of_the_shell_knows_the_rooms_above_it(room):
+    found = []
+    for path in sorted((ROOT / "shell" / room).glob("*.py")):
+        names = (name.split(".")[2:] for name in run_time_imports(path) if name.startswith("invoke_shell.shell."))
+        for there in {name[0] for name in names} - {room}:
+            allowed = there in GROUND if FLOORS[room] == 0 else FLOORS.get(there, 0) <= FLOORS[room]
+            found += [] if allowed else [f"{path.name}: {there}"]
+    assert found == []
+
+
+def test_every_room_of_the_shell_has_its_floor():
+    assert {path.parent.name for path in (ROOT / "shell").glob("*/__init__.py")} == set(FLOORS)
 
 
 def test_torch_has_one_home():

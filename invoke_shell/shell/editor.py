@@ -12,8 +12,8 @@ from invoke_shell.metadata.decode import read_image
 from invoke_shell.metadata.png import encode
 from invoke_shell.pipeline.bind import understand
 from invoke_shell.pipeline.text import quote_word
+from invoke_shell.shell.display.view import Where
 from invoke_shell.shell.opening import run_and_wait
-from invoke_shell.shell.view import Where
 
 if TYPE_CHECKING:
     from invoke_shell.shell.session import Session

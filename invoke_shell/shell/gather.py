@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import re
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -17,13 +17,14 @@ from invoke_shell.models.catalogue import Catalogue
 from invoke_shell.pipeline.chain import Chain
 from invoke_shell.pipeline.plan import Facts, Given, InputRef, Need, Needs
 from invoke_shell.pipeline.registry import Registry
-from invoke_shell.records import Image, ModelRecord, Resource, StepRecord
+from invoke_shell.records import ModelRecord
+from invoke_shell.shell.archive.given import input_ref
 from invoke_shell.shell.wildcards import Wildcards
 
 if TYPE_CHECKING:
     from invoke_shell.shell.session import Session
 
-__all__ = ["Gatherer", "Pool", "flows_of", "input_ref", "matching"]
+__all__ = ["Gatherer", "Pool", "matching"]
 
 
 QUICK = 64_000_000  # bytes of a model that is read at once for its hash; a larger one is read beside the drawing
@@ -122,21 +123,6 @@ def matching(pattern: str, shown: str = "") -> list[Path]:
     return sorted((p for p in found if p.is_file()), key=_natural)
 
 
-def input_ref(resource: Resource, path: Path | None = None, image: Image | None = None) -> InputRef:
-    """A source picture with the place to read it from."""
-    return InputRef(
-        hash=resource.hash,
-        width=resource.width,
-        height=resource.height,
-        mode=resource.mode,
-        name=resource.name,
-        file_hash=resource.file_hash,
-        facts=resource.facts,
-        path=str(path.resolve()) if path is not None else "",
-        image=image,
-    )
-
-
 def standard_input() -> InputRef:
     """A picture on standard input, kept in memory: it cannot be read twice."""
     if sys.stdin is None or sys.stdin.isatty():
@@ -160,21 +146,3 @@ def _blocked(chain: Chain, faults: list[tuple[Need, InvokeShellError]]) -> Block
     rest = [error.message for need, error in faults if need.span is None and error is not first]
     hint = "\n  ".join([h for h in (first.hint, *rest) if h])
     return BlockedError(first.message, hint=hint, code=first.code, source=chain.source, faults=marks)
-
-
-def flows_of(step: StepRecord, registry: Registry) -> Mapping[str, Any]:
-    """The values that follow from a recorded step: those its node gives, else its makers'.
-
-    A model never follows from a handle. No recursion: histories are long.
-    """
-    values: dict[str, Any] = {}
-    at: StepRecord | None = step
-    while at is not None:
-        node = registry.get(at.node)
-        for name in node.gives if node is not None else ():
-            p = node.params[name] if node is not None else None
-            if p is not None and not p.kind.model and name in at.params and name not in values:
-                values[name] = p.kind.from_plain(at.params[name])
-        piped = at.inputs.get(node.frames, ()) if node is not None and node.frames else ()
-        at = piped[0] if len(piped) == 1 and isinstance(piped[0], StepRecord) else None
-    return values

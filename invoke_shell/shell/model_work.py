@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from invoke_shell.errors import BlockedError, Fault, LineError
 from invoke_shell.metadata.visible import visible
 from invoke_shell.models.finding import KINDS
-from invoke_shell.shell import model_pages as pages
-from invoke_shell.shell.counting import MB, counted
+from invoke_shell.shell.answers import model_pages as pages
+from invoke_shell.shell.display.counting import MB, counted
 from invoke_shell.shell.session import Session, StatusError
 
 if TYPE_CHECKING:

@@ -15,8 +15,8 @@ from invoke_shell.metadata.provenance import marks_text
 from invoke_shell.pipeline.calls import Call, Plan, ancestors
 from invoke_shell.pipeline.facts import InputRef
 from invoke_shell.records import Frame
-from invoke_shell.shell.finding import recalled_text
-from invoke_shell.shell.sources import to_embed
+from invoke_shell.shell.replay.finding import recalled_text
+from invoke_shell.shell.replay.sources import to_embed
 
 if TYPE_CHECKING:
     from invoke_shell.shell.session import Session

@@ -20,12 +20,12 @@ from invoke_shell.pipeline.events import AskShell, ChainStarted, Event, Failed, 
 from invoke_shell.pipeline.plan import Call, Given, InputRef, Plan, needs, plan
 from invoke_shell.pipeline.script import resolved_text
 from invoke_shell.records import Frame, Image, Json, ModelRecord
+from invoke_shell.shell.archive.store import Status
 from invoke_shell.shell.beside import unhashed, with_models
+from invoke_shell.shell.display.view import Result, Where
 from invoke_shell.shell.gather import Gatherer
-from invoke_shell.shell.grafting import grafted
 from invoke_shell.shell.packing import Packer, export_form
-from invoke_shell.shell.store import Status
-from invoke_shell.shell.view import Result, Where
+from invoke_shell.shell.replay.grafting import grafted
 
 if TYPE_CHECKING:
     from invoke_shell.shell.session import Session
@@ -96,7 +96,7 @@ class Run:
             self.line = session.keeper.begin(made, resolved_text(made, session.registry))
         for call in made.calls:
             for ref in _sources(call):
-                session.keeper.keep_source(ref)
+                session.keeper.sources.keep_source(ref)
                 self.packer.note_marks(ref)
         session.hashing.begin(m for call in made.calls for _, m in models_of(call.params))
         with interruptible(session):

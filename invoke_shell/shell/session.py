@@ -17,10 +17,10 @@ from invoke_shell.pipeline.bind import Bound, Reading, read
 from invoke_shell.pipeline.chain import Chain, Source, Value
 from invoke_shell.pipeline.registry import Registry
 from invoke_shell.shell.beside import HashesBeside
-from invoke_shell.shell.counting import MB, counted
+from invoke_shell.shell.display.counting import MB, counted
+from invoke_shell.shell.display.view import Result, View, Where
 from invoke_shell.shell.home import Home
 from invoke_shell.shell.settings import Settings
-from invoke_shell.shell.view import Result, View, Where
 
 if TYPE_CHECKING:
     from invoke_shell.metadata.replay import Recalled
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from invoke_shell.pipeline.events import Event
     from invoke_shell.pipeline.plan import Plan
     from invoke_shell.records import Frame, ModelRecord, StepRecord
-    from invoke_shell.shell.keeper import Keeper
+    from invoke_shell.shell.archive.keeper import Keeper
     from invoke_shell.shell.running import Early, Remark
 
 __all__ = ["ENGINE", "Runtime", "Session", "StatusError"]
@@ -285,7 +285,7 @@ class Session:
         made = self.planned(chain)
         if self.dry:
             from invoke_shell.runtime.estimate import likely_precision
-            from invoke_shell.shell.explain import explain
+            from invoke_shell.shell.answers.explain import explain
 
             precision = likely_precision(self.settings["precision"], str(self.settings["device"]))
             self.view.text("\n".join(explain(made, self.registry, precision)))
@@ -336,12 +336,12 @@ class Session:
 
     def recalled_text(self, step: StepRecord) -> str:
         """The lines that make a picture, from its record alone."""
-        from invoke_shell.shell.finding import recalled_text
+        from invoke_shell.shell.replay.finding import recalled_text
 
         return recalled_text(self.registry, step)
 
     def recall(self, step: StepRecord) -> Recalled:
         """The plan that makes a recorded picture again, models and sources looked up here."""
-        from invoke_shell.shell.finding import recalled_here
+        from invoke_shell.shell.replay.finding import recalled_here
 
         return recalled_here(self, step)

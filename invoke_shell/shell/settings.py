@@ -51,7 +51,7 @@ def _batch(text: str) -> str:
 
 
 def _template(text: str) -> str:
-    from invoke_shell.shell.outputs import check_template
+    from invoke_shell.shell.archive.outputs import check_template
 
     check_template(text)
     return text

@@ -6,7 +6,7 @@ from pathlib import Path
 from invoke_shell import commands
 from invoke_shell.metadata.schema import whole_schema
 from invoke_shell.pipeline.derive import flow
-from invoke_shell.shell.pages import GROUPS, groups
+from invoke_shell.shell.answers.pages import GROUPS, groups
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGE = DOCS / "nodes-table.md"

@@ -9,7 +9,7 @@ from invoke_shell.metadata.decode import MAX_PIXELS
 from invoke_shell.metadata.jpeg_webp import SEGMENT
 from invoke_shell.metadata.record import MAX_STEPS
 from invoke_shell.metadata.verdict import DECODERS
-from invoke_shell.shell import sources
+from invoke_shell.shell.replay import sources
 
 PAGE = (Path(__file__).parents[2] / "docs" / "metadata.md").read_text(encoding="utf-8")
 

@@ -14,10 +14,10 @@ from prompt_toolkit.output import DummyOutput
 from invoke_shell.cli import everything
 from invoke_shell.models.catalogue import Catalogue
 from invoke_shell.pipeline.bind import read
+from invoke_shell.shell.archive.store import Facts, Store
+from invoke_shell.shell.edit_line.prompt import Shell
 from invoke_shell.shell.home import Home
-from invoke_shell.shell.prompt import Shell
 from invoke_shell.shell.settings import Settings
-from invoke_shell.shell.store import Facts, Store
 
 REGISTRY = everything()
 UP, DOWN, RIGHT, ALT_RIGHT, ENTER, ALT_ENTER, TAB = "\x1b[A", "\x1b[B", "\x1b[C", "\x1b[1;3C", "\r", "\x1b\r", "\t"

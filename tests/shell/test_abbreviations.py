@@ -6,8 +6,8 @@ import pytest
 from shell_kit import ENTER, FakeSession, Typist, offers, readings, stands
 
 from invoke_shell.errors import LineError
-from invoke_shell.shell.abbreviations import define, expansion
-from invoke_shell.shell.store import Store
+from invoke_shell.shell.archive.store import Store
+from invoke_shell.shell.edit_line.abbreviations import define, expansion
 
 KNOWN = {"ink": 'txt2img "in ink" --steps 8', "big": "upscale --scale 4"}
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from shell_kit import REGISTRY
 
-from invoke_shell.shell.pages import GROUPS, LONG, TOPICS, flag_page, overview, search, shortened, topic
+from invoke_shell.shell.answers.pages import GROUPS, LONG, TOPICS, flag_page, overview, search, shortened, topic
 
 
 def names(lines: list[str]) -> list[str]:

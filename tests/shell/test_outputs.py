@@ -16,10 +16,10 @@ from PIL import Image as Pillow
 
 from invoke_shell.errors import BlockedError, OutputError, SettingError
 from invoke_shell.records import Image
-from invoke_shell.shell import outputs
-from invoke_shell.shell.outputs import DISK, TEMPLATE, check_template, file_name, output_folder, slug, write_new
-from invoke_shell.shell.results import Results
-from invoke_shell.shell.store import Facts, Store
+from invoke_shell.shell.archive import outputs
+from invoke_shell.shell.archive.outputs import DISK, TEMPLATE, check_template, file_name, output_folder, slug, write_new
+from invoke_shell.shell.archive.results import Results
+from invoke_shell.shell.archive.store import Facts, Store
 
 # ---- names -------------------------------------------------------------------------------------------------------
 
@@ -487,8 +487,8 @@ CHILD = """
 import json, sys
 from pathlib import Path
 from invoke_shell.records import Image
-from invoke_shell.shell.results import Results
-from invoke_shell.shell.store import Facts, Store
+from invoke_shell.shell.archive.results import Results
+from invoke_shell.shell.archive.store import Facts, Store
 
 home, seed, count = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
 results = Results(Store.open(home), lambda: home / "outputs")

@@ -19,10 +19,11 @@ from PIL import Image as Pillow
 
 from invoke_shell.errors import SettingError
 from invoke_shell.records import Image
-from invoke_shell.shell import encoders, posix
-from invoke_shell.shell.pictures import Pictures, drawn
-from invoke_shell.shell.terminal import Answer, Terminal, ask, detect, window
-from invoke_shell.shell.themes import DARK, LIGHT, NONE, theme_of
+from invoke_shell.shell import posix
+from invoke_shell.shell.display import encoders
+from invoke_shell.shell.display.pictures import Pictures, drawn
+from invoke_shell.shell.display.terminal import Answer, Terminal, ask, detect, window
+from invoke_shell.shell.display.themes import DARK, LIGHT, NONE, theme_of
 
 ENV = {"TERM": "xterm-256color", "COLORTERM": "truecolor"}
 
@@ -314,7 +315,8 @@ import sys, os, re, dataclasses, pathlib, select, typing, subprocess
 sys.platform = "win32"
 sys.modules["termios"] = sys.modules["fcntl"] = None
 import io
-from invoke_shell.shell import pictures, posix, terminal
+from invoke_shell.shell import posix
+from invoke_shell.shell.display import pictures, terminal
 assert "PIL" not in sys.modules and not posix.AVAILABLE
 class Console(io.StringIO):
     encoding = "utf-8"
@@ -329,7 +331,7 @@ print(terminal.detect(Console(), Console(), {}).why)
 TMUX_CHILD = """
 import os, sys
 from invoke_shell.records import Image
-from invoke_shell.shell.pictures import Pictures
+from invoke_shell.shell.display.pictures import Pictures
 pictures = Pictures(sys.stdin, sys.stdout, os.environ)
 terminal = pictures.terminal()
 pictures.show([Image(mode="RGB", width=4, height=4, pixels=bytes([200, 30, 30] * 16))], columns=8)

@@ -43,16 +43,16 @@ from invoke_shell.errors import OutputError
 from invoke_shell.models.entry import Entry
 from invoke_shell.models.finding import Finding
 from invoke_shell.models.rows import Rows
-from invoke_shell.shell.colours import painted
-from invoke_shell.shell.completion import Completions, Ghost
-from invoke_shell.shell.editing import _when, greeting
-from invoke_shell.shell.keys import recall_of
-from invoke_shell.shell.lines import LineHistory
-from invoke_shell.shell.listing import Listing
-from invoke_shell.shell.past import Past
-from invoke_shell.shell.plain import PlainLines
-from invoke_shell.shell.prompt import Shell, interact
-from invoke_shell.shell.status import Status, help_lines, hint
+from invoke_shell.shell.archive.lines import LineHistory
+from invoke_shell.shell.archive.past import Past
+from invoke_shell.shell.edit_line.colours import painted
+from invoke_shell.shell.edit_line.completion import Completions, Ghost
+from invoke_shell.shell.edit_line.editing import _when, greeting
+from invoke_shell.shell.edit_line.keys import recall_of
+from invoke_shell.shell.edit_line.listing import Listing
+from invoke_shell.shell.edit_line.plain import PlainLines
+from invoke_shell.shell.edit_line.prompt import Shell, interact
+from invoke_shell.shell.edit_line.status import Status, help_lines, hint
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -534,7 +534,7 @@ def test_two_shells_write_one_history_and_a_kill_loses_nothing(tmp_path):
     program = f"""
 import os, signal
 from pathlib import Path
-from invoke_shell.shell.lines import LineHistory
+from invoke_shell.shell.archive.lines import LineHistory
 history = LineHistory(Path({str(path)!r}))
 for i in range(200):
     history.store_string("line %s of {{}}" % i)
@@ -654,7 +654,7 @@ def test_a_time_is_said_as_people_do(then, text):
 HEAVY = ("torch", "rich", "PIL", "yaml", "numpy", "sqlite3", "invoke_shell.pipeline.bind")
 FIRST = f"""
 import os, sys
-from invoke_shell.shell.prompt import Editor
+from invoke_shell.shell.edit_line.prompt import Editor
 from prompt_toolkit.input import create_pipe_input
 from prompt_toolkit.output import DummyOutput
 def drawn(editor):
@@ -694,7 +694,7 @@ def test_a_fault_of_ours_while_typing_goes_to_the_log_and_the_line_goes_on(typis
         raise ZeroDivisionError
 
     for place in ("colours.painted", "completion.complete", "completion.Ghost._from_history", "status.hint"):
-        monkeypatch.setattr(f"invoke_shell.shell.{place}", broken)
+        monkeypatch.setattr(f"invoke_shell.shell.edit_line.{place}", broken)
 
     assert typist.types("txt2img a", ENTER, lambda t: bool(session.ran)) == ["txt2img a"]
     assert "failed while somebody was typing" in caplog.text

@@ -13,13 +13,13 @@ from shell_kit import REGISTRY, readings
 from invoke_shell.errors import BlockedError, Cancelled, Fault, LineError
 from invoke_shell.pipeline.events import ChainDone, ChainStarted, Failed, Progress, Said, StageStarted
 from invoke_shell.records import Image
-from invoke_shell.shell import block, progress
-from invoke_shell.shell.pictures import Pictures
-from invoke_shell.shell.progress import PlainProgress, ProgressLine, State, row
-from invoke_shell.shell.screen import TerminalView
+from invoke_shell.shell.display import block, progress
+from invoke_shell.shell.display.pictures import Pictures
+from invoke_shell.shell.display.progress import PlainProgress, ProgressLine, State, row
+from invoke_shell.shell.display.screen import TerminalView
+from invoke_shell.shell.display.terminal import Answer
+from invoke_shell.shell.display.view import Result, Where
 from invoke_shell.shell.settings import Settings
-from invoke_shell.shell.terminal import Answer
-from invoke_shell.shell.view import Result, Where
 
 COLOURS = re.compile(r"\x1b\[[\d;?]*[a-zA-Z]")
 HALF = "▀"

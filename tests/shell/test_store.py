@@ -17,9 +17,9 @@ from invoke_shell import database
 from invoke_shell.database import open_database
 from invoke_shell.errors import BlockedError, OutputError
 from invoke_shell.pipeline.types import Handle
-from invoke_shell.shell.database import MIGRATIONS, open_sessions
-from invoke_shell.shell.handles import resolve
-from invoke_shell.shell.store import Facts, Store
+from invoke_shell.shell.archive.database import MIGRATIONS, open_sessions
+from invoke_shell.shell.archive.handles import resolve
+from invoke_shell.shell.archive.store import Facts, Store
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def numbers_of(rows):
 
 
 def test_sqlite_is_not_imported_with_the_store():
-    code = "import sys, invoke_shell.shell.results; print('sqlite3' in sys.modules, 'PIL' in sys.modules)"
+    code = "import sys, invoke_shell.shell.archive.results; print('sqlite3' in sys.modules, 'PIL' in sys.modules)"
 
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "False False\n"
 
@@ -503,7 +503,7 @@ def test_sign_of_life_ends_with_a_killed_process(tmp_path):
     code = """
 import sys
 from pathlib import Path
-from invoke_shell.shell.store import Store
+from invoke_shell.shell.archive.store import Store
 store = Store.open(Path(sys.argv[1]))
 store.begin_line(store.new_session().id, "txt2img x", pictures=1)
 print(store.owner, flush=True)

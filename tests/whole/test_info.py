@@ -159,7 +159,7 @@ LONG = (
 def test_a_folded_line_means_what_it_meant(columns):
     from invoke_shell.cli import everything
     from invoke_shell.pipeline.bind import understand
-    from invoke_shell.shell.telling import folded
+    from invoke_shell.shell.answers.telling import folded
 
     registry, lines = everything(), folded(LONG, columns)
 

@@ -15,7 +15,7 @@ from invoke_shell import cli
 from invoke_shell.commands import registry
 from invoke_shell.metadata.history import from_metadata
 from invoke_shell.metadata.replay import recall
-from invoke_shell.shell.finding import AsRecorded
+from invoke_shell.shell.replay.finding import AsRecorded
 
 LINE = 'txt2img "a cat" --seed 1 --steps 4'
 FOREIGN = "a cat\nSteps: {steps}, Sampler: Euler a, CFG scale: 7, Seed: 5, Size: 64x64, Model: pocket, RNG: CPU{more}"
@@ -320,7 +320,7 @@ def test_replay_of_a_pattern(invoke, made):
 def test_a_listing_says_what_the_full_look_says(invoke, made, folder):
     """`info --json` of many makes its records by hand."""
     from invoke_shell.metadata.read import read_picture
-    from invoke_shell.shell.inside import about
+    from invoke_shell.shell.answers.inside import about
 
     paths = [str(made), *(r["path"] for r in invoke("--json", "-c", "load_image a.png | img2img b --seed 3").results)]
     session = cli.compose(cli._parser().parse_args(["--home", str(folder / "empty"), "--inline"]), interactive=False)

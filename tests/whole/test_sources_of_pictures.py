@@ -170,8 +170,8 @@ def test_a_picture_a_jpeg_cannot_hold_is_a_png_and_that_is_said(invoke, home):
 def test_a_lossy_result_survives_being_discarded_and_restored(invoke, home, photo):
     invoke("-c", "set format jpeg", "-c", LINE.replace("photo.png", "photo.png --embed"))
     path = result(home)
-    from invoke_shell.shell.results import Results
-    from invoke_shell.shell.store import Store
+    from invoke_shell.shell.archive.results import Results
+    from invoke_shell.shell.archive.store import Store
 
     store = Store.open(home)
     results = Results(store, lambda: home / "outputs")
@@ -273,7 +273,7 @@ def test_an_ai_mark_goes_on_with_what_is_made_of_it(invoke, home, folder):
 @pytest.mark.parametrize("ending", ["jpeg", "webp"])
 def test_a_lossy_file_that_a_kill_left_whole_is_found_whole(invoke, home, ending):
     """What the next start asks of a result whose row was not finished (docs/store.md)."""
-    from invoke_shell.shell.results import has_pixels
+    from invoke_shell.shell.archive.results import has_pixels
 
     made = invoke("--json", "-c", f"set format {ending}", "-c", "txt2img x --seed 1").results[0]
     path = Path(made["path"])

@@ -9,10 +9,10 @@ from typing import Annotated
 from invoke_shell.errors import InvokeShellError
 from invoke_shell.metadata.visible import visible
 from invoke_shell.pipeline.node import Arg, node
+from invoke_shell.shell.archive.outputs import write_new
 from invoke_shell.shell.builtins.words import Words, expanded
-from invoke_shell.shell.outputs import write_new
+from invoke_shell.shell.display.view import Where
 from invoke_shell.shell.session import Session, StatusError
-from invoke_shell.shell.view import Where
 
 __all__ = ["info", "schema", "strip"]
 
@@ -31,10 +31,10 @@ def info(
     beside a picture too.
     """
     from invoke_shell.metadata.read import read_picture
-    from invoke_shell.shell.checking import checked
-    from invoke_shell.shell.foreign_models import Asked
-    from invoke_shell.shell.inside import about
-    from invoke_shell.shell.listed import Listed
+    from invoke_shell.shell.answers.checking import checked
+    from invoke_shell.shell.answers.inside import about
+    from invoke_shell.shell.answers.listed import Listed
+    from invoke_shell.shell.replay.foreign_models import Asked
 
     status = 0
     listed = Listed(shell) if json or shell.view.records else None
@@ -83,7 +83,7 @@ def strip(
 
     PNG, JPEG and WebP, their pixels as they stand. What decides how they look stays, and the mark that AI made them.
     """
-    from invoke_shell.shell.inside import stripped, stripped_name
+    from invoke_shell.shell.answers.inside import stripped, stripped_name
 
     words = list(expanded(shell, what))
     for word in words:

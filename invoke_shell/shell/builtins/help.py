@@ -8,7 +8,7 @@ from typing import Annotated
 from invoke_shell.errors import LineError
 from invoke_shell.pipeline import derive
 from invoke_shell.pipeline.node import Arg, node
-from invoke_shell.shell import pages
+from invoke_shell.shell.answers import pages
 from invoke_shell.shell.builtins.words import fault
 from invoke_shell.shell.session import Session
 from invoke_shell.shell.settings import SHELL
@@ -42,7 +42,7 @@ def _help(shell: Session, what: str, *, whole: bool) -> list[str]:
     if not word:
         return pages.overview(registry, whole=whole)
     if word.startswith("@"):
-        from invoke_shell.shell.inside import made_how
+        from invoke_shell.shell.answers.inside import made_how
 
         return list(made_how(shell, word))
     if word in registry:
@@ -93,7 +93,7 @@ def doctor(
     ] = False,
 ) -> None:
     """Look at the terminal, the engine, the folders and the models, and say what is amiss."""
-    from invoke_shell.shell.doctor import examine, show_cards
+    from invoke_shell.shell.answers.doctor import examine, show_cards
 
     if pictures:
         show_cards(shell)

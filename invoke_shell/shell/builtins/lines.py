@@ -8,10 +8,10 @@ from typing import Annotated, Literal
 from invoke_shell.errors import InvokeShellError, LineError
 from invoke_shell.metadata.visible import visible
 from invoke_shell.pipeline.node import Arg, node
+from invoke_shell.shell.archive.handles import numbers_text
 from invoke_shell.shell.builtins.words import Age, OptionalRest, Rest, Words, expanded, fault, seconds_of
-from invoke_shell.shell.handles import numbers_text
+from invoke_shell.shell.display.view import Where
 from invoke_shell.shell.session import Session, StatusError
-from invoke_shell.shell.view import Where
 
 __all__ = ["again", "explain", "history", "recall", "replay"]
 
@@ -19,7 +19,7 @@ __all__ = ["again", "explain", "history", "recall", "replay"]
 @node(builtin=True, rest=True, group="shell", examples=['explain txt2img "a fox" --seed 1..8 | contact_sheet'])
 def explain(shell: Session, line: Rest) -> None:
     """Say what a line would do: values and where they come from, pictures, models. Runs nothing."""
-    from invoke_shell.shell.explain import explain as explained
+    from invoke_shell.shell.answers.explain import explain as explained
 
     reading = shell.read(line)
     if reading.faults:
@@ -35,7 +35,7 @@ def recall(shell: Session, what: Words) -> None:
 
     Several are printed as a command file, each below a comment with its name: recall *.png > all.invoke
     """
-    from invoke_shell.shell.inside import in_a_file, line_of
+    from invoke_shell.shell.answers.inside import in_a_file, line_of
 
     words = list(expanded(shell, what))
     if len(words) == 1:
@@ -70,8 +70,8 @@ def replay(shell: Session, what: Rest) -> None:
     Takes files and handles; flags change a value: --steps 30, or so much more: --steps +5, --seed +1. --exact ends with
     status 1 unless all are exact. --yes runs what a picture from elsewhere asks for, however much it is.
     """
-    from invoke_shell.shell.replaying import options, worst
-    from invoke_shell.shell.replaying import replay as replayed
+    from invoke_shell.shell.replay.replaying import options, worst
+    from invoke_shell.shell.replay.replaying import replay as replayed
 
     words, flags = options(what, ("exact", "yes"))
     exact, yes = (flags.pop(name, "") == "on" for name in ("exact", "yes"))
@@ -90,7 +90,7 @@ def again(shell: Session, changes: OptionalRest = "") -> None:
     counts on from the picture's seed, and with --variation it stays.
     """
     from invoke_shell.shell.again import chain_again, changed
-    from invoke_shell.shell.replaying import options
+    from invoke_shell.shell.replay.replaying import options
 
     words, flags = options(changes)
     chain, step = chain_again(shell, words[0] if words else "@-1")

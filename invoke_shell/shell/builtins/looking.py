@@ -9,8 +9,8 @@ from typing import Annotated
 from invoke_shell.errors import OutputError, RunError
 from invoke_shell.metadata.visible import visible
 from invoke_shell.pipeline.node import Arg, node
+from invoke_shell.shell.archive.outputs import slug
 from invoke_shell.shell.builtins.words import Handles
-from invoke_shell.shell.outputs import slug
 from invoke_shell.shell.session import Session
 
 __all__ = ["copy", "edit", "gallery", "open_"]
@@ -30,7 +30,7 @@ def gallery(
 
     The page holds all it needs and asks nothing of a network; a click on a picture opens its file.
     """
-    from invoke_shell.shell.gallery import write
+    from invoke_shell.shell.answers.gallery import write
 
     keeper = shell.keeper
     rows = list({r.n: r for h in handles for r in keeper.rows(h)}.values())

@@ -12,7 +12,7 @@ from invoke_shell.shell.builtins.words import Age, Handles, fault, seconds_of, s
 from invoke_shell.shell.session import Session
 
 if TYPE_CHECKING:
-    from invoke_shell.shell.store import ResultRow
+    from invoke_shell.shell.archive.store import ResultRow
 
 __all__ = ["discard", "disk", "keep", "redo", "trash", "undo"]
 
@@ -20,8 +20,8 @@ __all__ = ["discard", "disk", "keep", "redo", "trash", "undo"]
 @node(builtin=True, group="results", examples=["keep @-1", "keep @1 @3"])
 def keep(shell: Session, handles: Handles) -> None:
     """Keep results: they are @kept from now on, and discard --rest leaves them."""
-    from invoke_shell.shell.handles import numbers_text
-    from invoke_shell.shell.undoing import change
+    from invoke_shell.shell.archive.handles import numbers_text
+    from invoke_shell.shell.archive.undoing import change
 
     rows = _rows(shell, handles)
     change(shell.keeper, f"keep {' '.join(handles)}", rows, "kept")
@@ -42,8 +42,8 @@ def discard(
 
     A discarded result still has its number: @12 is read from the trash, and keep @12 brings it back.
     """
-    from invoke_shell.shell.handles import numbers_text
-    from invoke_shell.shell.undoing import change
+    from invoke_shell.shell.archive.handles import numbers_text
+    from invoke_shell.shell.archive.undoing import change
 
     if rest == bool(handles):
         said = " ".join(handles) or "discard"
@@ -75,7 +75,7 @@ def undo(shell: Session) -> None:
 
     A file that save wrote goes to the trash too, unless it was changed since. Again, the one before it.
     """
-    from invoke_shell.shell.undoing import undo as undone
+    from invoke_shell.shell.archive.undoing import undo as undone
 
     shell.view.text(undone(shell.keeper))
 
@@ -83,7 +83,7 @@ def undo(shell: Session) -> None:
 @node(builtin=True, group="results", examples=["undo; redo"])
 def redo(shell: Session) -> None:
     """Do again what undo took back."""
-    from invoke_shell.shell.undoing import redo as redone
+    from invoke_shell.shell.archive.undoing import redo as redone
 
     shell.view.text(redone(shell.keeper))
 
@@ -99,7 +99,7 @@ def trash(
 
     The lines that made them stay: replay @12 makes a picture again whose file is gone.
     """
-    from invoke_shell.shell.disk import emptied, in_trash
+    from invoke_shell.shell.archive.disk import emptied, in_trash
 
     seconds = seconds_of(older) if older else 0.0
     if action == "empty":
@@ -122,7 +122,7 @@ def trash(
 @node(builtin=True, group="results", examples=["disk"])
 def disk(shell: Session) -> None:
     """Say how much room pictures, the trash, the caches and the models take."""
-    from invoke_shell.shell.disk import rows
+    from invoke_shell.shell.archive.disk import rows
 
     for name, count, size, where in rows(shell):
         record = {"event": "disk", "what": name, "files": count, "bytes": size, "path": where}

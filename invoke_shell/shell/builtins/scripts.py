@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Annotated
 
 from invoke_shell.pipeline.node import Arg, node
+from invoke_shell.shell.display.view import Where
 from invoke_shell.shell.session import Session, StatusError
-from invoke_shell.shell.view import Where
 
 __all__ = ["resume", "source"]
 
@@ -26,7 +26,7 @@ def source(
 
     A file is a stranger's: $ lines, changes of the models and files outside the output folder need --trust.
     """
-    from invoke_shell.shell.scripts import Options, run_file
+    from invoke_shell.shell.command_files.scripts import Options, run_file
 
     options = Options(keep_going=keep_going, show=show)
     before, shell.trusted = shell.trusted, shell.trusted and trust
@@ -50,8 +50,8 @@ def resume(
 
     Without a word the newest one. What is finished is not made again; the rest gets the same values and names.
     """
-    from invoke_shell.shell.resuming import chosen, drop, left
-    from invoke_shell.shell.resuming import resume as resumed
+    from invoke_shell.shell.command_files.resuming import chosen, drop, left
+    from invoke_shell.shell.command_files.resuming import resume as resumed
 
     if list:
         found = left(shell.keeper.store)

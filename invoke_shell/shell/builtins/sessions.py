@@ -13,8 +13,8 @@ from invoke_shell.shell.builtins.words import Handles, OptionalRest, fault
 from invoke_shell.shell.session import Session
 
 if TYPE_CHECKING:
-    from invoke_shell.shell import store as stores
-    from invoke_shell.shell.store import ResultRow
+    from invoke_shell.shell.archive import store as stores
+    from invoke_shell.shell.archive.store import ResultRow
 
 __all__ = ["abbr", "export", "sessions"]
 
@@ -78,7 +78,7 @@ def abbr(shell: Session, text: OptionalRest = "") -> None:
     It expands in the edit line, after a blank or Enter, where a command may stand: you see what will run, and the
     history keeps that. Files and -c know no abbreviations.
     """
-    from invoke_shell.shell.abbreviations import define
+    from invoke_shell.shell.edit_line.abbreviations import define
 
     store = shell.keeper.store
     known = store.abbreviations()
@@ -113,7 +113,7 @@ def export(
     Every value is written out, and the hashes of models and sources stand at its head. Without --with-files the sources
     are named by their pixels, which this home knows; with it the file and its folder can go anywhere.
     """
-    from invoke_shell.shell.exporting import export as exported
+    from invoke_shell.shell.command_files.exporting import export as exported
 
     keeper = shell.keeper
     rows = _chosen(shell, handles)

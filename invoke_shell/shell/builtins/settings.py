@@ -9,7 +9,7 @@ from invoke_shell.metadata.visible import visible
 from invoke_shell.pipeline.derive import COLUMNS
 from invoke_shell.pipeline.node import Arg, Param, node
 from invoke_shell.pipeline.types import Weighted
-from invoke_shell.shell.pages import cut
+from invoke_shell.shell.answers.pages import cut
 from invoke_shell.shell.session import ENGINE, Session
 from invoke_shell.shell.settings import read_value, shown
 

@@ -1,0 +1,1 @@
+"""What is said when somebody asks: help, info, explain, doctor, the gallery."""

@@ -1,0 +1,1 @@
+"""What is remembered: sessions.db, pictures, pixels of sources, typed lines."""

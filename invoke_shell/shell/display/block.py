@@ -1,0 +1,47 @@
+"""Rows at the bottom of a terminal that are redrawn in place, and taken away without a trace."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import TextIO
+
+from invoke_shell.errors import cells
+from invoke_shell.shell.display.terminal import window
+
+__all__ = ["Block"]
+
+HIDE_CURSOR, SHOW_CURSOR = "\x1b[?25l", "\x1b[?25h"
+CODES = re.compile(r"\x1b\[[\d;?]*[a-zA-Z]")
+
+
+class Block:
+    """The cursor stays behind its last row, hidden. What else is written must come after `erase`."""
+
+    def __init__(self, out: TextIO) -> None:
+        self.out = out
+        self._widths: list[int] = []  # of the rows on the screen
+        self._drawn: list[str] = []
+
+    def draw(self, rows: Sequence[str]) -> None:
+        """Show these rows instead of those before; in one write, so that none is seen half drawn."""
+        if list(rows) == self._drawn:
+            return
+        start = self._back() if self._drawn else HIDE_CURSOR
+        self.out.write(start + "\x1b[K\r\n".join(rows) + "\x1b[J")
+        self.out.flush()
+        self._drawn = list(rows)
+        self._widths = [cells(CODES.sub("", row)) for row in rows]
+
+    def erase(self) -> None:
+        """Take the rows away and bring the cursor back."""
+        if self._drawn:
+            self.out.write(self._back() + "\x1b[J" + SHOW_CURSOR)
+            self.out.flush()
+            self._drawn, self._widths = [], []
+
+    def _back(self) -> str:
+        """To the first row's first column. A terminal that was made narrower has broken rows in two or more."""
+        columns = max(1, window(self.out)[0])
+        rows = sum(max(1, -(-width // columns)) for width in self._widths)
+        return "\r" + (f"\x1b[{rows - 1}A" if rows > 1 else "")

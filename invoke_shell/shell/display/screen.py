@@ -1,0 +1,324 @@
+"""A session in a terminal: results drawn when they are finished, progress in one line, carets under what is wrong.
+
+Colour adds and never says anything alone. Without it (`set plain on`, NO_COLOR) the same lines come plain, nothing is
+redrawn and no picture is drawn.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, TextIO
+
+from invoke_shell.errors import Fault, InvokeShellError, SettingError, cells, render_fault, render_faults
+from invoke_shell.metadata.visible import visible_lines
+from invoke_shell.shell.display.themes import Theme, theme_of
+from invoke_shell.shell.display.view import Result, Where, error_text, result_line
+from invoke_shell.shell.settings import Settings
+
+if TYPE_CHECKING:
+    from invoke_shell.pipeline.events import Event
+    from invoke_shell.records import Image
+    from invoke_shell.shell.display.pictures import Pictures
+    from invoke_shell.shell.display.progress import PlainProgress, ProgressLine
+
+__all__ = ["TerminalView"]
+
+INDENT = "  "  # of a line that is shown again above its carets
+LARGEST = 512  # pixels a side that a held thumbnail keeps; a sheet's cell shows fewer
+
+SHOW_CURSOR = "\x1b[?25h"
+
+
+class TerminalView:
+    """Implements View. color: escape codes are welcome; without it nothing is redrawn or drawn either.
+
+    keep_keys: gets the keys typed while the terminal was asked for its abilities.
+    """
+
+    records = False
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        color: bool = True,
+        quiet: bool = False,
+        stdin: TextIO | None = None,
+        out: TextIO | None = None,
+        env: Mapping[str, str] | None = None,
+    ) -> None:
+        self.settings = settings
+        self.color = color
+        self.quiet = quiet
+        self.stdin = stdin or sys.stdin
+        self.out = out or sys.stdout
+        self.env = os.environ if env is None else env
+        self._above = ""
+        self._echo: Callable[[], None] = _nothing
+        self.keep_keys: Callable[[bytes], None] = lambda keys: None
+        self._held: list[Result] = []
+        self._shown: set[str] = set()
+        self._expected = 1
+        self._progress: ProgressLine | None = None
+        self._plain_progress: PlainProgress | None = None
+        self._pictures: Pictures | None = None
+        self._lock = threading.RLock()
+
+    @property
+    def plain(self) -> bool:
+        """No colours, no redrawing, no pictures."""
+        return not self.color or bool(self.settings["plain"])
+
+    @property
+    def theme(self) -> Theme:
+        """Colours of text: by the setting, else by the terminal's background, as far as it is known."""
+        background = self._pictures.background if self._pictures is not None else None
+        return theme_of(str(self.settings["theme"]), self.env, background)
+
+    def begin(self, row: str, *, waits: bool) -> None:
+        """A line that was typed begins to run.
+
+        row: what stands on the screen above, prompt and all: carets go straight under it. waits: show that something
+        goes on, and do not echo what is typed ahead into it; not where a program of the system takes the terminal.
+        """
+        self._above = row
+        if waits:
+            self._echo = _silence(self.stdin)
+            if not self.plain:
+                self._line().begin()
+
+    # -- what a run tells --------------------------------------------------------------------------------------------
+
+    def event(self, event: Event) -> None:
+        from invoke_shell.pipeline.events import ChainDone, ChainStarted, Failed, Said
+
+        if isinstance(event, Said):
+            self.say(event.text, warning=event.warning)
+        elif isinstance(event, ChainDone | Failed):
+            self._finish()
+            if self._progress is not None:
+                self._progress.take(event)
+        else:
+            if isinstance(event, ChainStarted):
+                self._expected = event.pictures
+            (self._plain_line() if self.plain else self._line()).take(event)
+
+    def result(self, result: Result) -> None:
+        """One picture is drawn above its line; of several each line comes at once, the pictures when all are there."""
+        if self._expected > 1:
+            self._print(self._result_text(result))
+            result = replace(result, image=_small(result.image))
+        self._held.append(result)
+
+    def show(self, images: Sequence[Image], labels: Sequence[str], columns: int | None) -> None:
+        self._shown.update(image.hash for image in images)
+        self._draw(images, labels, columns)
+
+    def line_done(self) -> None:
+        self._finish()
+        self._hide()
+        self._shown.clear()
+        self._expected = 1
+        self._above = ""
+
+    # -- what is said ------------------------------------------------------------------------------------------------
+
+    def text(self, text: str, record: dict[str, Any] | str | None = None) -> None:
+        self._print(visible_lines(text))
+
+    def page(self, text: str) -> None:
+        from invoke_shell.shell.display.pager import paged
+        from invoke_shell.shell.display.terminal import window
+
+        self._hide()
+        rows = sum(1 + cells(line) // max(1, self._width()) for line in text.splitlines())
+        if self.plain or rows < window(self.out)[1] or not paged(visible_lines(text), self.out, self.env):
+            self.text(text)
+
+    def say(self, text: str, *, warning: bool = False) -> None:
+        if warning:
+            self._print(f"{self._paint('note:', 'note')} {visible_lines(text)}")
+        elif not self.quiet:
+            self._print(self._paint(visible_lines(text), "dim"))
+
+    def error(self, error: InvokeShellError, where: Where) -> None:
+        self._finish()
+        self._print(self._error_text(error, where))
+
+    # -- pictures ----------------------------------------------------------------------------------------------------
+
+    @property
+    def pictures(self) -> Pictures:
+        """The terminal as one that draws; asked for its abilities when the first picture comes."""
+        if self._pictures is None:
+            from invoke_shell.shell.display.pictures import Pictures
+
+            self._pictures = Pictures(self.stdin, self.out, self.env, lambda keys: self.keep_keys(keys))
+        return self._pictures
+
+    def _finish(self) -> None:
+        """Draw the results of a run that the line itself did not show; of a single one its line comes under it."""
+        self._pause()
+        held, self._held = self._held, []
+        fresh = [r for r in held if r.image.hash not in self._shown]
+        columns = _columns(str(self.settings["show"]))
+        if columns != 0:
+            self._draw([r.image for r in fresh], [f"@{r.n}" for r in fresh], columns)
+        if self._expected <= 1:
+            for result in held:
+                self._print(self._result_text(result))
+
+    def _draw(self, images: Sequence[Image], labels: Sequence[str], columns: int | None) -> None:
+        if self.plain or not images:
+            return
+        with self._lock:
+            self._pause()
+            try:
+                setting = str(self.settings["pictures"])
+                if columns is None:
+                    self.pictures.show(images, labels, setting=setting)
+                else:
+                    self.pictures.show(images, labels, setting=setting, columns=columns)
+            except SettingError as error:  # INVOKE_IMAGE_PROTOCOL is no protocol: the picture is saved all the same
+                self.say(f"not drawn: {error.message}", warning=True)
+
+    # -- the terminal ------------------------------------------------------------------------------------------------
+
+    def restore(self) -> None:
+        """A line ended, in whatever way: bring back the echo, and the cursor that a run may have left hidden."""
+        self._hide()
+        self._echo()
+        self._echo = _nothing
+        if not self.plain:
+            self.out.write(SHOW_CURSOR)
+            self.out.flush()
+
+    def _line(self) -> ProgressLine:
+        if self._progress is None:
+            from invoke_shell.shell.display.progress import ProgressLine
+
+            self._progress = ProgressLine(self.out, self._pictured)
+        return self._progress
+
+    def _plain_line(self) -> PlainProgress:
+        if self._plain_progress is None:
+            from invoke_shell.shell.display.progress import PlainProgress
+
+            self._plain_progress = PlainProgress(self.say)
+        return self._plain_progress
+
+    def _pictured(self, preview: Image) -> list[str]:
+        """The rows that show a picture in progress; none where the setting or the terminal is against it."""
+        try:
+            return self.pictures.preview(
+                preview, setting=str(self.settings["pictures"]), wanted=str(self.settings["preview"])
+            )
+        except SettingError:  # said when the finished picture is drawn
+            return []
+
+    def _pause(self) -> None:
+        if self._progress is not None:
+            self._progress.pause()
+
+    def _hide(self) -> None:
+        if self._progress is not None:
+            self._progress.hide()
+
+    def _print(self, text: str) -> None:
+        with self._lock:
+            self._pause()
+            encoding = getattr(self.out, "encoding", None) or "utf-8"
+            self.out.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
+            self.out.flush()
+
+    def _paint(self, text: str, style: str) -> str:
+        code = self.theme.codes[style]
+        return text if self.plain or not text or not code else f"\x1b[{code}m{text}\x1b[0m"
+
+    def _result_text(self, result: Result) -> str:
+        handle, space, rest = result_line(result).partition("  ")
+        return self._paint(handle, "handle") + space + rest
+
+    # -- errors ------------------------------------------------------------------------------------------------------
+
+    def _error_text(self, error: InvokeShellError, where: Where) -> str:
+        faults: Sequence[Fault] = getattr(error, "faults", ())
+        if where.file or not faults:
+            head, _, rest = visible_lines(error_text(error, where)).partition("\n")
+            return "\n".join(part for part in (self._paint(head, "bold"), self._paint(rest, "dim")) if part)
+        lines = self._with_carets(str(getattr(error, "source", "")), faults)
+        return "\n".join(self._styled(line, faults) for line in lines)
+
+    def _with_carets(self, source: str, faults: Sequence[Fault]) -> list[str]:
+        """Carets straight under the line where it stands above, else the line again, cut to the terminal's width."""
+        width = self._width()
+        at = self._above.rfind(source)
+        if source and at >= 0 and "\n" not in self._above and cells(self._above) < width:
+            # The text is indented by what renders it; the row above is not.
+            text, back = self._above[len(INDENT) :], at - len(INDENT)
+            return render_faults(text, [f.shifted(back) for f in faults]).splitlines()[1:]
+        if all(cells(line) + len(INDENT) < width for line in source.splitlines()):
+            return render_faults(source, faults).splitlines()
+        return [line for f in faults for line in render_fault(*_excerpt(source, f, width)).splitlines()]
+
+    def _styled(self, line: str, faults: Sequence[Fault]) -> str:
+        if not line.strip(" ^"):
+            return self._paint(line, "caret")
+        if any(line == f.message for f in faults):
+            return self._paint(visible_lines(line), "bold")
+        hint = any(line == INDENT + f.hint for f in faults)
+        return self._paint(visible_lines(line), "dim") if hint else visible_lines(line)
+
+    def _width(self) -> int:
+        from invoke_shell.shell.display.terminal import window
+
+        return window(self.out)[0]
+
+
+def _nothing() -> None:
+    """Nothing to bring back."""
+
+
+def _silence(stdin: TextIO) -> Callable[[], None]:
+    """Stop the echo of a terminal; what brings it back."""
+    from invoke_shell.shell import posix
+
+    try:
+        return posix.silence(stdin.fileno())
+    except (OSError, ValueError):  # a stream without a descriptor
+        return _nothing
+
+
+def _columns(show: str) -> int | None:
+    """Columns of a picture by the setting: None as usual, 0 not at all."""
+    if show == "off":
+        return 0
+    return int(show) if show.isdigit() else None
+
+
+def _small(image: Image) -> Image:
+    """A thumbnail to hold until all pictures of a line are there: 64 large ones would be 200 MB."""
+    if max(image.size) <= LARGEST:
+        return image
+    from invoke_shell.records import Image as Picture
+
+    picture = image.pil()
+    picture.thumbnail((LARGEST, LARGEST))
+    return Picture.from_pil(picture)
+
+
+def _excerpt(source: str, fault: Fault, width: int) -> tuple[str, Fault]:
+    """As much of the faulty line as fits, the fault a third in; and the fault as one of that text."""
+    begin = source.rfind("\n", 0, fault.start) + 1
+    stop = source.find("\n", fault.start)
+    line = source[begin : stop if stop >= 0 else len(source)]
+    room = (width - 6) // (1 if line.isascii() else 2)  # two cells a character at most
+    first = max(0, fault.start - begin - room // 3)
+    cut = line[first : first + room]
+    head, tail = "… " if first else "", " …" if first + room < len(line) else ""
+    moved = replace(fault.shifted(len(head) - begin - first), also=())
+    return head + cut + tail, replace(moved, end=min(moved.end, len(head) + len(cut)))

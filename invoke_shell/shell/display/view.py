@@ -1,0 +1,247 @@
+"""What the person sees of a session: one protocol, three ways. Plain lines and JSON here, the terminal in screen.py."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, TextIO
+
+from invoke_shell.errors import InvokeShellError
+from invoke_shell.metadata.visible import visible, visible_lines
+
+if TYPE_CHECKING:
+    from invoke_shell.pipeline.events import Event
+    from invoke_shell.records import Image
+    from invoke_shell.shell.display.progress import PlainProgress
+
+__all__ = ["JsonView", "PlainView", "Result", "View", "Where", "result_line"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """A picture that is on the disk, and what a line tells of it. line counts from 1 within the run."""
+
+    n: int
+    path: str
+    image: Image
+    seed: int | None
+    seconds: float
+    session: str
+    command: str
+    line: int = 1
+    name: str = ""
+    parents: tuple[int, ...] = ()
+    followed: str = ""
+    cached: bool = False
+    embedded: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Where:
+    """Where a line stands, for messages: a file and its line number, or neither."""
+
+    file: str = ""
+    line: int = 1
+
+
+class View(Protocol):
+    """Told everything in order; draws, or prints, or keeps silent. records: it tells programs."""
+
+    records: bool
+
+    def event(self, event: Event) -> None:
+        """Something happened in the run."""
+        ...
+
+    def result(self, result: Result) -> None:
+        """A picture is saved."""
+        ...
+
+    def show(self, images: Sequence[Image], labels: Sequence[str], columns: int | None) -> None:
+        """The person asked to see pictures."""
+        ...
+
+    def text(self, text: str, record: dict[str, Any] | str | None = None) -> None:
+        """What a command of the shell answers: words for people, and the same for programs, a record or its JSON."""
+        ...
+
+    def page(self, text: str) -> None:
+        """An answer to be read at leisure: where it is longer than the screen, one screen at a time."""
+        ...
+
+    def say(self, text: str, *, warning: bool = False) -> None:
+        """One line beside the answer."""
+        ...
+
+    def error(self, error: InvokeShellError, where: Where) -> None:
+        """Something is wrong, in a sentence."""
+        ...
+
+    def line_done(self) -> None:
+        """The line ended, well or not."""
+        ...
+
+
+def result_line(result: Result) -> str:
+    """`@12  128x128  seed 7  1.2 s  path  from @3: prompt`, all on one line."""
+    parts = [
+        f"@{result.n}" + (f" @{result.name}" if result.name else ""),
+        f"{result.image.width}x{result.image.height}",
+    ]
+    if result.seed is not None:
+        parts.append(f"seed {result.seed}")
+    parts.append("cached" if result.cached else f"{result.seconds:.1f} s")
+    parts.append(visible(result.path))
+    if result.embedded:
+        parts.append(result.embedded)
+    if result.followed:
+        parts.append(result.followed)
+    return "  ".join(parts)
+
+
+class PlainView:
+    """Lines without escape codes: results and answers to `out`, everything else to `err`."""
+
+    records = False
+
+    def __init__(self, out: TextIO | None = None, err: TextIO | None = None, *, quiet: bool = False) -> None:
+        self.out = out or sys.stdout
+        self.err = err or sys.stderr
+        self.quiet = quiet
+        self._progress: PlainProgress | None = None
+
+    def event(self, event: Event) -> None:
+        from invoke_shell.pipeline.events import Said
+        from invoke_shell.shell.display.progress import PlainProgress
+
+        self._progress = self._progress or PlainProgress(self.say)
+        if isinstance(event, Said):
+            self.say(event.text, warning=event.warning)
+        else:
+            self._progress.take(event)
+
+    def result(self, result: Result) -> None:
+        self.write(self.out, result_line(result))
+
+    def show(self, images: Sequence[Image], labels: Sequence[str], columns: int | None) -> None:
+        self.say("no picture is drawn here: this output shows text only")
+
+    def text(self, text: str, record: dict[str, Any] | str | None = None) -> None:
+        self.write(self.out, text)
+
+    page = text
+
+    def say(self, text: str, *, warning: bool = False) -> None:
+        if not self.quiet or warning:
+            self.write(self.err, text)
+
+    def error(self, error: InvokeShellError, where: Where) -> None:
+        self.write(self.err, error_text(error, where))
+
+    def line_done(self) -> None:
+        self.out.flush()
+
+    @staticmethod
+    def write(stream: TextIO, text: str) -> None:
+        """A line, in ASCII where the stream's encoding has no such character; nothing in it commands a terminal."""
+        text = text if text.isprintable() else visible_lines(text)
+        encoding = getattr(stream, "encoding", None) or "utf-8"
+        safe = text.encode(encoding, "backslashreplace").decode(encoding)
+        print(safe, file=stream, flush=True)
+
+
+def error_text(error: InvokeShellError, where: Where) -> str:
+    """The sentence with its carets; in a file `file:line:col: ` in front."""
+    if not where.file:
+        return str(error)
+    faults = getattr(error, "faults", ())
+    source = getattr(error, "source", "")
+    start = faults[0].start if faults else 0
+    line = where.line + source.count("\n", 0, start)
+    column = start - (source.rfind("\n", 0, start) + 1) + 1
+    return f"{where.file}:{line}:{column}: {error.message}\n{error}" if faults else f"{where.file}:{line}: {error}"
+
+
+class JsonView:
+    """One JSON object a line on `out`; messages on `err`."""
+
+    records = True
+
+    def __init__(self, out: TextIO | None = None, err: TextIO | None = None, *, quiet: bool = False) -> None:
+        self.out = out or sys.stdout
+        self.plain = PlainView(err or sys.stderr, err or sys.stderr, quiet=quiet)
+
+    def event(self, event: Event) -> None:
+        from invoke_shell.pipeline.events import Failed
+
+        if not isinstance(event, Failed):
+            self.plain.event(event)
+
+    def result(self, result: Result) -> None:
+        self.data(
+            {
+                "event": "result",
+                "handle": result.n,
+                "path": result.path,
+                "width": result.image.width,
+                "height": result.image.height,
+                "seed": result.seed,
+                "pixel_hash": result.image.hash,
+                "seconds": round(result.seconds, 3),
+                "line": result.line,
+                "name": result.name or None,
+                "session": result.session,
+                "command": result.command,
+                "parents": list(result.parents),
+                "cached": result.cached,
+                "embedded": result.embedded or None,
+            }
+        )
+
+    def show(self, images: Sequence[Image], labels: Sequence[str], columns: int | None) -> None:
+        """Nothing but JSON is written."""
+
+    def text(self, text: str, record: dict[str, Any] | str | None = None) -> None:
+        self.data(record or {"event": "text", "text": text})
+
+    page = text
+
+    def say(self, text: str, *, warning: bool = False) -> None:
+        self.plain.say(text, warning=warning)
+
+    def error(self, error: InvokeShellError, where: Where) -> None:
+        faults = getattr(error, "faults", ())
+        source = getattr(error, "source", "")
+        for fault in faults:
+            line = where.line + source.count("\n", 0, fault.start)
+            column = fault.start - (source.rfind("\n", 0, fault.start) + 1) + 1
+            self.data(_error(fault.code, fault.message, fault.hint, where.file, line, column, [fault.start, fault.end]))
+        if not faults:
+            self.data(_error(error.code, error.message, error.hint, where.file, where.line, None, None))
+
+    def data(self, record: dict[str, Any] | str) -> None:
+        """One line. What is JSON already is one of thousands: it waits for the buffer, which line_done empties."""
+        if isinstance(record, str):
+            self.out.write(record + "\n")
+        else:
+            print(json.dumps(record, ensure_ascii=True), file=self.out, flush=True)
+
+    def line_done(self) -> None:
+        self.out.flush()
+
+
+def _error(
+    code: str, message: str, hint: str, file: str, line: int, column: int | None, span: list[int] | None
+) -> dict[str, Any]:
+    return {
+        "event": "error",
+        "code": code,
+        "message": message,
+        "hint": hint or None,
+        "file": file or None,
+        "line": line,
+        "column": column,
+        "span": span,
+    }

@@ -1,0 +1,1 @@
+"""The prompt and all that a key can do there."""

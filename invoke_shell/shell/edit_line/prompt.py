@@ -1,0 +1,329 @@
+"""The shell: the prompt at once, then everything else; what is typed runs, and the prompt comes again.
+
+Nothing is imported here that drawing a prompt does not need. The language, the settings and the store come when the
+first prompt is on the screen, before its first key is read; the worker process after that. See docs/shell.md.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from itertools import count
+from typing import TYPE_CHECKING, Protocol
+
+from prompt_toolkit import PromptSession
+from prompt_toolkit.document import Document
+from prompt_toolkit.enums import EditingMode
+from prompt_toolkit.filters import Always
+from prompt_toolkit.input import Input
+from prompt_toolkit.key_binding import KeyBindings
+from prompt_toolkit.key_binding.key_processor import KeyPressEvent
+from prompt_toolkit.keys import Keys
+from prompt_toolkit.output import Output
+
+from invoke_shell.shell.archive.lines import LineHistory
+from invoke_shell.shell.display.marks import DUMB, PROMPT
+
+if TYPE_CHECKING:
+    from invoke_shell.shell.display.screen import TerminalView
+    from invoke_shell.shell.edit_line.editing import Editing
+    from invoke_shell.shell.session import Session
+
+__all__ = ["Editor", "Shell", "interact"]
+
+MENU = 6  # rows kept free below the prompt for completions
+PAUSE = 0.05  # seconds in which the first key has the processor for itself, before the worker is started
+SHORT = 1 << 16  # bytes of a history that is read in a millisecond
+LEAVING = "Ctrl-D or exit leaves"
+TRIES = 5  # prompts that end by a fault before the program does
+NOTHING_RAN = (2, 3)  # exit statuses of a line that was not understood, or lacks something
+
+
+log = logging.getLogger("invoke_shell.prompt")
+
+
+def interact(opening: Callable[[], Session]) -> int:
+    """Talk with the person until they leave; the exit status of the program.
+
+    opening: makes the session, which is closed at the end; called when the prompt is on the screen, and what it raises
+    is raised here.
+    """
+    shell = Shell(opening)
+    before = signal.signal(signal.SIGINT, shell.interrupted)
+    try:
+        shell.run()
+    finally:
+        shell.close()
+        signal.signal(signal.SIGINT, before)
+    return 0
+
+
+class Asking(Protocol):
+    """Where lines come from."""
+
+    def ask(self, text: str, cursor: int) -> str:
+        """One line, beginning with a text to be mended. Raises EOFError, and KeyboardInterrupt with Ctrl-C."""
+        ...
+
+    def ready(self) -> None:
+        """Return when nothing else is at work in the session: a line is about to run."""
+        ...
+
+    def remember(self, text: str) -> None:
+        """A line that was understood belongs to the history."""
+        ...
+
+    def stands(self) -> str:
+        """What is in the line, or was when it was interrupted."""
+        ...
+
+
+class PlainWanted(Exception):
+    """The settings, read after the first prompt was drawn, ask for a shell that redraws nothing."""
+
+
+class Shell:
+    """The loop. input, output: for tests; None is this terminal."""
+
+    def __init__(
+        self, opening: Callable[[], Session], *, input: Input | None = None, output: Output | None = None
+    ) -> None:
+        self._opening = opening
+        self._session: Session | None = None
+        self._plain: Asking | None = None
+        self._editor: Editor | None = None
+        self._input, self._output = input, output
+        self._stoppable = False
+
+    @property
+    def session(self) -> Session:
+        """The session, opened and introduced when first asked for."""
+        if self._session is None:
+            self._session = self._opening()
+            from invoke_shell.shell.edit_line.editing import greet
+
+            greet(self._session)
+        return self._session
+
+    def close(self) -> None:
+        """End the session, when there is one."""
+        if self._session is not None:
+            self._session.close()
+
+    def run(self) -> None:
+        """Ask and run until the person leaves."""
+        text, cursor = "", 0
+        while self._session is None or not self._session.leaving:
+            text, cursor = self._turn(text, cursor)
+
+    def interrupted(self, number: int, frame: object) -> None:
+        """Ctrl-C as a signal: an exception where one is waited for, and nothing in between.
+
+        In the edit line it is a key. As a signal it also comes before the terminal is ready for keys and after a line
+        has ended, where asyncio and Python would end the program.
+        """
+        if self._stoppable:
+            self._stoppable = False
+            raise KeyboardInterrupt
+
+    def _turn(self, text: str, cursor: int) -> tuple[str, int]:
+        """Ask for one line and run it; what stands in the next one, and where the cursor is in it."""
+        lines = self._lines()
+        try:
+            self._stoppable = lines is self._plain
+            typed = lines.ask(text, cursor)
+            self._stoppable = False
+        except EOFError:
+            self.session.leaving = True
+            return "", 0
+        except PlainWanted:
+            return self._editor.ahead() if self._editor else "", 0
+        except KeyboardInterrupt:
+            if not lines.stands().strip():
+                self.session.view.say(LEAVING)
+            return "", 0
+        return self._run(typed, lines) if typed.strip() else ("", 0)
+
+    def _lines(self) -> Asking:
+        """The editor, or plain lines where the terminal cannot redraw or was told not to."""
+        dumb = self._output is None and os.environ.get("TERM", "") in DUMB and os.name != "nt"
+        if dumb or (self._session is not None and self._session.settings["plain"]):
+            from invoke_shell.shell.edit_line.plain import PlainLines
+
+            self._plain = self._plain or PlainLines(self.session)
+            return self._plain
+        if self._editor is None:
+            self._editor = Editor(lambda: self.session, input=self._input, output=self._output)
+        return self._editor
+
+    def _run(self, typed: str, lines: Asking) -> tuple[str, int]:
+        """Run a line; what stands in the next one, and where the cursor is in it."""
+        session = self.session
+        reading, view = session.read(typed), _redrawing(session)
+        wrong = reading.faults
+        if view is not None:
+            view.begin(PROMPT + typed, waits=all(line.kind != "system" for line in reading.parsed.lines))
+        try:
+            self._stoppable = True
+            lines.ready()
+            status = session.run(typed)
+            self._stoppable = False
+        except KeyboardInterrupt:  # outside a run: a builtin was at work
+            session.view.say("stopped")
+            status = 130
+        finally:
+            if view is not None:
+                view.restore()
+        if not wrong:
+            lines.remember(typed)
+        if session.recalled:
+            recalled, session.recalled = session.recalled, ""
+            return recalled, len(recalled)
+        if status in NOTHING_RAN and not session.leaving:
+            return typed, wrong[0].end if wrong else len(typed)
+        return "", 0
+
+
+def _redrawing(session: Session) -> TerminalView | None:
+    """The session's view, when it draws on this terminal."""
+    from invoke_shell.shell.display.screen import TerminalView
+
+    return session.view if isinstance(session.view, TerminalView) else None
+
+
+class Editor:
+    """prompt_toolkit's prompt: bare until it is first drawn, then furnished with all that reads the language."""
+
+    def __init__(
+        self, opened: Callable[[], Session], *, input: Input | None = None, output: Output | None = None
+    ) -> None:
+        self._opened = opened
+        self.history = LineHistory()
+        self.editing: Editing | None = None
+        self._moved = False
+        self._warming: threading.Thread | None = None
+        self.prompt: PromptSession[str] = PromptSession(
+            [("bold", PROMPT)],
+            history=self.history,
+            key_bindings=self._keys(),
+            multiline=True,
+            bottom_toolbar="",
+            enable_suspend=True,
+            enable_open_in_editor=True,
+            tempfile_suffix=".invoke",
+            reserve_space_for_menu=MENU,
+            input=input,
+            output=output,
+        )
+        # PromptSession's own switch for this one turns completion while typing off.
+        self.prompt.default_buffer.enable_history_search = Always()
+        self.prompt.app.after_render += lambda app: self._furnish()
+
+    def ask(self, text: str, cursor: int) -> str:
+        """One line. Raises EOFError, KeyboardInterrupt, PlainWanted, and with the first line what opening raises."""
+        if self.editing is not None:
+            self.editing.renew()
+            self._use_keys()
+        for tries in count(1):
+            try:
+                return self.prompt.prompt(default=Document(text, cursor), handle_sigint=False)
+            except (EOFError, KeyboardInterrupt, PlainWanted):
+                raise
+            except Exception:  # of prompt_toolkit, at keys that no keyboard has
+                if self.editing is None or tries == TRIES:
+                    raise
+                log.exception("a key ended the prompt")
+                text, cursor = self.stands(), 0
+        raise AssertionError("counts for ever")
+
+    def ahead(self) -> str:
+        """Keys that were typed and not yet read, for somebody else to read."""
+        from prompt_toolkit.input.typeahead import get_typeahead
+
+        return "".join(press.data for press in get_typeahead(self.prompt.input))
+
+    def ready(self) -> None:
+        """The session has no locks: wait for what warms it."""
+        if self._warming is not None:
+            self._warming.join()
+            self._warming = None
+
+    def remember(self, text: str) -> None:
+        strings = self.history.get_strings()
+        if not strings or strings[-1] != text:
+            self.history.append_string(text)
+        if self.editing is not None:
+            self.editing.past.add(text)
+            self.editing.status.fresh = False
+
+    def stands(self) -> str:
+        return self.prompt.default_buffer.text
+
+    def _furnish(self) -> None:
+        """The first prompt is on the screen: open the session, in the one moment in which no key can be read.
+
+        Tried: opening it first (the prompt came 100 ms of processor time later), and in a thread (SQLite's connections
+        belong to one; the first key waits for it all the same).
+        """
+        if self.editing is not None:
+            return
+        from invoke_shell.shell.edit_line.editing import Editing  # the language: most of what there is to import
+
+        app = self.prompt.app
+        app.renderer.erase()  # what opening says stands above the prompt
+        session = self._opened()
+        self.history.path = session.home.history_file
+        self.editing = Editing(session, self.prompt)
+        self._use_keys()
+        if session.settings["plain"]:
+            app.erase_when_done = True
+            app.exit(exception=PlainWanted())
+            return
+        self._moved = True
+        app.invalidate()
+        self._warming = threading.Thread(target=self._warm, args=(session,), daemon=True)
+        self._warming.start()
+        self._remember_all(self.editing)
+
+    def _remember_all(self, editing: Editing) -> None:
+        """A short history at once, a long one while somebody types: 100,000 lines take a fifth of a second."""
+        if self.history.bytes <= SHORT:
+            editing.past.load(self.history.entries())
+            return
+
+        def load() -> None:
+            time.sleep(PAUSE)
+            editing.past.load(self.history.entries())
+
+        threading.Thread(target=load, daemon=True).start()
+
+    def _keys(self) -> KeyBindings:
+        keys = KeyBindings()
+        keys.add(Keys.CPRResponse, save_before=lambda event: False)(self._placed)
+        return keys
+
+    def _placed(self, event: KeyPressEvent) -> None:
+        """The terminal says in which row the prompt is.
+
+        It was asked before the greeting was printed above the prompt, and its answer read after: believed, the prompt
+        would be drawn a row too high and scroll the greeting away. So the first answer counts as the last row, which
+        scrolls nothing, and the terminal is asked again.
+        """
+        renderer, row = event.app.renderer, int(event.data[2:-1].partition(";")[0])
+        renderer.report_absolute_cursor_row(event.app.output.get_size().rows if self._moved else row)
+        if self._moved:
+            self._moved = False
+            renderer.request_absolute_cursor_position()
+
+    def _use_keys(self) -> None:
+        assert self.editing is not None  # furnished
+        vi = self.editing.session.settings["keys"] == "vi"
+        self.prompt.editing_mode = EditingMode.VI if vi else EditingMode.EMACS
+
+    def _warm(self, session: Session) -> None:
+        time.sleep(PAUSE)
+        session.warm()

@@ -1,0 +1,1 @@
+"""A picture made again from what is inside it."""
