@@ -1,8 +1,10 @@
 """What metadata costs: reading it out of many pictures, ours and other programs', and writing one picture.
 
-    python -m benchmarks.metadata [--files 2000] [--rounds 5] [--whole]
+    python -m benchmarks.metadata [--files 2000] [--rounds 5] [--whole] [--programs]
 
---whole times `invoke-shell --json info` as a process of its own against a script that prints what sd-parsers finds.
+--whole times `invoke-shell --json info` as a process of its own against a script that prints what sd-parsers finds,
+both with their bytecode cached; each group of files is repeated up to --files. --programs: a table by program, without
+start-up.
 
 The files are our own (a chain of four steps in each), warm in the page cache. Every round runs all readers one after
 the other; the table gives the median of the rounds. sd-parsers is measured when it is installed, genuine files of other
@@ -22,11 +24,13 @@ import tempfile
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from io import BytesIO
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 from PIL import Image as Pillow
 
@@ -52,8 +56,12 @@ def main() -> None:
     parser.add_argument("--files", type=int, default=2000)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--whole", action="store_true")
+    parser.add_argument("--programs", action="store_true")
     options = parser.parse_args()
     print(machine())
+    if options.programs:
+        by_program(options.rounds)
+        return
     if options.whole:
         whole_programs(options.files, options.rounds)
         return
@@ -84,7 +92,9 @@ for name in sys.argv[1:]:
 def whole_programs(count: int, rounds: int) -> None:
     """`info --json` beside sd-parsers, start-up included: processor time, wall time, memory; medians."""
     with tempfile.TemporaryDirectory() as folder:
-        groups = {f"{count:,} PNGs of our own": written(Path(folder), count), **foreign_files()}
+        foreign = {label: (paths * (count // len(paths) + 1))[:count] for label, paths in foreign_files().items()}
+        groups = {"PNGs of our own": written(Path(folder), count), **foreign}
+        bytecode = str(Path(folder) / "bytecode")
         for label, paths in groups.items():
             names = [str(path) for path in paths]
             home = str(Path(folder) / "home")
@@ -94,20 +104,60 @@ def whole_programs(count: int, rounds: int) -> None:
             }
             print(f"\n{label}, {len(paths):,} files, median of {rounds} rounds")
             taken: dict[str, list[tuple[float, float, float]]] = {name: [] for name in programs}
-            for _ in range(rounds):
+            for number in range(rounds + 1):
                 for name, arguments in programs.items():
-                    taken[name].append(cost(arguments))
+                    spent = cost(arguments, bytecode)
+                    taken[name] += [spent] if number else []  # the first one writes the bytecode
             for name, costs in taken.items():
                 processor, wall, memory = (median(column) for column in zip(*costs, strict=True))
                 print(f"  {name:32}{processor:8.2f} s of processor{wall:8.2f} s{memory:8.0f} MB")
 
 
-def cost(arguments: list[str]) -> tuple[float, float, float]:
+def cost(arguments: list[str], bytecode: str) -> tuple[float, float, float]:
     """Processor seconds, wall seconds and peak memory (MB) of a Python process whose output goes nowhere."""
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     begun = time.perf_counter()
-    process = subprocess.Popen([sys.executable, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        [sys.executable, *arguments],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env={**kept, "PYTHONPYCACHEPREFIX": bytecode},
+    )
     _, _, used = os.wait4(process.pid, 0)
     return used.ru_utime + used.ru_stime, time.perf_counter() - begun, used.ru_maxrss / 1024
+
+
+def by_program(rounds: int) -> None:
+    """Genuine files by program: `info --json` in this process, start-up left out, and sd-parsers; medians."""
+    from sd_parsers import ParserManager
+
+    from invoke_shell.cli import run
+
+    manager = ParserManager()
+    groups: dict[str, list[Path]] = {}
+    for path in foreign_files()["genuine files of other programs"]:
+        groups.setdefault(path.parent.name, []).append(path)
+    home = tempfile.mkdtemp()
+    print(f"\n{'':20}{'files':>6}{'kB':>8}{'info, us':>10}{'sd-parsers':>12}{'read by it':>12}")
+    for name, paths in sorted(groups.items()):
+        names = [str(path) for path in paths * 5]
+        contenders: dict[str, Callable[[], object]] = {
+            "info": lambda names=names: run(["--home", home, "--json", "info", *names]),
+            "sd-parsers": lambda names=names: [printed(manager.parse(each)) for each in names],
+        }
+        with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):
+            for contender in contenders.values():
+                contender()
+            times = timed(contenders, rounds)
+        ours, theirs = (seconds / len(names) * 1e6 for seconds in times.values())
+        kinds = set(paths)
+        size = sum(path.stat().st_size for path in kinds) / len(kinds) / 1000
+        told = sum(bool((found := manager.parse(path)) and found.prompts) for path in kinds)
+        print(f"{name:20}{len(kinds):6}{size:8.0f}{ours:10.0f}{theirs:12.0f}{told:12}")
+
+
+def printed(found: Any) -> None:
+    print(json.dumps({"prompt": [str(prompt) for prompt in found.prompts] if found else None}))
 
 
 # -- reading ---------------------------------------------------------------------------------------------------------

@@ -142,8 +142,6 @@ def _lines(session: Session, lines: Sequence[str], *, keep_going: bool) -> int:
 
 def _words(session: Session, words: list[str], options: argparse.Namespace) -> int:
     """One command with its arguments, or a command file."""
-    from invoke_shell.shell.command_files.scripts import Options, run_file
-
     name = words[0]
     if name in session.registry:
         values = _as_values(session.registry, name, words[1:])
@@ -157,6 +155,8 @@ def _words(session: Session, words: list[str], options: argparse.Namespace) -> i
             raise SettingError(
                 f"{words[1]} stands after a command file", hint="options stand before it", code="bad-usage"
             )
+        from invoke_shell.shell.command_files.scripts import Options, run_file
+
         session.trusted = options.trust
         return run_file(session, Path(name), Options(keep_going=options.keep_going), resume=options.resume)
     looks_like_file = any(c in name for c in "/\\.")

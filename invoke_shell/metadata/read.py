@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["PictureInfo", "form_of", "read_picture"]
 
+NAMED = '"spec"'  # a key of ours that InvokeAI 2's record of the same name has not
 MAX_BESIDE = 16 << 20  # bytes of the JSON beside a picture, as of a text inside
 MAX_OTHER = 32 << 20  # bytes of a file that is no PNG
 SHOWN = 1 << 17  # characters of a foreign text; a large ComfyUI workflow has half of it
@@ -154,10 +155,12 @@ def _own(png: Png, found: list[TextChunk], listing: bool) -> tuple[dict[str, Jso
     text = ""
     try:
         text = png.text(found[0])
+        if NAMED not in text:
+            return None, None, ""  # InvokeAI 2's
         data, steps = history.listing(text) if listing else (loads(text), "")
         return data, None, steps
     except MetadataError as error:
-        # InvokeAI 2's has no spec; a damaged one is nobody's until it can be read.
+        # A damaged one is nobody's until it can be read.
         return None, error if not text or SPEC in text else None, ""
 
 

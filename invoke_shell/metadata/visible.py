@@ -18,14 +18,16 @@ def visible(text: str) -> str:
     Controls, line ends, bidi overrides, zero-width characters, odd blanks, lone surrogates, private and unassigned
     characters. The result is printable, encodes as UTF-8 and has no line break.
     """
-    if text.isprintable() and not UNSEEN.search(text):
+    if text.isprintable() and (text.isascii() or not UNSEEN.search(text)):
         return text
     return "".join(c if c.isprintable() and not UNSEEN.match(c) else f"\\u{{{ord(c):X}}}" for c in text)
 
 
 def visible_lines(text: str) -> str:
     """As visible, keeping line feeds: for texts that are shown in a block of their own."""
-    return "\n".join(visible(line) for line in text.split("\n"))
+    if text.isascii() and text.replace("\n", "").isprintable():
+        return text
+    return "\n".join(map(visible, text.split("\n")))
 
 
 def safe_name(text: str, limit: int = 80) -> str:

@@ -255,7 +255,7 @@ class Catalogue:
         scheme, _, digits = text.lower().rpartition(":")
         if len(digits) < ENOUGH or not all(c in DIGITS for c in digits):
             return None
-        entries = [self.hash(e) if e.origin == "box" else e for e in self.entries(kind) if _is_of(e, scheme)]
+        entries = [self._read_box(e) if e.origin == "box" else e for e in self.entries(kind) if _is_of(e, scheme)]
         silent = [e for e in entries if not e.hash]
         found = self._beginning(entries, digits)
         if not found and sum(e.finding.bytes for e in silent) <= (AT_ONCE if read is None else read):
@@ -277,6 +277,12 @@ class Catalogue:
             return self.hash(entry)
         except BlockedError:
             return entry
+
+    def _read_box(self, entry: Entry) -> Entry:
+        """With its hash, looked for once: what comes with the program does not change while it runs."""
+        if not self._examined[entry.path].hash:
+            self._examined[entry.path] = self.hash(entry)
+        return self._examined[entry.path]
 
     def _components(self, text: str) -> Entry:
         """A folder with text encoders and a VAE, by name or path: of loose files, or a diffusers folder."""

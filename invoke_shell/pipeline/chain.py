@@ -84,6 +84,10 @@ class Chain:
         return (0, len(self.source)) if span is None else (span[0] - self.offset, span[1] - self.offset)
 
 
+SEVERAL = (tuple, list)
+NAMED = (Handle, Pattern)
+
+
 def to_text(chain: Chain, registry: Registry) -> str:
     """What was typed, in canonical form: the inverse of bind."""
     stages = [stage_text(stage, registry) for stage in chain.stages]
@@ -103,9 +107,10 @@ def stage_text(stage: Stage, registry: Registry) -> str:
             return " ".join([stage.node, *(v.value for v in stage.values.values())])
         out = [stage.node]
         typed = [node.params[name] for name in stage.values]
-        ordered = [p for p in node.params.values() if p.name in stage.values]
-        keep = sum(_several(p, stage.values[p.name].value) for p in typed) > 1
-        for p in typed if keep else sorted(ordered, key=lambda p: not p.positional):
+        if sum(_several(p, stage.values[p.name].value) for p in typed) < 2:
+            ordered = [p for name, p in node.params.items() if name in stage.values]
+            typed = [*(p for p in ordered if p.positional), *(p for p in ordered if not p.positional)]
+        for p in typed:
             out += words(p, stage.values[p.name].value, flag=not _stands_alone(node.positionals, p, stage))
     return " ".join([*out, *(["as", "@" + stage.name] if stage.name else [])])
 
@@ -129,12 +134,9 @@ def words(p: Param, value: Any, *, flag: bool = True) -> list[str]:
     """The words that give `value` to a parameter."""
     if p.kind.is_switch:
         return [p.flag if value else "--no-" + p.flag[2:]]
-    if isinstance(value, tuple | list):
-        return [w for item in value for w in _words(p, item, flag)]
-    return _words(p, value, flag)
-
-
-def _words(p: Param, value: Any, flag: bool) -> list[str]:
+    if isinstance(value, SEVERAL):
+        texts = [value_text(p, item) for item in value]
+        return [word for text in texts for word in (p.flag, text)] if flag else texts
     return [p.flag, value_text(p, value)] if flag else [value_text(p, value)]
 
 
@@ -144,7 +146,7 @@ def value_text(p: Param, value: Any) -> str:
         return "none"
     if isinstance(value, Sweep):
         return value.text
-    if isinstance(value, Handle | Pattern):
+    if isinstance(value, NAMED):
         return str(value)
     if p.kind.is_text:
         return text_word(value) if p.arg.prompt else quote(value)

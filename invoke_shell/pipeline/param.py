@@ -77,6 +77,11 @@ class Param:
         return self.default is MISSING
 
     @cached_property
+    def bounded(self) -> bool:
+        """True when not every value of its type may be given."""
+        return self.arg.ge is not None or self.arg.le is not None or bool(self.arg.multiple_of)
+
+    @cached_property
     def span(self) -> str:
         """The range for people: `1 to 150`, `64 to 4096 px, a multiple of 8`, or ""."""
         a = self.arg
@@ -89,6 +94,8 @@ class Param:
 
     def check(self, value: Any) -> str:
         """What is wrong with the range of a value, as a sentence; "" when nothing."""
+        if not self.bounded:
+            return ""
         for x in _measures(value):
             if isinstance(x, int | float) and not isinstance(x, bool) and self._outside(x):
                 return f"{self.flag} is {self.span or self.kind.label}, not {self.kind.format(value)}"

@@ -18,7 +18,7 @@ from typing import Literal
 from invoke_shell.errors import Fault
 from invoke_shell.pipeline.weights import NUMBER, Piece, read_pieces, written
 
-__all__ = ["DIALECT", "Part", "Piece", "Prompt", "literal", "plain_text", "read_prompt", "weighted_text"]
+__all__ = ["DIALECT", "Part", "Piece", "Prompt", "is_sound", "literal", "plain_text", "read_prompt", "weighted_text"]
 
 DIALECT = 1  # of this page; raised when the same text would weigh otherwise
 
@@ -65,18 +65,24 @@ class Prompt:
 
 JOIN = re.compile(r"(?<!\\)\)\s{0,9}\.(blend|and|add|swap)\(([^()]{0,2000})\)")
 LONE = re.compile(r"(?<!\\)\(\(([^()\[\]]{1,40})\)\)|(?<!\\)\[([^()\[\]]{1,40})\]")
+SIGN = re.compile(r"[()+\-\\\"]")  # a text without any means itself
 QUOTED = re.compile(r'\s*"((?:[^"\\]|\\.)*)"\s*', re.S)
 
 
 def read_prompt(text: str) -> Prompt:
     """A prompt of any text."""
-    join = next((m for m in JOIN.finditer(text)), None)
+    join = JOIN.search(text)
     if join is None:
         return Prompt((Part(read_pieces(text)),), notes=tuple(_notes(text)))
     items = _items(text, join)
     if items is None or text[join.end() :].strip() or join[1] == "swap":
         return Prompt((Part(read_pieces(text)),), faults=(_misplaced(join),))
     return _joined(text, join, items)
+
+
+def is_sound(text: str) -> bool:
+    """Whether a prompt has no faults; what reads it does not pay for its pieces."""
+    return JOIN.search(text) is None or not read_prompt(text).faults
 
 
 def plain_text(text: str) -> str:
@@ -86,9 +92,11 @@ def plain_text(text: str) -> str:
 
 def literal(text: str) -> str:
     """A prompt that means this text; the text itself where it can be."""
+    if not SIGN.search(text):
+        return text
     read = read_prompt(text)
     itself = read.parts == (Part((Piece(text),)),) and not read.joined and not read.faults
-    return text if itself else re.sub(r"([()+\-\\\"])", r"\\\1", text)
+    return text if itself else SIGN.sub(r"\\\g<0>", text)
 
 
 def weighted_text(pieces: Sequence[Piece]) -> str:

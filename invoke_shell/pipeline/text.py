@@ -139,13 +139,11 @@ def quote(text: str) -> str:
 
 def escape(text: str) -> str:
     """What stands between the quotes of the canonical form."""
-    return "".join(_escape_char(c) for c in text)
+    text = text.translate(MEANT)
+    return text if text.isprintable() else "".join(c if c.isprintable() else f"\\u{{{ord(c):x}}}" for c in text)
 
 
-def _escape_char(c: str) -> str:
-    if c in '"\\{}':
-        return "\\" + c
-    return c if c.isprintable() else f"\\u{{{ord(c):x}}}"
+MEANT = str.maketrans({c: "\\" + c for c in '"\\{}'})
 
 
 SAFE = re.compile(r"(?!as\Z)[\w./:+%#@~,^×-]+")

@@ -35,6 +35,8 @@ WORD_END = re.compile(r"[\s,()\"]")
 ENDS = frozenset(" \t\r\n,.;:!?)]}\"'")  # what may stand behind `word+`
 ESCAPED = re.compile(r"\\([()\[\]+\-\\\"<>:])")
 LIKE_WEIGHT = re.compile(r"\\?[\d.+-]")
+PARTNERS = re.compile(r"[()\\\"]")
+MARKS = re.compile(r"[-+()\\\"]")
 LOOSE = re.compile(r"(?<!\w)[+-]|[+-](?!\w)")  # a sign that is not inside of a word
 
 
@@ -147,7 +149,7 @@ def written(pieces: Sequence[Piece]) -> str:
 def _piece_text(piece: Piece) -> str:
     """A piece beside others, where no bracket of it may find a partner."""
     inner = piece.text.strip()
-    safe = LOOSE.sub(r"\\\g<0>", re.sub(r"([()\\\"])", r"\\\1", inner))
+    safe = LOOSE.sub(r"\\\g<0>", PARTNERS.sub(r"\\\g<0>", inner)) if MARKS.search(inner) else inner
     if piece.weight != 1 and inner:
         safe = f"({safe}:{_weight_text(piece.weight)})"
     before, _, after = piece.text.partition(inner) if inner else (piece.text, "", "")

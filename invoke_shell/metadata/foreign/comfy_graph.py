@@ -58,6 +58,8 @@ class Graph:
 
     def linked(self, value: Any) -> Node | None:
         """The node a link points to, through reroutes and switches; None where there is none."""
+        if type(value) is not list:
+            return None
         for _ in range(FAR):
             node = self._direct(value)
             if node is None or not (passed := _passed(node, self)):

@@ -9,11 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 from invoke_shell.metadata.foreign import loose
 from invoke_shell.metadata.foreign.result import Lora, Notes, model_name
-from invoke_shell.pipeline.prompts import Piece, literal, read_prompt, weighted_text
+from invoke_shell.pipeline.prompts import Piece, is_sound, literal, weighted_text
 
 __all__ = ["A1111", "COMFYUI", "NOVELAI", "Dialect", "Rewritten", "rewrite"]
 
@@ -31,6 +32,13 @@ class Dialect:
     escapes: bool = True
     colons: bool = False
     embeddings: bool = False
+
+    @cached_property
+    def signs(self) -> re.Pattern[str]:
+        """A bracket, or what is escaped."""
+        signs = "".join(self.brackets) + "".join(closing for closing, _ in self.brackets.values())
+        escaped = r"\\.|" if self.escapes else ""
+        return re.compile(f"{escaped}[{re.escape(signs)}]", re.S)
 
 
 A1111 = Dialect(brackets={"(": (")", 1.1), "[": ("]", 1 / 1.1)}, edits=True)
@@ -64,15 +72,17 @@ def rewrite(text: str, dialect: Dialect, notes: Notes, label: str = "prompt") ->
     loras: list[Lora] = []
     embeddings: list[str] = []
     text = loose.words(text).replace("\r\n", "\n")
-    text = TAG.sub(lambda m: _tag(m, loras, embeddings, notes), text)
-    text = EMBEDDING.sub(lambda m: _embedding(m[1], embeddings), text) if dialect.embeddings else text
+    if "<" in text:
+        text = TAG.sub(lambda m: _tag(m, loras, embeddings, notes), text)
+    if dialect.embeddings and "embedding:" in text:
+        text = EMBEDDING.sub(lambda m: _embedding(m[1], embeddings), text)
     if dialect.edits:
-        text = _joined(EDIT.sub(lambda m: _edited(m[0], notes), text), label, notes)
+        text = _joined(EDIT.sub(lambda m: _edited(m[0], notes), text) if "[" in text else text, label, notes)
     pieces = [piece for part, base in _sections(text, dialect) for piece in _weighed(part, dialect, base)]
     if any(piece.weight != 1 for piece in pieces):
         notes.guess(f"the weights in the {label} pull a little otherwise here: as InvokeAI's do")
     ours = weighted_text(_trimmed(pieces))
-    if read_prompt(ours).faults:  # such as a text that reads `).blend(` behind a bracket
+    if not is_sound(ours):  # such as a text that reads `).blend(` behind a bracket
         ours = literal("".join(piece.text for piece in pieces).strip())
     return Rewritten(text=ours, loras=tuple(loras), embeddings=tuple(embeddings))
 
@@ -137,6 +147,9 @@ def _sections(text: str, dialect: Dialect) -> Iterator[tuple[str, Weight]]:
 def _weighed(text: str, dialect: Dialect, base: Weight) -> Iterator[Piece]:
     """The text in pieces of one weight each."""
     at = 0
+    if not dialect.signs.search(text):
+        yield Piece(text, base.rounded)
+        return
     stack = [base]
     for mark in _marks(text, dialect):
         if piece := text[at : mark.start]:
@@ -211,13 +224,11 @@ def _written_weight(text: str, begin: int, end: int) -> re.Match[str] | None:
 
 def _signs(text: str, dialect: Dialect) -> Iterator[tuple[int, str]]:
     """Every bracket of the dialect that is not escaped."""
-    signs = "".join(dialect.brackets) + "".join(closing for closing, _ in dialect.brackets.values())
-    escaped = r"\\.|" if dialect.escapes else ""
-    for found in re.finditer(f"{escaped}[{re.escape(signs)}]", text, re.S):
+    for found in dialect.signs.finditer(text):
         if len(found[0]) == 1:
             yield found.start(), found[0]
 
 
 def _plain(text: str, dialect: Dialect) -> str:
     """Escapes undone: what is text there."""
-    return re.sub(r"\\([()\[\]\\])", r"\1", text) if dialect.escapes else text
+    return re.sub(r"\\([()\[\]\\])", r"\1", text) if dialect.escapes and "\\" in text else text

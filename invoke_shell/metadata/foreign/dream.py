@@ -59,7 +59,7 @@ class Dream:
 
 def parse(text: str) -> Dream:
     """The parts of a command."""
-    text = INSIDE.sub("data:", text).strip()[:MAX_TEXT]
+    text = (INSIDE.sub("data:", text) if "data:" in text else text).strip()[:MAX_TEXT]
     if text.startswith("!") or re.fullmatch(r"<[^<>]{1,80}>", text):  # `!fix file`, `<too lazy to implement>`
         return Dream(other=text[:200])
     body, _, comment = text.partition(" # ")

@@ -13,7 +13,7 @@ from invoke_shell.metadata.foreign import loose
 from invoke_shell.metadata.foreign.dream import Dream, parse
 from invoke_shell.metadata.foreign.result import Enlarge, Foreign, Lora, Model, Notes, Source, model_name
 from invoke_shell.metadata.foreign.samplers import sampler
-from invoke_shell.pipeline.prompts import literal, read_prompt
+from invoke_shell.pipeline.prompts import is_sound, literal
 from invoke_shell.pipeline.types import Weighted, number
 
 __all__ = ["compel", "dreamt", "picture"]
@@ -144,8 +144,8 @@ class _Reader:
         blended = parts if len(parts) > 1 else _blended(text)
         if len(blended) > 1:
             text = _blend(blended)
-        loras = tuple(_loras(text))
-        text = WITH_LORA.sub("", text)
+        loras = tuple(_loras(text)) if "withLora(" in text else ()
+        text = WITH_LORA.sub("", text) if loras else text
         negative = " ".join(found.strip() for found in NEGATIVE.findall(text))
         if negative:
             text = re.sub(" {2,}", " ", NEGATIVE.sub("", text))
@@ -236,9 +236,9 @@ def compel(prompt: str, negative: str, notes: Notes) -> tuple[str, str, tuple[st
 
     The third: textual inversions, `<name>` there and their names here.
     """
-    names = TRIGGER.findall(prompt) + TRIGGER.findall(negative)
+    names = TRIGGER.findall(prompt) + TRIGGER.findall(negative) if "<" in prompt + negative else []
     positive, negated = (
-        _ours(TRIGGER.sub(r"\1", text), label, notes)
+        _ours(TRIGGER.sub(r"\1", text) if names else text, label, notes)
         for text, label in ((prompt, "prompt"), (negative, "negative prompt"))
     )
     return positive, negated, tuple(dict.fromkeys(names))
@@ -246,10 +246,12 @@ def compel(prompt: str, negative: str, notes: Notes) -> tuple[str, str, tuple[st
 
 def _ours(text: str, label: str, notes: Notes) -> str:
     """A prompt as it stands; without what its syntax has and ours has not."""
-    for found in SWAP.finditer(text):
-        notes.lost(f"a text that changes during the run, in the {label}", found[0])
-    text = loose.words(SWAP.sub(lambda m: m[1].strip().strip('"'), text))
-    if not read_prompt(text).faults:
+    if ".swap(" in text:
+        for found in SWAP.finditer(text):
+            notes.lost(f"a text that changes during the run, in the {label}", found[0])
+        text = SWAP.sub(lambda m: m[1].strip().strip('"'), text)
+    text = loose.words(text)
+    if is_sound(text):
         return text
     notes.guess(f"the {label} is taken as plain text: its marks do not fit together")
     return literal(text)
@@ -258,7 +260,7 @@ def _ours(text: str, label: str, notes: Notes) -> str:
 def _blended(text: str) -> list[tuple[str, float]]:
     """`dog:1,cat:2`, the older way to blend; nothing when the text is not all of that form, or is one text."""
     found, at = [], 0
-    while at < len(text):
+    while at < len(text) and ":" in text:
         part = BLEND.match(text, at)
         if part is None:
             return []

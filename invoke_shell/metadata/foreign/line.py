@@ -109,10 +109,11 @@ class _Writer:
         if key not in node.params:
             self.notes.lost(key.replace("_", " "), _shown(value))
             return False
-        wrong = next((w for one in _several(value) if (w := node.params[key].check(one))), "")
-        if wrong:
+        p = node.params[key]
+        if p.bounded and (wrong := next((w for one in _several(value) if (w := p.check(one))), "")):
             self.notes.say(f"left out: {wrong}")
-        return not wrong
+            return False
+        return True
 
 
 def _extras(found: Foreign) -> dict[str, Any]:

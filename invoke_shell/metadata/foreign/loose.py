@@ -23,8 +23,18 @@ SURROGATE = re.compile("[\ud800-\udfff]")
 
 def loads(text: str) -> Any:
     """The value of a JSON text; None when it is none, is nested too deeply or has too many values."""
-    if text.count(",") + text.count("[") + text.count("{") > MAX_VALUES:
+    if not text or text.count(",") + text.count("[") + text.count("{") > MAX_VALUES:
         return None
+    try:
+        return QUICK.decode(text)
+    except (json.JSONDecodeError, RecursionError):
+        return None
+    except ValueError:
+        return _loads_with_care(text)
+
+
+def _loads_with_care(text: str) -> Any:
+    """The same where a number has more digits than Python reads; None for what is no JSON."""
     try:
         return DECODER.decode(text)
     except (ValueError, RecursionError):
@@ -63,7 +73,8 @@ def words(value: Any) -> str:
     """Text without blanks at its ends, encodable and at most MAX_WORDS long; "" for what is no text."""
     if not isinstance(value, str):
         return ""
-    return SURROGATE.sub("\ufffd", value[: MAX_WORDS * 2]).strip()[:MAX_WORDS]
+    value = value[: MAX_WORDS * 2]
+    return (value if value.isascii() else SURROGATE.sub("\ufffd", value)).strip()[:MAX_WORDS]
 
 
 def mapping(value: Any) -> dict[str, Any]:
@@ -93,6 +104,7 @@ def _float(digits: str) -> float | None:
     return value if math.isfinite(value) else None
 
 
+QUICK = json.JSONDecoder(parse_constant=lambda name: None, strict=False)  # no call of ours for a number
 DECODER = json.JSONDecoder(
     parse_constant=lambda name: None,
     parse_int=_integer,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from invoke_shell.metadata.foreign import loose
@@ -12,6 +13,7 @@ from invoke_shell.metadata.visible import visible
 
 __all__ = ["Draw", "Enlarge", "Foreign", "Lora", "Model", "Notes", "Source", "layers", "model_name"]
 
+LONGEST = 1024  # characters of a model's path
 SHOWN = 160  # characters of a value in a sentence
 MAX_NOTES = 64
 ENDINGS = re.compile(r"\.(safetensors|ckpt|pt|pth|bin|gguf|sft)$", re.IGNORECASE)
@@ -173,5 +175,10 @@ def model_name(text: str) -> str:
 
     `SDXL\\x.safetensors` and `owner/x` are `x`.
     """
-    base = re.split(r"[/\\]", loose.words(text))[-1]
+    return _model_name(loose.words(text)[-LONGEST:])
+
+
+@lru_cache(maxsize=256)  # thousands of pictures name a few models
+def _model_name(text: str) -> str:
+    base = text.replace("\\", "/").rpartition("/")[2]
     return ENDINGS.sub("", base).strip().lstrip("@.~- ")[:200]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
+from functools import lru_cache
 from typing import TypedDict
 
 from invoke_shell.metadata.foreign.result import Notes
@@ -88,6 +89,7 @@ def sampler(text: str, schedule: str, notes: Notes) -> Named:
     return {"scheduler": whole if equal else None, "scheduler_text": shown, "near": whole}
 
 
+@lru_cache(maxsize=256)
 def _split(text: str, schedule: str) -> tuple[str, str]:
     """The sampler alone and its noise levels, which many names end in."""
     if found := KARRAS.fullmatch(text):
@@ -97,6 +99,7 @@ def _split(text: str, schedule: str) -> tuple[str, str]:
     return text, schedule
 
 
+@lru_cache(maxsize=256)  # no name is longer than LONGEST
 def _plain(text: str) -> tuple[str, bool]:
     """Our sampler for a name without noise levels, and whether it is equal."""
     key = _key(text)

@@ -130,8 +130,9 @@ def foreign_line(session: Session, info: PictureInfo, asked: Asked | None = None
 def _absent(asked: Asked, line: Line) -> Iterator[str]:
     """Models of a line that no folder of this home has."""
     for kind, names in line.models.items():
-        here = {text for entry in asked.entries(kind) for text in (entry.name, entry.record.text)}
-        yield from (f"there is no {_SPOKEN.get(kind, kind)} {visible(name)} here" for name in names if name not in here)
+        for name in names:
+            if name not in asked.texts(kind):
+                yield f"there is no {_SPOKEN.get(kind, kind)} {visible(name)} here"
 
 
 class AsRecorded:
