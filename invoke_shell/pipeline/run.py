@@ -1,6 +1,6 @@
 """Executes a plan: all pictures through stage 1, then stage 2, so that a model is loaded once per line.
 
-Only this module builds step records. What happens is told through `emit`, in order; nothing is raised.
+Step records are built in turn.py. What happens is told through `emit`, in order; nothing is raised.
 """
 
 from __future__ import annotations
@@ -12,8 +12,7 @@ from typing import Any, Protocol
 
 from invoke_shell.errors import Cancelled, InvokeShellError, RunError
 from invoke_shell.pipeline.ahead import asks_for_pictures, request_of
-from invoke_shell.pipeline.cache import Cache, step_key
-from invoke_shell.pipeline.calls import models_of
+from invoke_shell.pipeline.cache import Cache
 from invoke_shell.pipeline.context import Ask, Engine, Generation
 from invoke_shell.pipeline.events import (
     AskShell,
@@ -30,7 +29,8 @@ from invoke_shell.pipeline.events import (
 from invoke_shell.pipeline.node import Node
 from invoke_shell.pipeline.plan import Call, InputRef, Plan
 from invoke_shell.pipeline.registry import Registry
-from invoke_shell.records import Frame, Image, Made, Mask, Resource, StepRecord
+from invoke_shell.pipeline.turn import Turn, loaded
+from invoke_shell.records import Frame, Image, Made, Mask, StepRecord
 
 __all__ = ["Host", "execute"]
 
@@ -137,19 +137,12 @@ class _Run:
     def given(self, call: Call) -> Frame:
         """An earlier result: its own history when there is one, else an atom loaded from its file."""
         assert call.given is not None
-        ref = call.given.ref
-        step = call.given.step or StepRecord(
-            node=self.registry.loader,
-            version=self.registry[self.registry.loader].version,
-            package=self.registry[self.registry.loader].package,
-            params={},
-            inputs={"image": (ref.resource(),)},
-            environment=self.host.environment(models=False),
-            output_hash=ref.hash,
-            width=ref.width,
-            height=ref.height,
+        ref, image = call.given.ref, self.read(call.given.ref)
+        inputs = {"image": (ref.resource(),)}
+        step = call.given.step or loaded(
+            self.loader, image, inputs=inputs, environment=self.host.environment(models=False)
         )
-        return Frame(image=self.read(ref), step=step, values=call.flows)
+        return Frame(image=image, step=step, values=call.flows)
 
     def run_stage(self, number: int, name: str) -> None:
         node = self.registry[name]
@@ -171,47 +164,44 @@ class _Run:
         """Tell the engine what it will be asked for, where it may draw pictures together."""
         if len(calls) < 2 or not asks_for_pictures(node) or self.engine.batch == 1:
             return
-        found = [self.request(node, call, frames) for call in calls for frames in self.feeds(node, call)]
+        found = [self.request(turn) for call in calls for turn in self.turns(node, call)]
         self.engine.expect([request for request in found if request is not None])
 
-    def request(self, node: Node[Any, Any], call: Call, frames: list[Frame]) -> Generation | None:
-        """What a call will ask of the engine; None where the cache has its picture."""
-        pictures = self.pictures(node, call)
-        if self.cache is not None:
-            record = self.record(node, call, frames, pictures)
-            if self.cache.get(step_key(record, _hashes(node, frames, pictures), record.environment)) is not None:
-                return None
-        return request_of(lambda context: self.invoke(node, call, frames, pictures, context))
+    def request(self, turn: Turn) -> Generation | None:
+        """What a turn will ask of the engine; None where the cache has its picture."""
+        if self.cache is not None and self.cache.get(turn.key(turn.record(self.host.environment))) is not None:
+            return None
+        return self.heard(turn)
 
-    def pictures(self, node: Node[Any, Any], call: Call) -> dict[str, list[Frame | Image]]:
-        """The pictures of a call besides the frames, by parameter."""
-        return {p: [self.picture(i) for i in items] for p, items in call.inputs.items() if p != node.frames}
+    def heard(self, turn: Turn) -> Generation | None:
+        """What a turn asks of the engine first."""
+        return request_of(lambda context: turn.run(context, self.fit))
 
     def run_call(self, node: Node[Any, Any], call: Call, place: int) -> bool:
         """Run one call for each picture that comes to it; True when all of it came from the cache."""
         self.frames[call.id] = []
         all_cached = True
-        for frames in self.feeds(node, call):
+        for turn in self.turns(node, call):
             begun = time.perf_counter()
-            given, cached = self.outcome(node, call, frames)
+            given, cached = self.outcome(turn)
             all_cached = all_cached and cached
             for frame in given:
                 self.frames[call.id].append(frame)
-                self.tell(node, call, place, frame, cached, time.perf_counter() - begun)
+                self.tell(turn, place, frame, cached, time.perf_counter() - begun)
                 begun = time.perf_counter()
         return all_cached
 
-    def feeds(self, node: Node[Any, Any], call: Call) -> Iterator[list[Frame]]:
-        """The pictures of each run: none, one at a time, or all at once."""
+    def turns(self, node: Node[Any, Any], call: Call) -> Iterator[Turn]:
+        """The runs of a call: one for each picture through the pipe, or one with all of them, or with none."""
         ids = [i for i in call.inputs.get(node.frames, ()) if isinstance(i, int)]
         frames = [frame for i in ids for frame in self.frames[i]]
-        if node.takes == "each":
-            yield from ([f] for f in frames)
-        else:
-            yield frames
+        inputs = {} if node.stage_only else {p: items for p, items in call.inputs.items() if p != node.frames}
+        pictures = {p: [self.picture(item) for item in items] for p, items in inputs.items()}
+        for some in [[frame] for frame in frames] if node.takes == "each" else [frames]:
+            yield Turn(node=node, call=call, frames=some, pictures=pictures)
 
-    def tell(self, node: Node[Any, Any], call: Call, place: int, frame: Frame, cached: bool, seconds: float) -> None:
-        final = call.id in self.numbers and not node.stage_only
+    def tell(self, turn: Turn, place: int, frame: Frame, cached: bool, seconds: float) -> None:
+        final = turn.call.id in self.numbers and not turn.node.stage_only
         self.emit(
             FrameDone(
                 stage=self.stage,
@@ -219,7 +209,7 @@ class _Run:
                 frame=frame,
                 final=final,
                 number=self.given_numbers if final else 0,
-                name=call.name,
+                name=turn.call.name,
                 cached=cached,
                 seconds=seconds,
             )
@@ -228,88 +218,51 @@ class _Run:
 
     # -- one run of a node -------------------------------------------------------------------------------------------
 
-    def outcome(self, node: Node[Any, Any], call: Call, frames: list[Frame]) -> tuple[Iterable[Frame], bool]:
-        """The pictures of one run, lazily, and whether they came from the cache."""
-        if node.stage_only:
-            return self.pass_on(node, call, frames), False
-        pictures = self.pictures(node, call)
-        record = self.record(node, call, frames, pictures)
-        key = step_key(record, _hashes(node, frames, pictures), record.environment) if self.cache else ""
+    def outcome(self, turn: Turn) -> tuple[Iterable[Frame], bool]:
+        """The pictures of one turn, lazily, and whether they came from the cache."""
+        if turn.node.stage_only:
+            return self.pass_on(turn), False
+        record = turn.record(self.host.environment)
+        key = turn.key(record) if self.cache else ""
         known = self.cache.get(key) if self.cache else None
         if known is not None:
-            return [self.frame(record, call, made) for made in known], True
-        return self.fresh(node, call, frames, pictures, record, key), False
+            return [turn.frame(record, made) for made in known], True
+        return self.fresh(turn, record, key), False
 
-    def fresh(
-        self,
-        node: Node[Any, Any],
-        call: Call,
-        frames: list[Frame],
-        pictures: Mapping[str, list[Frame | Image]],
-        record: StepRecord,
-        key: str,
-    ) -> Iterator[Frame]:
+    def fresh(self, turn: Turn, record: StepRecord, key: str) -> Iterator[Frame]:
         kept: list[Made] = []
-        self.in_its_row(node, call, frames, pictures)
-        for made in _made(self.invoke(node, call, frames, pictures)):
+        self.in_its_row(turn)
+        for made in _made(turn.run(self, self.fit)):
             kept.append(made)
-            yield self.frame(record, call, made)
+            yield turn.frame(record, made)
         if self.cache is not None:
             self.cache.put(key, kept)
 
-    def in_its_row(
-        self, node: Node[Any, Any], call: Call, frames: list[Frame], pictures: Mapping[str, list[Frame | Image]]
-    ) -> None:
+    def in_its_row(self, turn: Turn) -> None:
         """A recorded picture that was one of a batch is drawn in its row again: its last bits depend on it."""
-        size, row = call.together
-        if size > 1:
-            request = request_of(lambda context: self.invoke(node, call, frames, pictures, context))
-            if request is not None:
-                self.engine.expect([request] * size, row)
+        size, row = turn.call.together
+        if size > 1 and (request := self.heard(turn)) is not None:
+            self.engine.expect([request] * size, row)
 
-    def pass_on(self, node: Node[Any, Any], call: Call, frames: list[Frame]) -> Iterator[Frame]:
+    def pass_on(self, turn: Turn) -> Iterator[Frame]:
         """A node that is no step (save, show_image): its pictures go on as they are."""
-        self.invoke(node, call, frames, {})
-        yield from frames
+        turn.run(self, self.fit)
+        yield from turn.frames
 
-    def invoke(
-        self,
-        node: Node[Any, Any],
-        call: Call,
-        frames: list[Frame],
-        pictures: Mapping[str, list[Frame | Image]],
-        context: Any = None,
-    ) -> Any:
-        values = dict(call.params)
-        for name, found in pictures.items():
-            images = [self.for_parameter(node, name, f) for f in found]
-            many = node.params[name].kind.many
-            values[name] = images if many else images[0] if images else None
-        arguments = node.arguments(values)
-        if node.frames:
-            arguments[node.frames] = frames if node.takes == "all" else frames[0]
-        return node.func(*([context or self] if node.context else []), **arguments)
+    # -- pictures ----------------------------------------------------------------------------------------------------
 
-    def for_parameter(self, node: Node[Any, Any], name: str, picture: Frame | Image) -> Frame | Image:
+    @property
+    def loader(self) -> Node[Any, Any]:
+        return self.registry[self.registry.loader]
+
+    def fit(self, node: Node[Any, Any], name: str, picture: Frame | Image) -> Frame | Image | Mask:
+        """A picture as a parameter wants it: with its history, bare, or as a mask."""
         kind = node.params[name].kind
         if kind.frame:
-            return picture if isinstance(picture, Frame) else self.atom(picture)
+            # A source picture has no history but that it was loaded.
+            return picture if isinstance(picture, Frame) else Frame(image=picture, step=loaded(self.loader, picture))
         image = picture.image if isinstance(picture, Frame) else picture
         return self.host.to_mask(image) if kind.mask else image
-
-    def atom(self, image: Image) -> Frame:
-        """A source picture for a node that asks for histories: it has none but that it was loaded."""
-        loader = self.registry[self.registry.loader]
-        step = StepRecord(
-            node=loader.name,
-            version=loader.version,
-            package=loader.package,
-            params={},
-            output_hash=image.hash,
-            width=image.width,
-            height=image.height,
-        )
-        return Frame(image=image, step=step)
 
     def picture(self, item: int | InputRef) -> Frame | Image:
         return self.frames[item][0] if isinstance(item, int) else self.read(item)
@@ -321,46 +274,6 @@ class _Run:
         if ref.hash not in self.readings:
             self.readings[ref.hash] = self.host.read(ref)
         return self.readings[ref.hash]
-
-    # -- records -----------------------------------------------------------------------------------------------------
-
-    def record(
-        self,
-        node: Node[Any, Any],
-        call: Call,
-        frames: Sequence[Frame],
-        pictures: Mapping[str, list[Frame | Image]],
-    ) -> StepRecord:
-        """The step as it stands before it ran."""
-        inputs: dict[str, tuple[StepRecord | Resource, ...]] = {}
-        if node.frames:
-            inputs[node.frames] = tuple(f.step for f in frames)
-        for name, found in pictures.items():
-            refs = call.inputs[name]
-            inputs[name] = tuple(_origin(item, f) for item, f in zip(refs, found, strict=True))
-        models = dict(models_of(call.params))
-        return StepRecord(
-            node=node.name,
-            version=node.version,
-            package=node.package,
-            params={p.name: _plain(p, call.params[p.name]) for p in node.recorded},
-            inputs={name: items for name, items in inputs.items() if items},
-            models=models,
-            environment=self.host.environment(models=bool(models)),
-        )
-
-    def frame(self, record: StepRecord, call: Call, made: Made) -> Frame:
-        step = StepRecord(
-            **{
-                **{name: getattr(record, name) for name in record.__dataclass_fields__},
-                "facts": made.facts,
-                "output_hash": made.image.hash,
-                "width": made.image.width,
-                "height": made.image.height,
-            }
-        )
-        _ = step.key  # while the inputs' keys are cached: a history may be thousands of steps deep
-        return Frame(image=made.image, step=step, values=call.flows)
 
     # -- the context a node sees -------------------------------------------------------------------------------------
 
@@ -389,27 +302,6 @@ class _Run:
 
     def ask(self, request: Ask) -> None:
         self.emit(AskShell(ask=request))
-
-
-def _plain(p: Any, value: Any) -> Any:
-    if p.kind.many:
-        return [p.kind.plain(v) for v in value or ()]
-    return p.kind.plain(value)
-
-
-def _origin(item: int | InputRef, picture: Frame | Image) -> StepRecord | Resource:
-    if isinstance(item, InputRef):
-        return item.resource()
-    assert isinstance(picture, Frame)  # calls give frames
-    return picture.step
-
-
-def _hashes(
-    node: Node[Any, Any], frames: Sequence[Frame], pictures: Mapping[str, list[Frame | Image]]
-) -> dict[str, list[str]]:
-    """What went in, for the cache's key: of a frame its history too, for a node may read that (a sheet's labels)."""
-    out = {name: [f.step.key if isinstance(f, Frame) else f.hash for f in found] for name, found in pictures.items()}
-    return {**out, node.frames: [f.step.key for f in frames]} if node.frames else out
 
 
 def _made(result: Any) -> Iterator[Made]:
