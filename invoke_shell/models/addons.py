@@ -43,11 +43,13 @@ def find_embedding(header: Header, path: Path) -> Finding | None:
         return None
     ((name, shape),) = shapes.items()
     vectors = shape[0] if len(shape) == 2 else 1
-    if len(shape) not in (1, 2) or shape[-1] not in EMBEDDINGS or vectors > MOST_VECTORS:
+    if len(shape) not in (1, 2) or vectors > MOST_VECTORS:
         return None
+    if name != "emb_params" and shape[-1] not in EMBEDDINGS:
+        return None  # any small tensor might be called anything
     word = () if name == "emb_params" else (name,)
     reason = f"{vectors} vector{'s' if vectors > 1 else ''} of width {shape[-1]} and nothing else"
-    return Finding(kind="embedding", base=EMBEDDINGS[shape[-1]], reason=reason, words=word)
+    return Finding(kind="embedding", base=EMBEDDINGS.get(shape[-1], ""), reason=reason, words=word)
 
 
 def find_ip_adapter(header: Header, path: Path) -> Finding | None:

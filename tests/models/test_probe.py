@@ -254,6 +254,7 @@ SMALL = [
     ({"lora_unet_x_attn2_to_k.hada_w1_b": (8, 768)}, "lora", "sd1", "kohya"),
     ({"unet.x.attn2.processor.to_k_lora.down.weight": (4, 768)}, "lora", "sd1", "peft"),
     ({"emb_params": (8, 768)}, "embedding", "sd1", ""),
+    ({"emb_params": (2, 128)}, "embedding", "", ""),
     ({"<cat-toy>": (1024,)}, "embedding", "sd2", ""),
     ({"clip_l": (4, 768), "clip_g": (4, 1280)}, "embedding", "sdxl", ""),
     (esrgan(), "upscaler", "", "esrgan x4"),
