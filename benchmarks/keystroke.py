@@ -60,7 +60,7 @@ def main() -> int:
 
 def words() -> list[str]:
     """Every command and flag: what the shell itself completes."""
-    from invoke_shell.cli import everything
+    from invoke_shell.compose import everything
 
     nodes = everything()
     return sorted({*nodes, *(flag for node in nodes.values() for flag in node.flags if flag.startswith("--"))})

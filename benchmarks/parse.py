@@ -10,7 +10,7 @@ from statistics import median
 from timeit import timeit
 
 from benchmarks.table import machine, show
-from invoke_shell.cli import everything
+from invoke_shell.compose import everything
 from invoke_shell.pipeline.bind import read
 from invoke_shell.pipeline.text import parse
 

@@ -1,6 +1,6 @@
 """The arrows of the house, read from the imports.
 
-errors, records <- pipeline <- {commands, metadata, models} <- {runtime, pinning} <- shell <- server, cli
+errors, records <- pipeline <- {commands, metadata, models} <- {runtime, pinning} <- shell <- compose <- cli
 """
 
 import ast
@@ -25,14 +25,14 @@ LEVELS = {
     "runtime": 3,
     "pinning": 3,
     "shell": 4,
-    "server": 5,
-    "cli": 5,
-    "__main__": 6,
+    "compose": 5,
+    "cli": 6,
+    "__main__": 7,
 }
 HEAVY = {"torch", "diffusers", "transformers", "accelerate", "peft"}
 HEAVY_HOMES = {"runtime", "pinning"}
 TERMINAL = {"rich", "prompt_toolkit"}
-TERMINAL_HOMES = {"shell", "server", "cli", "__main__"}
+TERMINAL_HOMES = {"shell", "compose", "cli", "__main__"}
 APART = [("commands", "metadata"), ("metadata", "commands"), ("models", "commands"), ("commands", "models")]
 # The rooms of the shell by floor, the basement first. What runs chains (session.py, running.py ...) stands between.
 FLOORS = {"archive": 0, "display": 0, "replay": 1, "answers": 2, "command_files": 3, "builtins": 3, "edit_line": 3}

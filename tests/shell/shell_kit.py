@@ -11,7 +11,7 @@ from types import SimpleNamespace
 from prompt_toolkit.input import create_pipe_input
 from prompt_toolkit.output import DummyOutput
 
-from invoke_shell.cli import everything
+from invoke_shell.compose import everything
 from invoke_shell.models.catalogue import Catalogue
 from invoke_shell.pipeline.bind import read
 from invoke_shell.shell.archive.store import Facts, Store

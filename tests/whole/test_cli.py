@@ -332,7 +332,7 @@ def test_the_log_holds_the_trace_of_a_failing_node_and_no_prompt(invoke, home, f
 
 
 def test_help_of_every_command_is_short(invoke):
-    from invoke_shell.cli import everything
+    from invoke_shell.compose import everything
 
     for name in everything():
         ran = invoke("help", name)

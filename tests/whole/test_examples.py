@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from invoke_shell.cli import everything
+from invoke_shell.compose import everything
 
 ROOT = Path(__file__).parents[2]
 FILES = sorted((ROOT / "examples").glob("*.invoke"))

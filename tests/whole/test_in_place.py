@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from invoke_shell.cli import everything
+from invoke_shell.compose import everything
 
 REGISTRY = everything()
 EXAMPLES = [example for node in REGISTRY.values() for example in node.examples if node.name not in ("exit",)]

@@ -157,7 +157,7 @@ LONG = (
 
 @pytest.mark.parametrize("columns", [20, 40, 60, 80, 119, 400])
 def test_a_folded_line_means_what_it_meant(columns):
-    from invoke_shell.cli import everything
+    from invoke_shell.compose import everything
     from invoke_shell.pipeline.bind import understand
     from invoke_shell.shell.answers.telling import folded
 

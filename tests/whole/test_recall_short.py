@@ -5,13 +5,12 @@ from contextlib import closing
 import pytest
 from PIL import Image
 
-from invoke_shell import cli
+from invoke_shell.compose import Options, compose
 
 
 @pytest.fixture
 def shell(home):
-    options = cli._parser().parse_args(["--home", str(home), "--inline"])
-    with closing(cli.compose(options, interactive=True)) as session:
+    with closing(compose(Options(home=str(home), inline=True), interactive=True)) as session:
         yield session
 
 

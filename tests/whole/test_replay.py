@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from invoke_shell import cli
 from invoke_shell.commands import registry
+from invoke_shell.compose import Options, compose
 from invoke_shell.metadata.history import from_metadata
 from invoke_shell.metadata.replay import recall
 from invoke_shell.shell.replay.finding import AsRecorded
@@ -199,8 +199,7 @@ def test_with_fewer_steps_nobody_is_asked(invoke, folder):
 
 def test_in_the_shell_enter_runs_it(invoke, folder, home):
     write(folder / "a friend.png", parameters=FOREIGN.format(steps=150, more=HIRES))
-    options = cli._parser().parse_args(["--home", str(home), "--inline"])
-    session = cli.compose(options, interactive=True)
+    session = compose(Options(home=str(home), inline=True), interactive=True)
     try:
         status = session.run('replay "a friend.png" --txt2img.seed +1')
 
@@ -323,7 +322,7 @@ def test_a_listing_says_what_the_full_look_says(invoke, made, folder):
     from invoke_shell.shell.answers.inside import about
 
     paths = [str(made), *(r["path"] for r in invoke("--json", "-c", "load_image a.png | img2img b --seed 3").results)]
-    session = cli.compose(cli._parser().parse_args(["--home", str(folder / "empty"), "--inline"]), interactive=False)
+    session = compose(Options(home=str(folder / "empty"), inline=True), interactive=False)
     try:
         full = [about(session, path, Path(path), read_picture(Path(path)))[1] for path in paths]
     finally:
