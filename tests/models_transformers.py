@@ -136,6 +136,176 @@ def small_auraflow(folder: Path, seed: int = 0) -> Path:
     return folder
 
 
+# Families whose prompts a language model reads
+
+
+def small_z_image(folder: Path, seed: int = 0) -> Path:
+    """Z-Image: a Qwen 3, a transformer, 16 latent channels."""
+    from diffusers import ZImageTransformer2DModel
+
+    with _seeded(seed):
+        _qwen3(folder)
+        ZImageTransformer2DModel(
+            dim=32, n_layers=1, n_refiner_layers=1, n_heads=2, n_kv_heads=2, cap_feat_dim=T5_WIDTH, in_channels=16,
+            axes_dims=[4, 6, 6], axes_lens=[1024, 64, 64],
+        ).save_pretrained(folder / "transformer")  # fmt: skip
+        _flow_vae(folder / "vae", scaling_factor=0.3611, shift_factor=0.1159)
+    return _indexed(folder, "ZImage", text="Qwen3Model", tokenizer="Qwen2Tokenizer", transformer="ZImage", shift=3.0)
+
+
+def small_qwen_image(folder: Path, seed: int = 0) -> Path:
+    """Qwen-Image: a Qwen 2.5 that could see, a transformer, the VAE of films, latents packed two by two."""
+    from diffusers import AutoencoderKLQwenImage, QwenImageTransformer2DModel
+    from transformers import Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
+
+    with _seeded(seed):
+        words = _letters_tokenizer(folder / "tokenizer")
+        text = {"vocab_size": words, "rope_parameters": {"type": "default", "mrope_section": [1, 1, 2]}, **LANGUAGE}
+        eye = {"depth": 1, "hidden_size": 16, "intermediate_size": 16, "num_heads": 2, "out_hidden_size": T5_WIDTH}
+        config = Qwen2_5_VLConfig(text_config=text, vision_config=eye)
+        Qwen2_5_VLForConditionalGeneration(config).save_pretrained(folder / "text_encoder")
+        QwenImageTransformer2DModel(
+            patch_size=2, in_channels=64, out_channels=16, num_layers=1, attention_head_dim=16, num_attention_heads=2,
+            joint_attention_dim=T5_WIDTH, axes_dims_rope=(4, 6, 6),
+        ).save_pretrained(folder / "transformer")  # fmt: skip
+        AutoencoderKLQwenImage(base_dim=8, z_dim=16, dim_mult=[1, 2, 2, 2], num_res_blocks=1).save_pretrained(
+            folder / "vae"
+        )
+    return _indexed(
+        folder, "QwenImage", text="Qwen2_5_VLForConditionalGeneration", tokenizer="Qwen2Tokenizer",
+        transformer="QwenImage", vae="AutoencoderKLQwenImage", shift=1.0, use_dynamic_shifting=True,
+    )  # fmt: skip
+
+
+def small_lumina2(folder: Path, seed: int = 0) -> Path:
+    """Lumina 2: a Gemma 2, a transformer, 16 latent channels."""
+    from diffusers import Lumina2Transformer2DModel
+
+    with _seeded(seed):
+        _gemma2(folder)
+        Lumina2Transformer2DModel(
+            sample_size=8, hidden_size=32, num_layers=1, num_refiner_layers=1, num_attention_heads=2, num_kv_heads=1,
+            multiple_of=16, axes_dim_rope=(4, 6, 6), axes_lens=(300, 64, 64), cap_feat_dim=T5_WIDTH, in_channels=16,
+        ).save_pretrained(folder / "transformer")  # fmt: skip
+        _flow_vae(folder / "vae", scaling_factor=0.3611, shift_factor=0.1159)
+    return _indexed(folder, "Lumina2", text="Gemma2Model", tokenizer="GemmaTokenizer", transformer="Lumina2", shift=6.0)
+
+
+def small_cogview4(folder: Path, seed: int = 0) -> Path:
+    """CogView 4: a GLM, a transformer, 16 latent channels, a schedule that bends with the size."""
+    from diffusers import CogView4Transformer2DModel
+    from transformers import GlmConfig, GlmModel
+
+    with _seeded(seed):
+        words = _letters_tokenizer(folder / "tokenizer", "GemmaTokenizer")
+        config = GlmConfig(vocab_size=words, head_dim=8, pad_token_id=0, **LANGUAGE)
+        GlmModel(config).save_pretrained(folder / "text_encoder")
+        CogView4Transformer2DModel(
+            patch_size=2, in_channels=16, out_channels=16, num_layers=1, attention_head_dim=16, num_attention_heads=2,
+            text_embed_dim=T5_WIDTH, time_embed_dim=16, condition_dim=8, sample_size=8, rope_axes_dim=(16, 16),
+        ).save_pretrained(folder / "transformer")  # fmt: skip
+        _flow_vae(folder / "vae", scaling_factor=1.0, shift_factor=0.0)
+    return _indexed(
+        folder, "CogView4", text="GlmModel", tokenizer="GemmaTokenizer", transformer="CogView4",
+        use_dynamic_shifting=True, base_shift=0.25, max_shift=0.75, base_image_seq_len=256, time_shift_type="linear",
+    )  # fmt: skip
+
+
+def small_sana(folder: Path, seed: int = 0) -> Path:
+    """Sana: a Gemma 2, linear attention, latents of which one is 32 pixels wide."""
+    from diffusers import AutoencoderDC, SanaTransformer2DModel
+
+    with _seeded(seed):
+        _gemma2(folder)
+        SanaTransformer2DModel(
+            in_channels=8, out_channels=8, num_attention_heads=2, attention_head_dim=16, num_layers=1,
+            num_cross_attention_heads=2, cross_attention_head_dim=16, cross_attention_dim=32, sample_size=8,
+            caption_channels=T5_WIDTH,
+        ).save_pretrained(folder / "transformer")  # fmt: skip
+        widths = (8, 8, 16, 16, 16, 16)
+        AutoencoderDC(
+            latent_channels=8, attention_head_dim=8, encoder_block_out_channels=widths,
+            decoder_block_out_channels=widths, encoder_layers_per_block=(1,) * 6, decoder_layers_per_block=(1,) * 6,
+            encoder_qkv_multiscales=((),) * 6, decoder_qkv_multiscales=((),) * 6, scaling_factor=0.41407,
+        ).save_pretrained(folder / "vae")  # fmt: skip
+    return _indexed(
+        folder, "Sana", text="Gemma2Model", tokenizer="GemmaTokenizer", transformer="Sana", vae="AutoencoderDC",
+        scheduler="DPMSolverMultistepScheduler", prediction_type="flow_prediction", use_flow_sigmas=True,
+        flow_shift=3.0,
+    )  # fmt: skip
+
+
+def small_pixart(folder: Path, seed: int = 0) -> Path:
+    """PixArt Sigma: a T5 encoder, a transformer that predicts noise, 4 latent channels."""
+    from diffusers import PixArtTransformer2DModel
+
+    with _seeded(seed):
+        _t5(folder / "text_encoder", folder / "tokenizer", T5_WIDTH)
+        PixArtTransformer2DModel(
+            num_attention_heads=2, attention_head_dim=16, in_channels=4, out_channels=8, num_layers=1,
+            cross_attention_dim=32, sample_size=8, caption_channels=T5_WIDTH, use_additional_conditions=False,
+        ).save_pretrained(folder / "transformer")  # fmt: skip
+        _vae(folder / "vae", scaling_factor=0.13025)
+    return _indexed(
+        folder, "PixArtSigma", text="T5EncoderModel", tokenizer="T5Tokenizer", transformer="PixArt",
+        scheduler="DPMSolverMultistepScheduler", beta_start=0.0001, beta_end=0.02, beta_schedule="linear",
+    )  # fmt: skip
+
+
+LANGUAGE = {
+    "hidden_size": T5_WIDTH, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4,
+    "num_key_value_heads": 2, "max_position_embeddings": 2048,
+}  # fmt: skip
+
+
+def _indexed(
+    folder: Path, kind: str, *, text: str, tokenizer: str, transformer: str, vae: str = "AutoencoderKL",
+    scheduler: str = FLOW["_class_name"], **schedule: Any,
+) -> Path:  # fmt: skip
+    own = {"_class_name": scheduler, "num_train_timesteps": 1000, **schedule}
+    _write(folder / "scheduler" / "scheduler_config.json", own)
+    index = {
+        "_class_name": f"{kind}Pipeline", "_diffusers_version": "0.42.1", "scheduler": ["diffusers", scheduler],
+        "text_encoder": ["transformers", text], "tokenizer": ["transformers", tokenizer],
+        "transformer": ["diffusers", f"{transformer}Transformer2DModel"], "vae": ["diffusers", vae],
+    }  # fmt: skip
+    _write(folder / "model_index.json", index)
+    return folder
+
+
+def _letters_tokenizer(folder: Path, kind: str = "Qwen2Tokenizer") -> int:
+    """A vocabulary of letters; a chat is what was said."""
+    import transformers
+    from models_small import _byte_letters
+    from tokenizers.processors import TemplateProcessing
+
+    marks = ["<|endoftext|>"] if kind == "Qwen2Tokenizer" else ["<pad>", "<eos>", "<bos>", "<unk>", "<mask>", "▁"]
+    vocabulary = {token: n for n, token in enumerate([*marks, *_byte_letters()])}
+    made = getattr(transformers, kind)(vocab=vocabulary, merges=[])
+    if kind == "GemmaTokenizer":
+        begun = {"single": "<bos> $A", "special_tokens": [("<bos>", vocabulary["<bos>"])]}
+        made.backend_tokenizer.post_processor = TemplateProcessing(**begun)
+    made.chat_template = "{% for m in messages %}{{ m['content'] }}{% endfor %}"
+    made.save_pretrained(folder)
+    return len(made)
+
+
+def _qwen3(folder: Path) -> None:
+    from transformers import Qwen3Config, Qwen3Model
+
+    words = _letters_tokenizer(folder / "tokenizer")
+    config = Qwen3Config(vocab_size=words, head_dim=8, **LANGUAGE)
+    Qwen3Model(config).save_pretrained(folder / "text_encoder")
+
+
+def _gemma2(folder: Path) -> None:
+    from transformers import Gemma2Config, Gemma2Model
+
+    words = _letters_tokenizer(folder / "tokenizer", "GemmaTokenizer")
+    config = Gemma2Config(vocab_size=words, head_dim=8, query_pre_attn_scalar=8, **LANGUAGE)
+    Gemma2Model(config).save_pretrained(folder / "text_encoder")
+
+
 COMMON = {
     "_diffusers_version": "0.42.1",
     "feature_extractor": [None, None],

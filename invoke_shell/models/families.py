@@ -36,6 +36,14 @@ ADVICE: Mapping[tuple[str, str], Mapping[str, Any]] = {
     ("sd3", ""): {"size": "1024x1024", "steps": 28, "guidance": 7.0, "scheduler": "euler"},
     ("flux", ""): {"size": "1024x1024", "steps": 28, "guidance": 3.5, "scheduler": "euler"},
     ("flux", "schnell"): {"size": "1024x1024", "steps": 4, "guidance": 0.0, "scheduler": "euler"},
+    ("chroma", ""): {"size": "1024x1024", "steps": 35, "guidance": 5.0, "scheduler": "euler"},
+    ("auraflow", ""): {"size": "1024x1024", "steps": 50, "guidance": 3.5, "scheduler": "euler"},
+    ("z-image", ""): {"size": "1024x1024", "steps": 50, "guidance": 5.0, "scheduler": "euler"},
+    ("qwen-image", ""): {"size": "1024x1024", "steps": 50, "guidance": 4.0, "scheduler": "euler"},
+    ("lumina2", ""): {"size": "1024x1024", "steps": 30, "guidance": 4.0, "scheduler": "euler"},
+    ("cogview4", ""): {"size": "1024x1024", "steps": 50, "guidance": 5.0, "scheduler": "euler"},
+    ("sana", ""): {"size": "1024x1024", "steps": 20, "guidance": 4.5, "scheduler": "dpmpp_2m"},
+    ("pixart", ""): {"size": "1024x1024", "steps": 20, "guidance": 4.5, "scheduler": "dpmpp_2m"},
 }
 
 

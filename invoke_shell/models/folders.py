@@ -26,7 +26,8 @@ PIPELINES = (
     ("StableDiffusionUpscale", "sd2", "upscale"), ("StableDiffusionPipeline", "sd1", ""),
     ("StableDiffusionImg2Img", "sd1", ""), ("LatentConsistencyModel", "sd1", ""), ("FluxFill", "flux", "fill"),
     ("FluxControl", "flux", "control"), ("FluxPipeline", "flux", ""), ("FluxKontext", "flux", "edit"),
-    ("FluxImg2Img", "flux", ""),
+    ("FluxImg2Img", "flux", ""), ("ZImagePipeline", "z-image", ""), ("QwenImagePipeline", "qwen-image", ""),
+    ("PixArtAlphaPipeline", "pixart", ""), ("PixArtSigmaPipeline", "pixart", ""),
 )  # fmt: skip
 # _class_name of a component's config, or its first architecture -> kind, base where the class says it
 COMPONENTS = {

@@ -8,7 +8,7 @@ from __future__ import annotations
 import gc
 import importlib
 import inspect
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeVar
@@ -40,6 +40,7 @@ __all__ = [
     "make_tokenizer",
     "read_weights",
     "replaced_tokens",
+    "run_pipeline",
     "step_arguments",
     "text_states",
 ]
@@ -312,15 +313,35 @@ def make_pipeline(kind: str, parts: Mapping[str, Any]) -> Any:
 
 
 def encode_prompt(
-    pipe: Any, prompt: str, negative: str, guided: bool, skip: int, negated: bool
+    pipe: Any, prompt: str, negative: str, guided: bool, skip: int, negated: bool, fixed: Mapping[str, Any]
 ) -> Sequence[Tensor | None]:
-    """What a pipeline reads of a prompt. negated: it reads a negative one too; skip: layers of CLIP left out."""
-    given: dict[str, Any] = {"prompt_2": None, "prompt_3": None, "clip_skip": skip or None}
+    """What a pipeline reads of a prompt. negated: it reads a negative one too; skip: layers of CLIP left out.
+
+    fixed: what its call is told always; else what its call would say, whose defaults are not always the reading's own.
+    """
+    called = {n: p.default for n, p in inspect.signature(pipe.__call__).parameters.items() if p.default is not p.empty}
+    called = {name: value for name, value in called.items() if value is not None}
+    given: dict[str, Any] = {"prompt_2": None, "prompt_3": None, "clip_skip": skip or None, **called, **fixed}
     if negated:
         given |= {"negative_prompt": negative, "do_classifier_free_guidance": guided}
-    known = inspect.signature(pipe.encode_prompt).parameters
-    coded: Sequence[Tensor | None] = pipe.encode_prompt(prompt, **{k: v for k, v in given.items() if k in known})
+    known = inspect.signature(pipe.encode_prompt).parameters.keys() & given.keys() - {"prompt"}
+    coded: Sequence[Tensor | None] = pipe.encode_prompt(prompt, **{name: given[name] for name in known})
     return coded
+
+
+def run_pipeline(pipe: Any, each_step: Callable[[Any, int, Any, dict[str, Any]], dict[str, Any]], **values: Any) -> Any:
+    """The pictures of a pipeline. each_step: gets pipeline, step, timestep and its latents, and may change those.
+
+    Some older pipelines tell of a step in another way, and let nothing be changed.
+    """
+    if "callback_on_step_end" in inspect.signature(pipe.__call__).parameters:
+        return pipe(**values, callback_on_step_end=each_step).images
+
+    def told(step: int, timestep: Any, latents: Tensor) -> None:
+        calls = (step + 1) * getattr(pipe.scheduler, "order", 1)
+        each_step(pipe, calls - 1, timestep, {"latents": latents})
+
+    return pipe(**values, callback=told).images
 
 
 def make_scheduler(kind: str, config: Mapping[str, Any]) -> SchedulerLike:

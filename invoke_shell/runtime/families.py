@@ -11,13 +11,16 @@ import torch
 from invoke_shell.runtime._diffusers import PartKind
 from invoke_shell.runtime.clip import Encoder
 from invoke_shell.runtime.encoders import BigClip, Clip, Reader, TwoClips
+from invoke_shell.runtime.pipelines import PIPED
 from invoke_shell.runtime.sources import Source, refused
 
 __all__ = ["RUNS", "Family", "Task", "encoders_of", "family_of", "task_of", "titled"]
 
 Task = Literal["", "inpaint", "edit"]
 
-RUNS = "Stable Diffusion 1, 2, XL and 3, Flux, Chroma and AuraFlow"
+RUNS = (
+    "Stable Diffusion 1, 2, XL and 3, Flux, Chroma, AuraFlow, Z-Image, Qwen-Image, Lumina 2, CogView 4, Sana and PixArt"
+)
 TITLES = {
     "sd1": "Stable Diffusion 1",
     "sd2": "Stable Diffusion 2",
@@ -82,6 +85,8 @@ def family_of(source: Source) -> tuple[str, Family]:
     """`sd1`, `sd2` or `sdxl`, and how it is run. Raises RunError (bad-model): another family, parts that do not fit."""
     index = source.index()
     kind = str(index.get("_class_name", ""))
+    if title := next((family.title for family in PIPED if family.base == kind), ""):
+        raise refused(source.model, f"{title} runs from a diffusers folder, and this is one file")
     if not kind.startswith("StableDiffusion") or kind.startswith("StableDiffusion3"):
         raise refused(source.model, f"it is {_kind(kind)}, and this runs {RUNS}")
     larger = REFINER if index.get("requires_aesthetics_score") else TWO

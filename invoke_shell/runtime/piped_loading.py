@@ -29,6 +29,7 @@ __all__ = ["Piped", "load_piped"]
 Parts = dict[str, Any]
 KEPT_PROMPTS = 32  # read prompts of one model; 5 MB each for T5
 LIBRARIES = ("diffusers", "transformers")  # that a model folder may name classes of
+LEVELS = ("block_out_channels", "encoder_block_out_channels", "dim_mult")  # a VAE's, each half as wide as the last
 WEIGHTLESS = ("scheduler", "tokenizer", "feature_extractor", "image_processor")
 
 
@@ -67,36 +68,61 @@ class Piped:
     def pipe(self, task: str, scheduler: SchedulerLike) -> Any:
         """diffusers' pipeline for a prompt alone (`text`) or with a picture (`image`), around these parts."""
         kind = self.family.text if task == "text" else self.family.image
-        return _diffusers.make_pipeline(kind, {**self.parts, "scheduler": scheduler})
+        pipe = _diffusers.make_pipeline(kind, {**self.parts, "scheduler": scheduler})
+        # Not all pipelines tell it, and then it takes latents for a picture with many colours.
+        pipe.image_processor.register_to_config(vae_latent_channels=self.channels)
+        return pipe
 
     def coded(self, pipe: Any, prompt: str, negative: str, guided: bool, skip: int) -> dict[str, Tensor]:
         """What the pipeline reads of the prompts, as it takes it; kept, so that text encoders run once a prompt."""
         key = (prompt, negative, guided, skip, self.adapters.in_texts)
         if key not in self._read:
-            names = self.family.coded
-            given = _diffusers.encode_prompt(
-                pipe, prompt, negative, guided, skip, negated="negative" in self.family.can
-            )
-            self._read[key] = {n: t for n, t in zip(names, given, strict=True) if n and t is not None}
+            self._read[key] = self._reading(pipe, prompt, negative, guided, skip)
         self._read.move_to_end(key)
         if len(self._read) > KEPT_PROMPTS:
             self._read.popitem(last=False)
         return self._read[key]
 
+    def _reading(self, pipe: Any, prompt: str, negative: str, guided: bool, skip: int) -> dict[str, Tensor]:
+        family = self.family
+        negated = "negative" in family.can and not family.apart
+        given = _diffusers.encode_prompt(pipe, prompt, negative, guided, skip, negated, family.fixed)
+        read = {n: t for n, t in zip(family.coded, given, strict=True) if n and t is not None}
+        if family.apart and guided:
+            other = _diffusers.encode_prompt(pipe, negative, "", guided, skip, negated, family.fixed)
+            read |= {f"negative_{n}": t for n, t in zip(family.coded, other, strict=True) if t is not None}
+        return read
+
     def encoded(self, image: Image, device: torch.device, tiled: bool) -> Tensor:
         """Latents (1, c, h, w) of a picture, scaled and shifted as the transformer knows them."""
         vae = self.parts["vae"]
         (vae.enable_tiling if tiled else vae.disable_tiling)()
-        made = _diffusers.encode_latents(vae, 2.0 * pictures.to_unit(image, device, self.dtype) - 1.0)
-        latents: Tensor = (made - (vae.config.shift_factor or 0.0)) * vae.config.scaling_factor
-        return latents
+        picture = 2.0 * pictures.to_unit(image, device, self.dtype) - 1.0
+        if (means := vae.config.get("latents_mean")) is not None:  # one of films, for which a picture is one frame
+            made = _diffusers.encode_latents(vae, picture[:, :, None])
+            mean, deviation = (
+                torch.tensor(row).view(1, self.channels, 1, 1, 1).to(made.device, made.dtype)
+                for row in (means, vae.config.latents_std)
+            )
+            normed: Tensor = (made - mean) * (1.0 / deviation)
+            return normed[:, :, 0]
+        latents = _diffusers.encode_latents(vae, picture) - (vae.config.shift_factor or 0.0)
+        scaled: Tensor = latents * vae.config.scaling_factor
+        return scaled
 
     def unpacked(self, pipe: Any, latents: Tensor, size: Size) -> Tensor:
         """Latents as (1, c, h, w); some pipelines keep them in rows of two by two."""
         if latents.dim() == 4:
             return latents
         unpacked: Tensor = pipe._unpack_latents(latents, size.height, size.width, self.factor)
-        return unpacked
+        return unpacked if unpacked.dim() == 4 else unpacked[:, :, 0]
+
+    def packed(self, pipe: Any, latents: Tensor, like: Tensor) -> Tensor:
+        """Latents (1, c, h, w) as the pipeline keeps those that it works on."""
+        if like.dim() == 4:
+            return latents
+        rows: Tensor = pipe._pack_latents(latents, *latents.shape)
+        return rows
 
 
 def load_piped(model: ModelRecord, family: PipedFamily, place: Place, components: ModelRecord | None = None) -> Piped:
@@ -137,17 +163,19 @@ def _piped(
     if parts.get("transformer") is None or parts.get("vae") is None:
         raise refused(model, "its model_index.json lacks a transformer or a VAE")
     vae = parts["vae"]
+    levels = next(vae.config[name] for name in LEVELS if name in vae.config)
+    channels = vae.config.get("latent_channels") or vae.config["z_dim"]
     return Piped(
         name=model.name,
         family=family,
         parts={**dict.fromkeys(("image_encoder", "feature_extractor")), **parts},
         scheduler_class=str(scheduler["_class_name"]),
         scheduler_config=scheduler,
-        factor=2 ** (len(vae.config.block_out_channels) - 1),
-        channels=vae.config.latent_channels,
+        factor=2 ** (len(levels) - 1),
+        channels=channels,
         dtype=place.flow_dtype,
         stored=stored,
-        latent_map=LatentMap.find(preview, family.base, vae.config.latent_channels),
+        latent_map=LatentMap.find(preview, family.base, channels),
         adapters=Adapters(family.base, parts["transformer"], _clips(parts)),
         bytes=sum(t.nbytes for part in parts.values() if isinstance(part, torch.nn.Module) for t in tensors(part)),
     )

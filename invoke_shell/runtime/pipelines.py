@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from invoke_shell.errors import RunError
 from invoke_shell.pipeline.context import Generation
@@ -24,9 +26,11 @@ FLOW = ("euler",)  # what flow matching is sampled with
 class PipedFamily:
     """text, image: diffusers' pipelines for a prompt alone and with a picture; "" where there is none.
 
-    coded: what encode_prompt gives, as the pipeline takes it; "" for what it makes itself. negative: reads a negative
-    prompt. guidance: the name of its weight. can: fields of a Generation it knows besides those that all know.
-    multiple: pixels that a side is a multiple of. files: its transformers come in one file too.
+    coded: what encode_prompt gives, as the pipeline takes it; "" for what it makes itself. apart: it reads one prompt
+    at a time, so the negative one is read by itself. guidance: the name of its weight. guided_above: the weight at and
+    below which no negative prompt is asked. can: fields of a Generation it knows besides those that all know.
+    schedulers: that it is sampled with; none for those of the noise that U-Nets are trained on too. fixed: told to it
+    always. multiple: pixels that a side is a multiple of. files: its transformers come in one file too.
     """
 
     base: str
@@ -34,12 +38,17 @@ class PipedFamily:
     text: str
     image: str
     coded: tuple[str, ...]
+    apart: bool = False
     guidance: str = "guidance_scale"
+    guided_above: float = 1.0
     can: frozenset[str] = frozenset()
+    schedulers: tuple[str, ...] = FLOW
+    fixed: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     multiple: int = 16
     files: bool = False
 
 
+BOTH = ("prompt_embeds", "negative_prompt_embeds")
 MASKED = ("prompt_embeds", "prompt_attention_mask", "negative_prompt_embeds", "negative_prompt_attention_mask")
 PIPED = (
     PipedFamily(
@@ -48,7 +57,7 @@ PIPED = (
         text="StableDiffusion3Pipeline",
         image="StableDiffusion3Img2ImgPipeline",
         coded=("prompt_embeds", "negative_prompt_embeds", "pooled_prompt_embeds", "negative_pooled_prompt_embeds"),
-        can=frozenset({"negative", "clip_skip", "loras", "vae"}),
+        can=frozenset({"negative", "mask", "clip_skip", "loras", "vae"}),
         files=True,
     ),
     PipedFamily(
@@ -57,7 +66,7 @@ PIPED = (
         text="FluxPipeline",
         image="FluxImg2ImgPipeline",
         coded=("prompt_embeds", "pooled_prompt_embeds", ""),
-        can=frozenset({"loras", "vae"}),
+        can=frozenset({"mask", "loras", "vae"}),
         files=True,
     ),
     PipedFamily(
@@ -83,6 +92,66 @@ PIPED = (
         coded=MASKED,
         can=frozenset({"negative", "vae"}),
     ),
+    PipedFamily(
+        base="z-image",
+        title="Z-Image",
+        text="ZImagePipeline",
+        image="ZImageImg2ImgPipeline",
+        coded=BOTH,
+        guided_above=0.0,
+        can=frozenset({"negative", "mask", "vae"}),
+    ),
+    PipedFamily(
+        base="qwen-image",
+        title="Qwen-Image",
+        text="QwenImagePipeline",
+        image="QwenImageImg2ImgPipeline",
+        coded=("prompt_embeds", "prompt_embeds_mask"),
+        apart=True,
+        guidance="true_cfg_scale",
+        can=frozenset({"negative", "mask"}),
+    ),
+    PipedFamily(
+        base="lumina2",
+        title="Lumina 2",
+        text="Lumina2Pipeline",
+        image="",
+        coded=MASKED,
+        can=frozenset({"negative", "vae"}),
+    ),
+    PipedFamily(
+        base="cogview4",
+        title="CogView 4",
+        text="CogView4Pipeline",
+        image="",
+        coded=BOTH,
+        can=frozenset({"negative", "vae"}),
+    ),
+    PipedFamily(
+        base="sana",
+        title="Sana",
+        text="SanaPipeline",
+        image="",
+        coded=MASKED,
+        can=frozenset({"negative"}),
+        schedulers=("dpmpp_2m",),
+        fixed={"use_resolution_binning": False, "negative_prompt": None},
+        multiple=32,
+    ),
+    *(
+        PipedFamily(
+            base="pixart",
+            title="PixArt",
+            text=text,
+            image="",
+            coded=MASKED,
+            can=frozenset({"negative", "vae"}),
+            schedulers=(),
+            # The sizes it was trained at and the words it cleans away are the person's to choose.
+            fixed={"use_resolution_binning": False, "clean_caption": False, "negative_prompt": None},
+        )
+        for text in ("PixArtAlphaPipeline", "PixArtSigmaPipeline")
+    ),
 )
 # Fields of a Generation that every family knows.
 ALWAYS = {
@@ -93,6 +162,9 @@ WORDS = {
     "negative": "negative prompt",
     "mask": "mask",
     "embeddings": "textual inversion",
+    "image_guidance": "instructions",
+    "mixed": "--variation and no --blend",
+    "refiner": "refiner",
     "loras": "LoRA",
     "controls": "ControlNet",
     "picture_prompts": "IP-Adapter",
@@ -110,8 +182,8 @@ def piped_family(model: ModelRecord) -> PipedFamily | None:
 
 def check_can(family: PipedFamily, asked: Generation) -> None:
     """Raise RunError (bad-value) for what a request asks and a family cannot do."""
-    if asked.scheduler not in FLOW:
-        raise _cannot(family, asked, f"scheduler but {', '.join(FLOW)}")
+    if family.schedulers and asked.scheduler not in family.schedulers:
+        raise _cannot(family, asked, f"scheduler but {', '.join(family.schedulers)}")
     if not family.image and (asked.source is not None or asked.start_step):
         raise _cannot(family, asked, "picture, only a prompt")
     for field in dataclasses.fields(asked):

@@ -10,6 +10,7 @@ import torch
 
 from invoke_shell.errors import RunError
 from invoke_shell.runtime import device
+from invoke_shell.runtime.families import RUNS
 from invoke_shell.runtime.loading import load_checkpoint
 from invoke_shell.runtime.policy import Policy
 from invoke_shell.runtime.residency import Residency
@@ -60,15 +61,15 @@ def break_shapes(folder):
         (shutil.rmtree, "copy/model_index.json is missing"),
         (
             break_family,
-            "it is a FluxControlPipeline, and this runs Stable Diffusion 1, 2, XL and 3, Flux, Chroma and AuraFlow",
+            f"it is a FluxControlPipeline, and this runs {RUNS}",
         ),
         (
             lambda f: rewrite(f / "model_index.json", _class_name="FluxFillPipeline"),
-            "it is a FluxFillPipeline, and this runs Stable Diffusion 1, 2, XL and 3, Flux, Chroma and AuraFlow",
+            f"it is a FluxFillPipeline, and this runs {RUNS}",
         ),
         (
             lambda f: rewrite(f / "model_index.json", _class_name="WanPipeline"),
-            "it is a WanPipeline, and this runs Stable Diffusion 1, 2, XL and 3, Flux, Chroma and AuraFlow",
+            f"it is a WanPipeline, and this runs {RUNS}",
         ),
         (break_channels, "its U-Net reads 5 channels where its VAE makes 4"),
         (break_conditioning, "its U-Net wants more than its family's prompts and a timestep"),

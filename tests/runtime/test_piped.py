@@ -1,4 +1,4 @@
-"""Stable Diffusion 3 and Flux through diffusers' pipelines: their pixels, with our noise, steps and facts."""
+"""Stable Diffusion 3, Flux and others through diffusers' pipelines: their pixels, with our noise, steps and facts."""
 
 import dataclasses
 import json
@@ -7,13 +7,24 @@ import diffusers
 import pytest
 import torch
 from models_small import small_record
-from models_transformers import small_auraflow, small_chroma, small_flux, small_sd3
+from models_transformers import (
+    small_auraflow,
+    small_chroma,
+    small_cogview4,
+    small_flux,
+    small_lumina2,
+    small_pixart,
+    small_qwen_image,
+    small_sana,
+    small_sd3,
+    small_z_image,
+)
 
 from invoke_shell.errors import Cancelled, RunError
 from invoke_shell.pipeline.context import Generation
 from invoke_shell.pipeline.types import Size, Weighted
 from invoke_shell.records import Image, Mask, ModelRecord
-from invoke_shell.runtime import pictures
+from invoke_shell.runtime import pictures, schedulers
 from invoke_shell.runtime.noise import generator
 
 STEPS = 4
@@ -269,7 +280,8 @@ def test_stable_diffusion_3_goes_without_t5(tmp_path, real_engine):
         ({"clip_skip": 1}, "--clip-skip"),
         ({"scheduler": "ddim"}, "scheduler but euler"),
         ({"embeddings": (ModelRecord(name="w", kind="embedding"),)}, "textual inversion"),
-        ({"mask": Mask(mode="L", width=64, height=64, pixels=bytes(64 * 64))}, "mask"),
+        ({"image_guidance": 1.5}, "instructions"),
+        ({"mixed": (Weighted(5, 0.2),)}, "--variation and no --blend"),
     ],
 )
 def test_what_flux_cannot_do_is_said_before_anything_is_loaded(tmp_path, real_engine, changes, what):
@@ -318,13 +330,21 @@ def test_no_host_name_is_looked_up(both, monkeypatch):
     assert looked_up == []
 
 
-# Families that draw from a prompt alone
+# Families that draw from a prompt alone, or that language models read for
+
+OTHERS = {
+    "chroma": small_chroma, "auraflow": small_auraflow, "z-image": small_z_image, "qwen-image": small_qwen_image,
+    "lumina2": small_lumina2, "cogview4": small_cogview4, "sana": small_sana, "pixart": small_pixart,
+}  # fmt: skip
+OWN = {"sana": "dpmpp_2m", "pixart": "dpmpp_2m"}  # schedulers that are not Euler's
+UNBINNED = {"use_resolution_binning": False}  # the size is what was asked for
+TOLD = {"sana": UNBINNED, "pixart": {**UNBINNED, "clean_caption": False}}
 
 
-@pytest.fixture(scope="module", params=["chroma", "auraflow"])
-def plain(request, tmp_path_factory):
+@pytest.fixture(scope="module", params=OTHERS)
+def other(request, tmp_path_factory):
     """A model of the family and diffusers' pipeline of it."""
-    folder = {"chroma": small_chroma, "auraflow": small_auraflow}[request.param](tmp_path_factory.mktemp("plain"))
+    folder = OTHERS[request.param](tmp_path_factory.mktemp("other"))
     pipe = diffusers.DiffusionPipeline.from_pretrained(folder, local_files_only=True)
     pipe.set_progress_bar_config(disable=True)
     for network in (n for n in pipe.components.values() if isinstance(n, torch.nn.Module)):
@@ -333,20 +353,133 @@ def plain(request, tmp_path_factory):
     return small_record(folder, request.param, request.param), pipe
 
 
+def asked_of(model, **changes):
+    return asked(model, **{"scheduler": OWN.get(model.base, "euler"), **changes})
+
+
+def weighed(model, guidance):
+    return {("true_cfg_scale" if model.base == "qwen-image" else "guidance_scale"): guidance}
+
+
+def theirs_of(model, pipe, guidance=5.0, negative="", **values):
+    given = {"num_inference_steps": STEPS, "height": 64, "width": 64, **weighed(model, guidance), **values}
+    given |= {"prompt": "a red circle", "negative_prompt": negative, **TOLD.get(model.base, {})}
+    return pipe(**given, generator=generator(7)).images[0].tobytes()
+
+
 @pytest.mark.parametrize("values", [{"negative": "blue"}, {"negative": "", "guidance": 1.0}], ids=str)
-def test_other_families_equal_diffusers_pipelines(plain, real_engine, values):
-    model, pipe = plain
-    request = asked(model, **values)
+def test_other_families_equal_diffusers_pipelines(other, real_engine, told, values):
+    model, pipe = other
 
-    made = drawn(real_engine, request)
+    made = drawn(real_engine.watch(told), asked_of(model, **values))
 
-    expected = theirs(pipe, negative_prompt=request.negative, guidance_scale=request.guidance)
-    assert made.image.pixels == expected
+    assert made.image.pixels == theirs_of(model, pipe, **values)
     assert (made.facts["family"], made.facts["pipeline"]) == (model.base, type(pipe).__name__)
+    assert [tick[:2] for tick in told.ticks] == [(n + 1, STEPS) for n in range(STEPS)]
+    assert drawn(real_engine, asked_of(model, seed=8)).image != made.image
+    assert json.loads(json.dumps(made.facts)) == made.facts
 
 
-def test_what_draws_from_a_prompt_alone_says_so(plain, photo, real_engine):
-    model, _ = plain
+def test_what_draws_from_a_prompt_alone_says_so(other, photo, real_engine):
+    model, _ = other
+    if family_of(model).image:
+        pytest.skip("it takes pictures")
 
-    with pytest.raises(RunError, match=r"^(Chroma|AuraFlow) takes no picture, only a prompt"):
-        drawn(real_engine, asked(model, source=photo, start_step=1))
+    with pytest.raises(RunError, match=r"^\S+( \d)? takes no picture, only a prompt"):
+        drawn(real_engine, asked_of(model, source=photo, start_step=1))
+
+
+@pytest.mark.parametrize("name", ["ddim", "heun", "unipc_karras"])
+def test_pixart_is_sampled_with_any_scheduler_of_ours(tmp_path, real_engine, told, name):
+    model = small_record(small_pixart(tmp_path), "pixart", "pixart")
+
+    made = drawn(real_engine.watch(told), asked(model, scheduler=name))
+
+    assert made.facts["scheduler"]["class"] == schedulers.SCHEDULERS[name].kind
+    assert made.facts["model_calls"] == (7 if name == "heun" else 4)
+    assert told.ticks[-1][:2] == (STEPS, STEPS)
+
+
+# With a picture, and under a mask
+
+HALF = Mask(mode="L", width=64, height=64, pixels=(b"\0" * 32 + b"\xff" * 32) * 64)
+SOURCED = {"sd3": small_sd3, "flux": small_flux, "z-image": small_z_image, "qwen-image": small_qwen_image}
+
+
+@pytest.fixture(scope="module", params=SOURCED)
+def sourced(request, tmp_path_factory):
+    """A model of a family that takes pictures; its folder's parts, for diffusers' pipelines."""
+    folder = SOURCED[request.param](tmp_path_factory.mktemp("sourced"))
+    pipe = diffusers.DiffusionPipeline.from_pretrained(folder, local_files_only=True)
+    for network in (n for n in pipe.components.values() if isinstance(n, torch.nn.Module)):
+        for tensor in (*network.parameters(), *network.buffers()):
+            tensor.data = tensor.data.clone()
+    return small_record(folder, request.param, request.param), pipe
+
+
+def pipeline_of(pipe, kind):
+    """The family's pipeline for another task."""
+    made = getattr(diffusers, type(pipe).__name__.replace("Pipeline", f"{kind}Pipeline"))(**pipe.components)
+    made.set_progress_bar_config(disable=True)
+    return made
+
+
+def unit(image):
+    """A tensor, because a Pillow image becomes one of another layout of memory, which gives other last bits."""
+    return pictures.to_unit(image, CPU, torch.float32)
+
+
+@pytest.fixture
+def mode_alone(monkeypatch):
+    """A source's latents are the mode of the posterior, as ours; diffusers draws them with the picture's generator."""
+    from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
+
+    monkeypatch.setattr(DiagonalGaussianDistribution, "sample", lambda self, generator=None: self.mode())
+    return monkeypatch
+
+
+@pytest.mark.parametrize("begin", [1, 3])
+def test_a_picture_of_every_family_equals_diffusers_pipeline(sourced, photo, begin, real_engine, mode_alone):
+    model, pipe = sourced
+    negative = {} if model.base == "flux" else {"negative_prompt": ""}
+
+    made = drawn(real_engine, asked(model, source=photo, start_step=begin))
+
+    assert made.image.pixels == pipeline_of(pipe, "Img2Img")(
+        prompt="a red circle", num_inference_steps=STEPS, height=64, width=64, generator=generator(7), **negative,
+        image=unit(photo), strength=(STEPS - begin) / STEPS, **weighed(model, 5.0),
+    ).images[0].tobytes()  # fmt: skip
+    assert made.facts["steps_run"] == STEPS - begin
+
+
+@pytest.mark.parametrize("begin", [0, 1, 2])
+def test_inpainting_equals_diffusers_pipeline_under_the_mask(sourced, photo, begin, real_engine, mode_alone):
+    """Outside of it the pixels are the source's; diffusers gives back what its VAE made of them."""
+    model, pipe = sourced
+    negative = {} if model.base == "flux" else {"negative_prompt": ""}
+    start = {"start_step": begin, "pure_noise": begin == 0}
+
+    made = drawn(real_engine, asked(model, source=photo, mask=HALF, **start)).image.pil()
+
+    painter = pipeline_of(pipe, "Inpaint")
+    if model.base == "sd3":  # diffusers' own forgets the shift when it decodes
+        bare = painter.vae.decode
+        shift = painter.vae.config.shift_factor
+        mode_alone.setattr(painter.vae, "decode", lambda latents, **values: bare(latents + shift, return_dict=False))
+    expected = painter(
+        prompt="a red circle", num_inference_steps=STEPS, height=64, width=64, generator=generator(7), **negative,
+        image=unit(photo), mask_image=HALF.pil(), strength=(STEPS - begin) / STEPS, **weighed(model, 5.0),
+    ).images[0]  # fmt: skip
+    right, left = (32, 0, 64, 64), (0, 0, 32, 64)
+    assert made.crop(right).tobytes() == expected.crop(right).tobytes()
+    assert made.crop(left).tobytes() == photo.pil().crop(left).tobytes()
+    assert made.crop(right) != drawn(real_engine, asked(model, source=photo, **start)).image.pil().crop(right)
+
+
+def test_a_mask_that_is_white_all_over_and_pure_noise_are_txt2img(sourced, photo, real_engine):
+    model, _ = sourced
+    white = dataclasses.replace(HALF, pixels=b"\xff" * (64 * 64))
+
+    made = drawn(real_engine, asked(model, source=photo, mask=white, pure_noise=True))
+
+    assert made.image == drawn(real_engine, asked(model)).image

@@ -17,6 +17,7 @@ from invoke_shell.pipeline.types import Size
 from invoke_shell.runtime import clip_words, device
 from invoke_shell.runtime import single_file as loader
 from invoke_shell.runtime._diffusers import load_tokenizer, make_tokenizer
+from invoke_shell.runtime.families import RUNS
 from invoke_shell.runtime.loading import load_checkpoint
 from invoke_shell.runtime.policy import Policy
 
@@ -105,8 +106,15 @@ def test_family_that_is_not_run_is_one_sentence(both):
     with pytest.raises(RunError) as raised:
         load_checkpoint(dataclasses.replace(both[1], base="wan"), CPU)
 
-    runs = "Stable Diffusion 1, 2, XL and 3, Flux, Chroma and AuraFlow"
-    assert raised.value.message == f"the model single cannot be used: it is a wan, and this runs {runs}"
+    assert raised.value.message == f"the model single cannot be used: it is a wan, and this runs {RUNS}"
+
+
+def test_family_that_runs_from_a_folder_alone_says_so(both):
+    with pytest.raises(RunError) as raised:
+        load_checkpoint(dataclasses.replace(both[1], base="z-image"), CPU)
+
+    reason = "Z-Image runs from a diffusers folder, and this is one file"
+    assert raised.value.message == f"the model single cannot be used: {reason}"
 
 
 def test_file_of_which_nothing_is_known_is_one_sentence(tmp_path):
