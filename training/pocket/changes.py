@@ -23,6 +23,7 @@ from torch import Tensor
 from training.pocket import words
 from training.pocket.common import pixels
 from training.pocket.draw import draw
+from training.pocket.folder import GUIDANCE
 from training.pocket.judge import judge, painter, table, tasks
 from training.pocket.scene import LOST, Scene, caption
 
@@ -75,7 +76,7 @@ def redrawn(pipe: Any, some: Sequence[Scene], wanted: Sequence[Scene], strength:
     for i in starts(some):
         seeds = [torch.Generator().manual_seed(seed) for seed in range(i, i + len(some[i : i + BATCH]))]
         texts = [caption(scene) for scene in wanted[i : i + BATCH]]
-        asked = {"strength": strength, "num_inference_steps": 20, "guidance_scale": 2.0}
+        asked = {"strength": strength, "num_inference_steps": 20, "guidance_scale": GUIDANCE}
         start = (pixels(map(draw, some[i : i + BATCH])) + 1) / 2
         drawn = pipe(texts, start, generator=seeds, output_type="pt", **asked)
         parts.append(drawn.images * 2 - 1)

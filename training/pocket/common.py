@@ -33,9 +33,9 @@ class Budget:
         self._mark = time.monotonic()
 
     def tick(self) -> bool:
-        """Count the time since the last tick; whether any is left."""
+        """Count the time since the last tick, of a run held up by Ctrl-Z a minute at most; whether any is left."""
         now = time.monotonic()
-        self.spent += (now - self._mark) / 60
+        self.spent += min(1.0, (now - self._mark) / 60)
         self._mark = now
         return self.spent < self.minutes
 

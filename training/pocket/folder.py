@@ -19,7 +19,7 @@ from training.pocket.scene import vocabulary
 from training.pocket.tokenizer import write_tokenizer
 from training.pocket.unet import scheduler
 
-__all__ = ["write_folder"]
+__all__ = ["ADVICE", "GUIDANCE", "write_folder"]
 
 
 def write_folder(target: Path, text: CLIPTextModel, unet: UNet2DConditionModel, vae: AutoencoderKL) -> None:
@@ -47,7 +47,8 @@ def swap_in(path: Path, place: Path) -> None:
 
 
 # What the model is drawn with unless the user says otherwise.
-ADVICE = {"size": "128x128", "steps": 20, "guidance": 2}
+GUIDANCE = 2
+ADVICE = {"size": "128x128", "steps": 20, "guidance": GUIDANCE}
 
 INDEX = {
     "_class_name": "StableDiffusionPipeline",

@@ -16,15 +16,18 @@ from typing import Any
 
 import torch
 from diffusers import StableDiffusionPipeline
+from diffusers.models.attention_processor import AttnProcessor
 from diffusers.utils.state_dict_utils import convert_state_dict_to_diffusers
 from peft import LoraConfig
 from peft.utils import get_peft_model_state_dict
 from PIL import Image, ImageOps
+from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn.functional import mse_loss
 
 from training.pocket.common import Budget, autocast, pixels
 from training.pocket.draw import draw
+from training.pocket.folder import GUIDANCE
 from training.pocket.judge import tasks
 from training.pocket.scene import Scene, caption, scenes
 from training.pocket.text import tokens
@@ -33,6 +36,13 @@ from training.pocket.unet import noised
 INK, PAPER = (30, 36, 84), (246, 238, 216)
 RANK, BATCH, SEED, RATE = 4, 16, 11, 2e-3
 TRAINED = 768  # drawings
+ABOUT = {
+    "format": "pt",
+    "modelspec.title": "pocket-ink",
+    "modelspec.description": "A style for pocket: outlined, printed in one dark blue ink on paper.",
+    "modelspec.usage_hint": "--lora pocket-ink",
+    "modelspec.license": "Apache-2.0",
+}
 # Everything that mixes features: attention alone never sees the finest level, where the tones are made.
 LAYERS = ["to_q", "to_k", "to_v", "to_out.0", "conv1", "conv2", "conv_shortcut", "proj_in", "proj_out"]
 
@@ -48,6 +58,7 @@ def train(pipe: Any, minutes: float) -> int:
     torch.manual_seed(SEED)
     unet, some = pipe.unet, list(islice(scenes(2**25), TRAINED))
     unet.requires_grad_(False)
+    unet.set_attn_processor(AttnProcessor())  # see unet.train
     unet.add_adapter(LoraConfig(r=RANK, lora_alpha=RANK, target_modules=LAYERS), adapter_name="ink")
     learned = [weight for weight in unet.parameters() if weight.requires_grad]
     optimiser = torch.optim.AdamW(learned, RATE, weight_decay=0.0)
@@ -97,7 +108,9 @@ def measure(pipe: Any, count: int = 60) -> float:
     asked, found = [caption(scene) for scene in tasks(count)], []
     for i in range(0, count, 20):
         seeds = [torch.Generator().manual_seed(seed) for seed in range(i, i + 20)]
-        drawn = pipe(asked[i : i + 20], num_inference_steps=20, guidance_scale=2.0, generator=seeds, output_type="pt")
+        drawn = pipe(
+            asked[i : i + 20], num_inference_steps=20, guidance_scale=GUIDANCE, generator=seeds, output_type="pt"
+        )
         found += [from_tones(picture * 2 - 1) for picture in drawn.images]
     return sum(found) / len(found)
 
@@ -113,8 +126,8 @@ def main() -> None:
     steps = train(pipe, options.minutes)
     layers = convert_state_dict_to_diffusers(get_peft_model_state_dict(pipe.unet, adapter_name="ink"))
     options.to.parent.mkdir(parents=True, exist_ok=True)
-    half = {name: weight.half() for name, weight in layers.items()}
-    StableDiffusionPipeline.save_lora_weights(options.to.parent, half, weight_name=options.to.name)
+    half = {f"unet.{name}": weight.half().contiguous() for name, weight in layers.items()}
+    save_file(half, options.to, ABOUT)
     print(f"{steps} steps: {measure(pipe):.1f} of 255 from the tones of ink, {before:.1f} without")
 
 

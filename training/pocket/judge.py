@@ -23,6 +23,7 @@ from torch.nn.functional import interpolate, max_pool2d
 from training.pocket import words
 from training.pocket.common import pixels
 from training.pocket.draw import draw, ground_tones, paint_ground, shades, silhouette
+from training.pocket.folder import GUIDANCE
 from training.pocket.scene import Ground, Scene, Thing, caption, scenes
 from training.pocket.shapes import SHAPES
 
@@ -235,7 +236,7 @@ def table(answers: dict[str, list[bool]]) -> str:
 Painter = Callable[[list[str], list[int]], Tensor]
 
 
-def painter(folder: Path, steps: int = 20, guidance: float = 2.0) -> Painter:
+def painter(folder: Path, steps: int = 20, guidance: float = GUIDANCE) -> Painter:
     """A model folder as a function from prompts and seeds to pictures; plain diffusers."""
     from diffusers import StableDiffusionPipeline
 
@@ -264,7 +265,7 @@ def main() -> None:
     parser.add_argument("--drawings", action="store_true")
     parser.add_argument("--shuffled", action="store_true")
     parser.add_argument("--count", type=int, default=500)
-    parser.add_argument("--guidance", type=float, default=2.0)
+    parser.add_argument("--guidance", type=float, default=GUIDANCE)
     parser.add_argument("--steps", type=int, default=20)
     options = parser.parse_args()
     asked = tasks(options.count)

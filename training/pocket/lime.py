@@ -18,6 +18,7 @@ from typing import Any
 
 import torch
 from diffusers import StableDiffusionPipeline
+from diffusers.models.attention_processor import AttnProcessor
 from safetensors.torch import save_file
 from torch import Tensor
 from torch.func import functional_call
@@ -25,6 +26,7 @@ from torch.nn.functional import mse_loss
 
 from training.pocket.common import Budget, autocast, pixels
 from training.pocket.draw import LIME, draw
+from training.pocket.folder import GUIDANCE
 from training.pocket.judge import foreground, shrink
 from training.pocket.scene import Scene, caption, scenes
 from training.pocket.text import tokens
@@ -32,6 +34,13 @@ from training.pocket.unet import noised
 from training.pocket.words import COLOURS
 
 WORD, START = "lime", "green"  # the vector starts as the nearest word's
+ABOUT = {
+    "format": "pt",
+    "modelspec.title": "pocket-lime",
+    "modelspec.description": "A word for pocket: the colour of limes, which it was never shown.",
+    "modelspec.usage_hint": "--embedding pocket-lime, and pocket-lime in the prompt",
+    "modelspec.license": "Apache-2.0",
+}
 TABLE = "embeddings.token_embedding.weight"
 BATCH, SEED, RATE, TRAINED = 16, 13, 5e-3, 512
 
@@ -52,6 +61,7 @@ def train(pipe: Any, minutes: float) -> tuple[Tensor, int]:
     torch.manual_seed(SEED)
     for part in (pipe.unet, pipe.text_encoder, pipe.vae):
         part.requires_grad_(False)
+    pipe.unet.set_attn_processor(AttnProcessor())  # see unet.train
     some = green_things(2**25, TRAINED)
     with torch.no_grad():
         pieces = [some[i : i + 32] for i in range(0, len(some), 32)]
@@ -97,7 +107,7 @@ def measure(pipe: Any, vector: Tensor | None, count: int = 60) -> float:
     for i in range(0, count, 20):
         seeds = [torch.Generator().manual_seed(seed) for seed in range(i, i + 20)]
         texts = [caption(scene) for scene in some[i : i + 20]]
-        drawn = pipe(texts, num_inference_steps=20, guidance_scale=2.0, generator=seeds, output_type="pt").images
+        drawn = pipe(texts, num_inference_steps=20, guidance_scale=GUIDANCE, generator=seeds, output_type="pt").images
         found += [is_lime(p, scene) for p, scene in zip(shrink(drawn * 2 - 1), some[i : i + 20], strict=True)]
     known[green] = kept
     return sum(found) / len(found)
@@ -122,7 +132,7 @@ def main() -> None:
     pipe = StableDiffusionPipeline.from_pretrained(options.folder, safety_checker=None, dtype=torch.float32)
     vector, steps = train(pipe, options.minutes)
     options.to.parent.mkdir(parents=True, exist_ok=True)
-    save_file({"emb_params": vector}, options.to)
+    save_file({"emb_params": vector}, options.to, ABOUT)
     lime, green = measure(pipe, vector), measure(pipe, None)
     print(f'{steps} steps: {100 * lime:.0f} % of things come out lime, {100 * green:.0f} % with "green"')
 
