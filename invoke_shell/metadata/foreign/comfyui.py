@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 
 from invoke_shell.metadata.foreign import infotext, loose
+from invoke_shell.metadata.foreign.comfy_editor import drawn
 from invoke_shell.metadata.foreign.comfy_graph import FAR, PICTURES, Graph, Node, samples, source_file
 from invoke_shell.metadata.foreign.comfy_prompt import Given
 from invoke_shell.metadata.foreign.result import Draw, Enlarge, Foreign, Notes, Source, model_name
@@ -40,10 +41,7 @@ def read(tool: str, texts: Mapping[str, str], size: tuple[int, int]) -> Foreign 
         return _with_hashes(walked, written)
     if written or walked:
         return replace(written, noise="cpu") if written else walked
-    if any(name == "workflow" or "workflow" in text[:40].lower() for name, text in texts.items()):
-        sentence = "the file has the editor's workflow only, not the graph that ran: it can be opened in ComfyUI"
-        return Foreign(tool=tool, missing=(sentence,))
-    return None
+    return _of_editor(tool, texts, size)
 
 
 def _walked(tool: str, texts: Mapping[str, str], size: tuple[int, int]) -> Foreign | None:
@@ -52,6 +50,26 @@ def _walked(tool: str, texts: Mapping[str, str], size: tuple[int, int]) -> Forei
         if graph.nodes:
             return _Walker(tool, graph).picture(size)
     return None
+
+
+def _of_editor(tool: str, texts: Mapping[str, str], size: tuple[int, int]) -> Foreign | None:
+    """The picture of the editor's workflow, where the graph that ran is not in the file."""
+    named = [text for name, text in texts.items() if name == "workflow" or "workflow" in text[:40].lower()]
+    if not named:
+        return None
+    made = max(
+        (drawn(loose.loads(PREFIX.sub("", text, count=1))) for text in named), key=lambda found: len(found.graph)
+    )
+    graph = Graph(made.graph)
+    found = _Walker(tool, graph).picture(size) if graph.nodes else None
+    if found is None or not (found.drawn or found.then or found.before):
+        sentence = "the file has the editor's workflow only, and no way to a saved picture is found in it"
+        return Foreign(tool=tool, missing=(*(found.missing if found else ()), sentence))
+    notes = Notes()
+    for kind in made.unnamed:
+        notes.say(f"the values of the node {kind[:60]} are not read: nothing in the workflow names them")
+    sentence = "the graph that ran is not in the file: this is the editor's workflow, with what stood in its fields"
+    return replace(found, guessed=(sentence, *found.guessed), missing=(*found.missing, *notes.missing))
 
 
 def _with_hashes(walked: Foreign, written: Foreign) -> Foreign:

@@ -382,7 +382,7 @@ def test_the_editors_workflow_alone_is_said(tmp_path: Path):
     assert info.tool == "comfyui"
     assert info.foreign is not None
     assert info.foreign.missing == (
-        "the file has the editor's workflow only, not the graph that ran: it can be opened in ComfyUI",
+        "the file has the editor's workflow only, and no way to a saved picture is found in it",
     )
 
 
