@@ -90,9 +90,10 @@ class Database:
         self.write(lambda db: db.execute(sql, values))
 
     def _transaction(self, action: Callable[[sqlite3.Connection], T]) -> T:
-        # IMMEDIATE: a transaction that begins as a reader and then writes may fail at once instead of waiting.
-        self._db.execute("BEGIN IMMEDIATE")
         try:
+            # Inside: Ctrl-C may come between any two steps, and a transaction left open ends all later writing.
+            # IMMEDIATE: a transaction that begins as a reader and then writes may fail at once instead of waiting.
+            self._db.execute("BEGIN IMMEDIATE")
             answer = action(self._db)
             self._db.execute("COMMIT")
         except BaseException:

@@ -227,6 +227,7 @@ def interruptible(session: Session) -> Iterator[None]:
     signals = [signal.SIGINT, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
     before = {s: signal.signal(s, stopper.asked) for s in signals}
     try:
+        stopper.begin()  # from here on Ctrl-C raises nothing that could leave its thread behind
         yield
     finally:
         stopper.done()
@@ -246,6 +247,8 @@ class _Stopper:
         # Tried: an Event, whose lock a second Ctrl-C inside the first one would wait for, for ever.
         self._news: SimpleQueue[str] = SimpleQueue()
         self._thread = threading.Thread(target=self._answer, daemon=True)
+
+    def begin(self) -> None:
         self._thread.start()
 
     def asked(self, number: int, frame: object) -> None:

@@ -17,6 +17,7 @@ from invoke_shell.pipeline.bind import read
 from invoke_shell.shell.archive.store import Facts, Store
 from invoke_shell.shell.edit_line.prompt import Shell
 from invoke_shell.shell.home import Home
+from invoke_shell.shell.session import Session
 from invoke_shell.shell.settings import Settings
 
 REGISTRY = everything()
@@ -41,9 +42,15 @@ class Silent:
 
     text = page = say
 
+    def error(self, error, where) -> None:
+        self.said.append(str(error))
+
 
 class FakeSession:
-    """Reads lines as the real one does, and runs none: `ran` has them. status: what a line's run gives."""
+    """Reads lines as the real one does, and runs none: `ran` has them.
+
+    status: what a line's run gives. after: called when one ran.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.home = Home(data=folder, config=folder, cache=folder / "cache", own=True)
@@ -59,6 +66,7 @@ class FakeSession:
         self.recalled = ""
         self.ran: list[str] = []
         self.status = 0
+        self.after: Callable[[], None] = lambda: None
         self.warmed = threading.Event()
 
     def read(self, text: str):
@@ -68,8 +76,11 @@ class FakeSession:
         if self.read(text).faults:
             return 2
         self.ran.append(text)
+        self.after()
         self.leaving = text == "exit"
         return self.status
+
+    unexpected = Session.unexpected
 
     def warm(self) -> None:
         self.warmed.set()

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import os
+import re
 import subprocess
 import sys
+import threading
 import time
 from datetime import datetime
 from itertools import islice
@@ -482,6 +485,108 @@ def test_ctrl_c_ends_a_paste_whose_end_was_lost(typist, session):
     assert session.ran == ["help"]
 
 
+class Faulty(FakeSession):
+    """Fails at a word, wherever it is read: in colours, menu, toolbar, grey text and at Enter."""
+
+    def read(self, text: str):
+        if "boom" in text:
+            raise RuntimeError("a fault of ours")
+        return super().read(text)
+
+
+def test_a_fault_while_typing_is_one_sentence_and_the_line_goes_on(tmp_path, caplog):
+    caplog.set_level("INFO")
+    session = Faulty(tmp_path)
+
+    ran = Typist(session).types(
+        "txt2img boo", stands("txt2img boo"), "m", stands("txt2img boom"), " x", lambda t: session.view.said[1:],
+        ENTER, TAB, F1, stands("txt2img boom x"), CTRL_U, stands(""), "txt2img a", ENTER, lambda t: session.ran,
+    )  # fmt: skip
+
+    told = [said for said in session.view.said if said.startswith("RuntimeError")]
+    assert len(told) == 1
+    assert re.fullmatch(
+        r"RuntimeError: a fault of ours\n"
+        r"  this is a fault of invoke_shell; the log has the rest: [0-9a-f]{6} in \S+",
+        told[0],
+    )
+    assert ran == ["txt2img a"]
+    assert any(record.exc_info for record in caplog.records)
+    assert "failed while somebody was typing" in caplog.text
+
+
+def test_a_task_that_fails_beside_the_line_is_one_sentence(typist, session):
+    async def fails() -> None:
+        raise RuntimeError("beside")
+
+    def begin(typist) -> bool:
+        app = typist.editor.prompt.app
+        app.loop.call_soon_threadsafe(lambda: app.create_background_task(fails()))
+        return True
+
+    ran = typist.types("txt2img", stands("txt2img"), begin, lambda t: "beside" in str(session.view.said), " a", ENTER)
+
+    assert ran == ["txt2img a"]
+
+
+def test_reports_of_a_mouse_that_is_none_are_no_keys(typist, session, caplog):
+    ran = typist.types(
+        "\x1b[<5Mtxt2img", stands("txt2img"), "\x1b[M!!!\x1b[<0;1;1M\x1b[1;2M a", ENTER, lambda t: session.ran
+    )
+
+    assert ran == ["txt2img a"]
+    assert caplog.text == ""
+
+
+def test_what_fails_in_a_thread_is_in_the_log_and_not_on_the_screen(session, capsys, caplog):
+    def fails() -> None:
+        session.warmed.set()
+        raise RuntimeError("aside")
+
+    session.warm = fails
+    with create_pipe_input() as pipe:
+
+        def leave() -> None:
+            session.warmed.wait(10)
+            pipe.send_text("exit\r")
+
+        leaving = threading.Thread(target=leave)
+        leaving.start()
+        interact(lambda: session, input=pipe, output=DummyOutput())
+        leaving.join()
+
+    assert "aside" in caplog.text
+    assert capsys.readouterr().err == ""
+
+
+class Worn(DummyOutput):
+    """A terminal whose size cannot be told any more, which every drawing asks for."""
+
+    broken = False
+
+    def get_size(self):
+        if self.broken:
+            raise RuntimeError("no size")
+        return super().get_size()
+
+
+def test_where_no_line_can_be_drawn_lines_come_without_drawing(session, monkeypatch):
+    output = Worn()
+    monkeypatch.setattr(sys, "stdin", io.StringIO("txt2img b\n"))
+
+    with create_pipe_input() as pipe:
+        shell = Shell(lambda: session, input=pipe, output=output)
+        session.after = lambda: setattr(output, "broken", True)
+        pipe.send_text("txt2img a\r")
+        shell.run()
+
+    assert session.ran == ["txt2img a", "txt2img b"]
+    assert session.view.said[-2:] == [
+        next(said for said in session.view.said if said.startswith("RuntimeError: no size")),
+        "the line is edited without colours and completion from here on",
+    ]
+
+
 def test_typographic_quotes_and_dashes_of_a_web_page_are_read(typist, session):
     typist.types(f"{PASTE}txt2img “a red fox” —steps 3{PASTED}", ENTER, lambda t: bool(session.ran))
 
@@ -687,17 +792,6 @@ def test_what_opening_a_session_raises_is_raised_by_the_shell():
 
     with create_pipe_input() as pipe, pytest.raises(OutputError, match="cannot be written to"):
         Shell(opening, input=pipe, output=DummyOutput()).run()
-
-
-def test_a_fault_of_ours_while_typing_goes_to_the_log_and_the_line_goes_on(typist, session, monkeypatch, caplog):
-    def broken(*_):
-        raise ZeroDivisionError
-
-    for place in ("colours.painted", "completion.complete", "completion.Ghost._from_history", "status.hint"):
-        monkeypatch.setattr(f"invoke_shell.shell.edit_line.{place}", broken)
-
-    assert typist.types("txt2img a", ENTER, lambda t: bool(session.ran)) == ["txt2img a"]
-    assert "failed while somebody was typing" in caplog.text
 
 
 # -- plain lines -------------------------------------------------------------------------------------------------------

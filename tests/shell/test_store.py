@@ -524,3 +524,51 @@ sys.stdin.read()
     child.stdin.close()
     child.stdout.close()
     store.close()
+
+
+# ---- Ctrl-C ------------------------------------------------------------------------------------------------------
+
+
+class Interrupter:
+    """Ctrl-C before the k-th instruction that runs in database.py, for k of 0 and up."""
+
+    def __init__(self, k: int) -> None:
+        self.left = k
+        self.came = False
+
+    def __enter__(self):
+        sys.settrace(self._called)
+        return self
+
+    def __exit__(self, kind, error, trace):
+        sys.settrace(None)
+        return kind is KeyboardInterrupt
+
+    def _called(self, frame, event, argument):
+        if frame.f_code.co_filename != database.__file__:
+            return None
+        frame.f_trace_opcodes, frame.f_trace_lines = True, False
+        return self._stepped
+
+    def _stepped(self, frame, event, argument):
+        if event == "opcode" and not self.came:
+            if not self.left:
+                self.came = True
+                raise KeyboardInterrupt
+            self.left -= 1
+        return self._stepped
+
+
+def test_ctrl_c_at_any_moment_of_a_write_leaves_a_store_that_can_be_written(store):
+    session, moments = store.new_session().id, 0
+    while True:
+        with Interrupter(moments) as interrupter:
+            store.set_setting(session, "steps", str(moments))
+        if not interrupter.came:
+            break
+        moments += 1
+        store.set_setting(session, "size", f"{moments}x8")
+        assert store.settings(session)["size"] == f"{moments}x8"
+
+    assert moments > 20
+    assert store.settings(session)["steps"] == str(moments)

@@ -21,6 +21,7 @@ from invoke_shell.pipeline.text import quote_word
 from invoke_shell.shell.archive.past import Past, Walk
 from invoke_shell.shell.edit_line.abbreviations import expansion
 from invoke_shell.shell.edit_line.colours import Readings
+from invoke_shell.shell.edit_line.guard import guarded
 from invoke_shell.shell.edit_line.listing import PICTURES
 
 __all__ = ["bindings", "recall_of"]
@@ -38,6 +39,7 @@ def bindings(
     editing = has_focus(DEFAULT_BUFFER)  # not while Ctrl-R searches
     insert_mode = emacs_insert_mode | vi_insert_mode
 
+    @guarded(lambda: None)
     def expand(buffer: Buffer) -> None:
         """An abbreviation before the cursor becomes what it stands for."""
         found = expansion(readings(buffer.text), buffer.text, buffer.cursor_position, abbreviations())

@@ -16,6 +16,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Protocol
 
 from prompt_toolkit import PromptSession
+from prompt_toolkit.application import run_in_terminal
 from prompt_toolkit.document import Document
 from prompt_toolkit.enums import EditingMode
 from prompt_toolkit.filters import Always
@@ -27,6 +28,7 @@ from prompt_toolkit.output import Output
 
 from invoke_shell.shell.archive.lines import LineHistory
 from invoke_shell.shell.display.marks import DUMB, PROMPT
+from invoke_shell.shell.edit_line.guard import Watch, thread_failed
 
 if TYPE_CHECKING:
     from invoke_shell.shell.display.screen import TerminalView
@@ -46,18 +48,20 @@ NOTHING_RAN = (2, 3)  # exit statuses of a line that was not understood, or lack
 log = logging.getLogger("invoke_shell.prompt")
 
 
-def interact(opening: Callable[[], Session]) -> int:
+def interact(opening: Callable[[], Session], *, input: Input | None = None, output: Output | None = None) -> int:
     """Talk with the person until they leave; the exit status of the program.
 
     opening: makes the session, which is closed at the end; called when the prompt is on the screen, and what it raises
-    is raised here.
+    is raised here. input, output: for tests; None is this terminal.
     """
-    shell = Shell(opening)
+    shell = Shell(opening, input=input, output=output)
     before = signal.signal(signal.SIGINT, shell.interrupted)
+    threading.excepthook, printed = thread_failed, threading.excepthook
     try:
         shell.run()
     finally:
         shell.close()
+        threading.excepthook = printed
         signal.signal(signal.SIGINT, before)
     return 0
 
@@ -151,6 +155,7 @@ class Shell:
     def _lines(self) -> Asking:
         """The editor, or plain lines where the terminal cannot redraw or was told not to."""
         dumb = self._output is None and os.environ.get("TERM", "") in DUMB and os.name != "nt"
+        dumb = dumb or (self._editor is not None and self._editor.worn)
         if dumb or (self._session is not None and self._session.settings["plain"]):
             from invoke_shell.shell.edit_line.plain import PlainLines
 
@@ -204,6 +209,8 @@ class Editor:
         self._opened = opened
         self.history = LineHistory()
         self.editing: Editing | None = None
+        self.worn = False  # it fails at every try; lines come without it
+        self._watch = Watch(self._tell)
         self._moved = False
         self._warming: threading.Thread | None = None
         self.prompt: PromptSession[str] = PromptSession(
@@ -230,15 +237,45 @@ class Editor:
             self._use_keys()
         for tries in count(1):
             try:
-                return self.prompt.prompt(default=Document(text, cursor), handle_sigint=False)
+                return self.prompt.prompt(
+                    default=Document(text, cursor),
+                    handle_sigint=False,
+                    set_exception_handler=False,
+                    pre_run=self._watch.begin,
+                )
             except (EOFError, KeyboardInterrupt, PlainWanted):
                 raise
-            except Exception:  # of prompt_toolkit, at keys that no keyboard has
-                if self.editing is None or tries == TRIES:
+            except Exception as error:  # of prompt_toolkit, at keys that no keyboard has
+                if self.editing is None:
                     raise
                 log.exception("a key ended the prompt")
+                if tries == TRIES:
+                    self._give_up(error)
                 text, cursor = self.stands(), 0
         raise AssertionError("counts for ever")
+
+    def _give_up(self, error: Exception) -> None:
+        """Nothing can be drawn here: go on without drawing. Raises PlainWanted."""
+        from invoke_shell.shell.display.view import Where
+
+        session = self._opened()
+        session.view.error(session.unexpected(error), Where())
+        session.view.say("the line is edited without colours and completion from here on")
+        self.worn = True
+        raise PlainWanted()
+
+    def _tell(self, error: Exception) -> None:
+        """One sentence above the line that is being typed; a fault before there is a session ends the program."""
+        app = self.prompt.app
+        if self.editing is None:
+            app.exit(exception=error)
+            return
+        session = self.editing.session
+        told = session.unexpected(error)
+        if app.is_running and not app.is_done:
+            from invoke_shell.shell.display.view import Where
+
+            run_in_terminal(lambda: session.view.error(told, Where()))
 
     def ahead(self) -> str:
         """Keys that were typed and not yet read, for somebody else to read."""
@@ -304,6 +341,8 @@ class Editor:
     def _keys(self) -> KeyBindings:
         keys = KeyBindings()
         keys.add(Keys.CPRResponse, save_before=lambda event: False)(self._placed)
+        # No mouse was asked for, so what looks like its report is something else; prompt_toolkit fails at such.
+        keys.add(Keys.Vt100MouseEvent)(lambda event: None)
         return keys
 
     def _placed(self, event: KeyPressEvent) -> None:
