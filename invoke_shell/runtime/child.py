@@ -14,7 +14,7 @@ from typing import Any
 
 from invoke_shell.commands import registry
 from invoke_shell.errors import InvokeShellError
-from invoke_shell.pipeline.events import Event, Failed
+from invoke_shell.pipeline.events import ChainDone, Event, Failed
 from invoke_shell.pipeline.plan import Plan
 from invoke_shell.pipeline.registry import Registry
 from invoke_shell.pipeline.run import execute
@@ -109,6 +109,8 @@ class _Server:
 
     def _run(self, number: int, plan: Plan, cached: bool) -> None:
         def emit(event: Event) -> None:
+            if isinstance(event, ChainDone | Failed):
+                self._send("memory", number, self._host.memory())
             self._send("event", number, event)
 
         def cancelled() -> bool:

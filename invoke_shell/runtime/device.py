@@ -13,7 +13,7 @@ from invoke_shell.errors import RunError
 from invoke_shell.runtime.policy import Policy
 from invoke_shell.runtime.system import physical_memory, processor_name
 
-__all__ = ["Place", "environment", "find", "free_memory", "ran_out", "settle"]
+__all__ = ["Place", "environment", "find", "free_memory", "memory", "ran_out", "settle"]
 
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 
@@ -74,6 +74,17 @@ def free_memory(device: torch.device) -> None:
         torch.cuda.empty_cache()
     elif device.type == "mps":
         torch.mps.empty_cache()
+
+
+def memory(device: torch.device) -> tuple[int, int] | None:
+    """Bytes of a GPU that are free, and that it has; None of a device that shares the machine's memory.
+
+    What torch keeps for its next picture counts as free.
+    """
+    if device.type != "cuda":
+        return None
+    free, total = torch.cuda.mem_get_info(device)
+    return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device), total
 
 
 def ran_out(error: BaseException) -> bool:

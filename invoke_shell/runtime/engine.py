@@ -96,6 +96,10 @@ class DiffusersEngine:
         """Versions, device, threads, determinism; what a bit-exact replay needs to be equal."""
         return device.environment(self.policy, self.place)
 
+    def memory(self) -> tuple[int, int] | None:
+        """Bytes of the GPU that are free, and that it has; None without one."""
+        return device.memory(self.place.device)
+
     def desk(self, tiled: bool = False) -> Desk:
         """What this engine draws with. tiled: the VAE works in tiles."""
         return Desk(

@@ -96,6 +96,10 @@ class FakeEngine:
         """The picture, its pixels repeated, inside a line of the upscaler's colour."""
         yield self._enlarge(request)
 
+    def memory(self) -> tuple[int, int] | None:
+        """There is no GPU."""
+        return None
+
     def environment(self) -> Mapping[str, Any]:
         """The keys of the real engine's."""
         return {

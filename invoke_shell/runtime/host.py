@@ -46,6 +46,11 @@ class LocalHost:
         """Import and load what the next line will need."""
         self.engine(SILENT).warm(model)
 
+    def memory(self) -> tuple[int, int] | None:
+        """Bytes of the GPU that are free, and that it has; None without one, and before an engine is needed."""
+        found: tuple[int, int] | None = self._engine.memory() if self._engine is not None else None
+        return found
+
     def environment(self, *, models: bool) -> Mapping[str, Any]:
         """What decides over pixels besides the values: of Pillow's nodes; with models, of the engine too."""
         return {**_basics(), **(self.engine(SILENT).environment() if models else {})}

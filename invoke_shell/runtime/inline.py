@@ -28,11 +28,11 @@ class InlineRuntime:
         self._registry = registry or standard_registry().with_plugins()
         self._host = LocalHost(setup)
         self._cache = StepCache(setup.cache, setup.cache_bytes)
-        self._stop = threading.Event()
+        self._stop = _Flag()
 
     def submit(self, plan: Plan, *, cached: bool = True) -> Iterator[Event]:
         """Run a plan, at once; the last event is ChainDone or Failed. cached False: no step is taken from the cache."""
-        stop = self._stop = threading.Event()
+        stop = self._stop = _Flag()
         told: SimpleQueue[Event | None] = SimpleQueue()
 
         def run() -> None:
@@ -57,6 +57,11 @@ class InlineRuntime:
         """Load what the next line will need; returns when it is done."""
         self._host.warm(model)
 
+    @property
+    def memory(self) -> tuple[int, int] | None:
+        """Bytes of the GPU that are free, and that it has; None without one."""
+        return self._host.memory()
+
     def environment(self) -> Mapping[str, Any]:
         """Versions and device in force."""
         return self._host.environment(models=True)
@@ -66,7 +71,20 @@ class InlineRuntime:
         self.cancel()
 
 
-def _until_the_end(told: SimpleQueue[Event | None], stop: threading.Event) -> Iterator[Event]:
+class _Flag:
+    """threading.Event without its lock: a signal handler may come inside another's call of `set`."""
+
+    def __init__(self) -> None:
+        self._up = False
+
+    def set(self) -> None:
+        self._up = True
+
+    def is_set(self) -> bool:
+        return self._up
+
+
+def _until_the_end(told: SimpleQueue[Event | None], stop: _Flag) -> Iterator[Event]:
     try:
         while (event := told.get()) is not None:
             yield event

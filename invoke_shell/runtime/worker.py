@@ -33,7 +33,8 @@ FAREWELL = 2.0  # seconds a worker has to leave when its pipe has ended
 class WorkerRuntime:
     """Implements the shell's Runtime over one child process, started when it is first needed, and anew after its end.
 
-    log: file that takes what the child writes to its standard output and error.
+    log: file that takes what the child writes to its standard output and error. memory: bytes of the GPU that were
+    free after the last run, and that it has; None without one.
     """
 
     def __init__(self, setup: Setup, *, log: Path | None = None) -> None:
@@ -45,6 +46,7 @@ class WorkerRuntime:
         self._posting = False
         self._cancelled: set[int] = set()
         self._killed = False
+        self.memory: tuple[int, int] | None = None
 
     def submit(self, plan: Plan, *, cached: bool = True) -> Iterator[Event]:
         """Run a plan, at once; the last event is ChainDone or Failed. cached False: no step is taken from the cache."""
@@ -87,7 +89,7 @@ class WorkerRuntime:
         if self._process is not None and self._channel is not None:
             self._channel.close()
             _wait(self._process)
-        self._process = self._channel = None
+        self._process = self._channel = self.memory = None
 
     # Messages
 
@@ -133,6 +135,8 @@ class WorkerRuntime:
                 kind, number, content = self._received()
             except (EOFError, OSError):
                 return Failed(error=self._died())
+            if kind == "memory":
+                self.memory = content
             if kind == "event" and number == run:
                 event: Event = content
                 return event

@@ -53,12 +53,19 @@ class HashesBeside:
         self._jobs: dict[str, _Job] = {}
         self._waiting: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
-        self._hurried = threading.Event()
+        self._hurried = False  # no Event: a signal handler sets it, which may have come inside the Event's own lock
         self._closing = threading.Event()
+        self._current: _Job | None = None
+
+    @property
+    def reading(self) -> str:
+        """`sd15 34 %`: the model that is read, and how far; "" when none is."""
+        job = self._current
+        return f"{job.model.name} {100 * job.read // max(1, job.total)} %" if job is not None else ""
 
     def begin(self, models: Iterable[ModelRecord]) -> None:
         """Read those whose hash is not known and that are not being read; returns at once."""
-        self._hurried.clear()
+        self._hurried = False
         for model in models:
             before = self._jobs.get(model.stamp)
             if model.stamp and not model.hash and (before is None or before.why):
@@ -74,14 +81,14 @@ class HashesBeside:
         if job is None:
             return model, "it was not read"
         while not job.done.wait(LOOKS):
-            if self._hurried.is_set():
+            if self._hurried:
                 return model, "it was not read to its end"
             tick(job.read, job.total)
         return job.found or model, job.why
 
     def hurry(self) -> None:
         """Nobody waits any more in this run; the reading goes on. May be called by a signal handler."""
-        self._hurried.set()
+        self._hurried = True
 
     def close(self) -> None:
         """Stop reading."""
@@ -92,6 +99,7 @@ class HashesBeside:
 
     def _read_all(self) -> None:
         while (job := self._waiting.get()) is not None and not self._closing.is_set():
+            self._current = job
             try:
                 job.found = self._catalogue.hashed(job.model, self._ticker(job))
             except InvokeShellError as error:
@@ -101,6 +109,7 @@ class HashesBeside:
                 job.done.set()
             if self._weighing and job.found is not None and self._waiting.empty():
                 self._weigh(job)
+            self._current = None
 
     def _weigh(self, job: _Job) -> None:
         """The identity of its weights too, once nobody waits for a hash: it takes several times as long."""

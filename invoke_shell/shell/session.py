@@ -76,6 +76,11 @@ class Runtime(Protocol):
         """Load what the next line will need, while the person types."""
         ...
 
+    @property
+    def memory(self) -> tuple[int, int] | None:
+        """Bytes of the GPU that are free, and that it has; None without one, or while nobody knows."""
+        ...
+
     def environment(self) -> Mapping[str, Any]:
         """Versions and device in force."""
         ...
@@ -142,6 +147,11 @@ class Session:
         if self._runtime is None:
             self._runtime = self.start(self.settings)
         return self._runtime
+
+    @property
+    def memory(self) -> tuple[int, int] | None:
+        """Bytes of the GPU that are free, and that it has; None without one, or while nobody knows."""
+        return self._runtime.memory if self._runtime is not None else None
 
     def restart(self) -> None:
         """A setting of the engine changed: the next line gets a fresh one."""

@@ -58,6 +58,8 @@ class FakeSession:
         self.settings = Settings(REGISTRY)
         self.catalogue = Catalogue([folder / "models"], path=folder / "catalogue.db")
         self.view = Silent()
+        self.memory: tuple[int, int] | None = None
+        self.hashing = SimpleNamespace(reading="")
         self.store = Store.open(folder)
         self.number = self.store.new_session().id
         results = SimpleNamespace(folder=lambda: folder / "outputs")

@@ -43,7 +43,7 @@ def test_a_newcomers_first_minute(home):
     with shell(home) as terminal:
         terminal.wait("pocket 128x128: demo model")
         assert terminal.lines[0].startswith("invoke_shell ")
-        assert "try: txt2img a red boat on a green sea" in terminal.text
+        assert "try: txt2img a red boat    Tab completes" in terminal.text
 
         terminal.line("txt2img a red boat on a green sea")
         terminal.wait("@1")

@@ -20,6 +20,8 @@ from hypothesis import strategies as st
 from prompt_toolkit.completion import CompleteEvent
 from prompt_toolkit.document import Document
 from prompt_toolkit.input import create_pipe_input
+from prompt_toolkit.key_binding.key_processor import KeyPress
+from prompt_toolkit.keys import Keys
 from prompt_toolkit.output import DummyOutput
 from shell_kit import (
     ALT_ENTER,
@@ -485,6 +487,22 @@ def test_ctrl_c_ends_a_paste_whose_end_was_lost(typist, session):
     assert session.ran == ["help"]
 
 
+def test_a_line_ends_once(typist, session, caplog):
+    """A key that prompt_toolkit has held back until the line was over already: Ctrl-C after Enter."""
+
+    def both(typist) -> bool:
+        def ends() -> None:
+            app = typist.editor.prompt.app
+            app.exit(result="help")
+            app.key_processor._process_coroutine.send(KeyPress(Keys.ControlC))
+
+        typist.editor.prompt.app.loop.call_soon_threadsafe(ends)
+        return True
+
+    assert typist.types("h", stands("h"), both, lambda t: session.ran) == ["help"]
+    assert caplog.text == ""
+
+
 class Faulty(FakeSession):
     """Fails at a word, wherever it is read: in colours, menu, toolbar, grey text and at Enter."""
 
@@ -712,11 +730,27 @@ def test_the_toolbar_names_the_model_its_size_and_that_it_is_a_demo(session):
     assert status.text == "pocket 64x96: demo model"
 
 
+def test_the_toolbar_tells_the_memory_of_a_gpu_and_what_is_at_work(session):
+    changes = []
+    status = Status(session, lambda: changes.append(session.hashing.reading))
+    session.memory = (18 << 30, 24 << 30)
+    session.hashing.reading = "sd15 34 %"
+    status.refresh()
+
+    bar = "".join(piece for _, piece in status.toolbar(readings("").pending, empty=False))
+
+    assert bar.rstrip().endswith("  18.0 of 24.0 GB free  reading sd15 34 %")
+    session.hashing.reading = ""
+    status._watching.join(5)
+    assert changes[-1] == ""
+    assert "reading" not in "".join(piece for _, piece in status.toolbar(readings("").pending, empty=False))
+
+
 def test_a_home_where_nothing_was_typed_gets_a_hint(session):
     status = Status(session, lambda: None)
     empty = "".join(piece for _, piece in status.toolbar(readings("").pending, empty=True))
 
-    assert "try: txt2img a red boat on a green sea" in empty
+    assert "try: txt2img a red boat    Tab completes, F1 helps" in empty
     status.fresh = False
     assert "try:" not in "".join(piece for _, piece in status.toolbar(readings("").pending, empty=True))
 

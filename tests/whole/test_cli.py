@@ -64,6 +64,26 @@ def test_the_rest_of_the_line_reaches_explain(invoke):
     assert ran.out.rstrip().endswith("Nothing was run.")
 
 
+def test_explain_names_what_was_chosen_and_folds_the_defaults(invoke):
+    ran = invoke("explain", "txt2img x --seed 7 | contact_sheet --label seed --label steps")
+
+    rows = ran.out.splitlines()
+    assert len([row for row in rows if row.startswith("     defaults")]) == 2
+    assert all(len(row) <= 80 for row in rows if "memory" not in row)
+    assert rows[1] == "1  txt2img        once"
+    assert '     prompt       "x"  (typed)' in rows
+    assert "hires 1, " in ran.out
+    assert "negative" not in ran.out
+    assert '     label        "seed", "steps"  (typed)' in rows
+
+
+def test_explain_of_a_sheet_without_labels_names_none(invoke):
+    ran = invoke("explain", "txt2img x | contact_sheet")
+
+    assert "2  contact_sheet  once, of 1 picture\n" in ran.out
+    assert "     defaults     gap 4, background #ffffff, font_size 16\n" in ran.out
+
+
 def test_lines_of_one_call_share_a_session(invoke):
     ran = invoke("-c", 'txt2img "a cat" as @cat', "-c", "@cat | blur", "-c", "@@ | upscale", "-c", "| blur")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from textwrap import wrap
 from typing import Any
 
 from invoke_shell.pipeline.chain import Source
@@ -16,6 +17,8 @@ from invoke_shell.runtime.estimate import estimate
 
 __all__ = ["explain"]
 
+WIDTH = 80  # columns of the paragraph of defaults
+ABSENT = ("", '""', "none", "off")  # values that stand for doing nothing
 SHOWN = 6  # values of a sweep named one by one
 ORIGIN = {
     Source.DEFAULT: "default",
@@ -45,8 +48,7 @@ def explain(plan: Plan, registry: Registry, precision: str = "float32") -> Itera
 
 def _sum(plan: Plan) -> str:
     models = {v.text for c in plan.calls for v in c.params.values() if isinstance(v, ModelRecord)}
-    results = len(plan.results)
-    parts = [f"{results} picture{'' if results == 1 else 's'} to be written"]
+    parts = [f"{_pictures(len(plan.results))} to be written"]
     if models:
         parts.append(f"model {', '.join(sorted(models))}")
     return "; ".join(parts)
@@ -55,9 +57,9 @@ def _sum(plan: Plan) -> str:
 def _often(node: Node[Any, Any], calls: Sequence[Call]) -> str:
     times = "once" if len(calls) == 1 else f"{len(calls)} times"
     if node.takes == "all":
-        times += f", of {len(calls[0].inputs.get(node.frames, ()))} pictures" if calls else ""
+        times += f", of {_pictures(len(calls[0].inputs.get(node.frames, ())))}" if calls else ""
     notes = dict.fromkeys(node.explains(c.params) for c in calls) if node.explains else {}
-    return "; ".join([times, *notes])
+    return "; ".join(part for part in (times, *notes) if part)
 
 
 def _tokens(calls: Sequence[Call]) -> Iterator[str]:
@@ -76,16 +78,22 @@ def _tokens(calls: Sequence[Call]) -> Iterator[str]:
 
 
 def _values(node: Node[Any, Any], calls: Sequence[Call]) -> Iterator[str]:
+    """What was chosen, a line each with who chose it; then in one paragraph the defaults that do something."""
+    defaults: list[str] = []
     for p in node.params.values():
         if p in UNROLLED or not calls:
             continue
-        found = [_shown(p, c) for c in calls]
-        several = list(dict.fromkeys(found))
-        if not any(several):
-            continue
-        text = ", ".join(several[:SHOWN]) + (f", … {several[-1]}" if len(several) > SHOWN else "")
         source = calls[0].sources.get(p.name, Source.LINE)
-        yield f"     {p.name:<12} {text}  ({ORIGIN[source]})"
+        several = list(dict.fromkeys(_shown(p, c) for c in calls))
+        text = ", ".join(several[:SHOWN]) + (f", … {several[-1]}" if len(several) > SHOWN else "")
+        if source is not Source.DEFAULT:
+            if text:
+                yield f"     {p.name:<12} {text}  ({ORIGIN[source]})"
+        elif text not in ABSENT:
+            defaults.append(f"{p.name} {text}")
+    if defaults:
+        text = f"{'defaults':<12} {', '.join(defaults)}"
+        yield from wrap(text, WIDTH, initial_indent=" " * 5, subsequent_indent=" " * 18, break_on_hyphens=False)
 
 
 def _memory(calls: Sequence[Call], precision: str) -> Iterator[str]:
@@ -103,6 +111,10 @@ def _memory(calls: Sequence[Call], precision: str) -> Iterator[str]:
             yield f"     {'memory':<12} {found}; {model.name} at {size} in {precision}"
 
 
+def _pictures(count: int) -> str:
+    return f"{count} picture{'' if count == 1 else 's'}"
+
+
 def _pixels(size: Size) -> int:
     return size.width * size.height
 
@@ -112,8 +124,12 @@ def _shown(p: Param, call: Call) -> str:
         items = call.inputs.get(p.name, ())
         return " ".join(f"picture {i}" if isinstance(i, int) else i.name or i.hash[:19] for i in items)
     value = call.params.get(p.name)
-    if p.kind.is_text:
-        return f'"{value}"'
+    if value is None:
+        return "none"
     if isinstance(value, tuple | list):
-        return ", ".join(p.kind.format(v) for v in value)
-    return p.kind.format(value)
+        return ", ".join(_one(p, v) for v in value)
+    return _one(p, value)
+
+
+def _one(p: Param, value: object) -> str:
+    return f'"{value}"' if p.kind.is_text else p.kind.format(value)

@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable
 from itertools import count
+from types import FrameType
 from typing import TYPE_CHECKING, Protocol
 
 from prompt_toolkit import PromptSession
@@ -29,6 +30,7 @@ from prompt_toolkit.output import Output
 from invoke_shell.shell.archive.lines import LineHistory
 from invoke_shell.shell.display.marks import DUMB, PROMPT
 from invoke_shell.shell.edit_line.guard import Watch, thread_failed
+from invoke_shell.shell.edit_line.interrupts import when_whole
 
 if TYPE_CHECKING:
     from invoke_shell.shell.display.screen import TerminalView
@@ -124,12 +126,16 @@ class Shell:
         while self._session is None or not self._session.leaving:
             text, cursor = self._turn(text, cursor)
 
-    def interrupted(self, number: int, frame: object) -> None:
+    def interrupted(self, number: int, frame: FrameType | None) -> None:
         """Ctrl-C as a signal: an exception where one is waited for, and nothing in between.
 
         In the edit line it is a key. As a signal it also comes before the terminal is ready for keys and after a line
         has ended, where asyncio and Python would end the program.
         """
+        if self._stoppable:
+            when_whole(frame, self._interrupt)
+
+    def _interrupt(self) -> None:
         if self._stoppable:
             self._stoppable = False
             raise KeyboardInterrupt

@@ -1,8 +1,10 @@
-"""What the line at the bottom says: the model and its size, and what the word at the cursor takes."""
+"""What the line at the bottom says: the model and its size, a GPU's memory, what is at work beside the line, and what
+the word at the cursor takes."""
 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -20,12 +22,16 @@ if TYPE_CHECKING:
 __all__ = ["Status", "help_lines", "hint", "model_name"]
 
 DEMO = "pocket"
+GB = 1 << 30  # as cards are sold
+LOOKS = 1.0  # seconds between two looks at what is at work
 SPELT = 4  # choices that the toolbar names one by one
-FIRST = "try: txt2img a red boat on a green sea    Tab completes, F1 helps, Ctrl-D leaves"
+FIRST = "try: txt2img a red boat    Tab completes, F1 helps"
 
 
 class Status:
     """The model's name at once; its size as soon as somebody has looked at its folder, which is done aside.
+
+    `pocket 128x128: demo model`, `sd15 512x512  18.2 of 24.0 GB free  reading sd15 34 %`.
 
     fresh: nothing was ever typed in this home, so an empty line says what may be. changed: asks to be drawn again.
     """
@@ -35,6 +41,7 @@ class Status:
         self.changed = changed
         self.fresh = not session.home.history_file.exists()
         self._sizes: dict[str, str] = {}
+        self._watching: threading.Thread | None = None
 
     @property
     def model(self) -> str:
@@ -49,10 +56,27 @@ class Status:
         demo = ": demo model" if self.model == DEMO else ""
         return visible(" ".join(p for p in (self.model, size) if p) + demo)
 
+    @property
+    def beside(self) -> Iterator[str]:
+        """The memory of a GPU, where one has drawn; the model that is read for its hash."""
+        if (memory := self.session.memory) is not None:
+            free, total = memory
+            yield f"{free / GB:.1f} of {total / GB:.1f} GB free"
+        if reading := self.session.hashing.reading:
+            yield f"reading {visible(reading)}"
+
     def refresh(self) -> None:
-        """Look the model up, in a thread: folders of models may be on a slow disk."""
+        """Look the model up, in a thread: folders of models may be on a slow disk. What is at work is drawn anew."""
+        if self.session.hashing.reading and (self._watching is None or not self._watching.is_alive()):
+            self._watching = threading.Thread(target=self._watch, daemon=True)
+            self._watching.start()
         if self.model not in self._sizes:
             threading.Thread(target=self._look, args=(self.model,), daemon=True).start()
+
+    def _watch(self) -> None:
+        while self.session.hashing.reading:
+            time.sleep(LOOKS)
+            self.changed()
 
     def _look(self, name: str) -> None:
         try:
@@ -69,7 +93,8 @@ class Status:
         about = hint(pending)
         if empty and self.fresh:
             about = [("", FIRST)]
-        return [("class:toolbar.model", f" {self.text} "), ("", "  "), *about]
+        at_work = [("", f"  {part}") for part in self.beside]
+        return [("class:toolbar.model", f" {self.text} "), *at_work, ("", "  "), *about]
 
 
 def model_name(session: Session) -> str:
