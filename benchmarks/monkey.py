@@ -146,7 +146,7 @@ class Monkey:
             self.program.close()
             self.program = self.start()
         self.program.forget()
-        for _ in range(LOOKS):  # a line may still run, and keys typed into its end may be lost to the terminal
+        for _ in range(LOOKS):  # a line may still run, and Ctrl-C takes away what was typed ahead of it
             self.type(CTRL_C + CLEAR + MARK, "looks")
             end = time.monotonic() + PATIENCE
             while MARK not in self.program.heard and time.monotonic() < end:

@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 import time
+from importlib.util import find_spec
 from types import FrameType
 
 import pytest
@@ -17,7 +18,7 @@ from shell_kit import REGISTRY, FakeSession
 
 from invoke_shell.shell.archive.store import Store
 from invoke_shell.shell.display.screen import TerminalView
-from invoke_shell.shell.edit_line.interrupts import is_whole
+from invoke_shell.shell.edit_line.interrupts import WHOLE, is_whole
 from invoke_shell.shell.edit_line.prompt import interact
 from invoke_shell.shell.settings import Settings
 
@@ -75,6 +76,11 @@ def test_what_is_written_on_the_screen_is_left_whole():
 
     assert {"TerminalView._print", "ProgressLine.hide"} <= {name for name, _ in seen}
     assert not any(whole for _, whole in seen)
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_what_is_left_whole_is_there(name):
+    assert find_spec(name)
 
 
 def test_other_work_may_end_anywhere():

@@ -376,8 +376,12 @@ def test_tab_inserts_what_all_share_then_opens_the_menu_then_goes_on(typist):
 
 
 def test_enter_on_a_selected_completion_only_accepts_it(typist, session):
-    typist.types("txt2img a --scheduler eu", offers("euler"), TAB, TAB, lambda t: t.selected != "", ENTER,
-                 lambda t: t.menu == [] and t.line.startswith("txt2img a --scheduler euler"))  # fmt: skip
+    def offers_for_what_stands(t) -> bool:
+        state = t.buffer.complete_state
+        return state is not None and state.original_document.text == t.line == "txt2img a --scheduler euler"
+
+    typist.types("txt2img a --scheduler eu", offers("euler"), TAB, offers_for_what_stands, TAB,
+                 lambda t: t.selected != "", ENTER, lambda t: t.menu == [] and t.line.startswith("txt2img a --scheduler euler"))  # fmt: skip
 
     assert session.ran == []
 

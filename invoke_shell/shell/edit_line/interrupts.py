@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable
 from types import FrameType
 
-__all__ = ["is_whole", "when_whole"]
+__all__ = ["WHOLE", "is_whole", "when_whole"]
 
 WAITS = ("wait", "join", "_wait_for_tstate_lock")  # of threading: where nothing else may happen for long
 WHOLE = (
