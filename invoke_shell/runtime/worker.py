@@ -64,8 +64,9 @@ class WorkerRuntime:
     def kill(self) -> None:
         """Stop now; the next plan runs in a fresh worker. May be called by another thread."""
         self._killed = True
-        if self._process is not None:
-            self._process.kill()
+        process = self._process  # the other thread may be closing it
+        if process is not None:
+            process.kill()
 
     def warm(self, model: ModelRecord | None = None) -> None:
         """Have the worker import and load what the next line will need; returns at once."""

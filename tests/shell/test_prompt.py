@@ -381,7 +381,8 @@ def test_enter_on_a_selected_completion_only_accepts_it(typist, session):
         return state is not None and state.original_document.text == t.line == "txt2img a --scheduler euler"
 
     typist.types("txt2img a --scheduler eu", offers("euler"), TAB, offers_for_what_stands, TAB,
-                 lambda t: t.selected != "", ENTER, lambda t: t.menu == [] and t.line.startswith("txt2img a --scheduler euler"))  # fmt: skip
+                 lambda t: t.selected != "", ENTER,
+                 lambda t: t.menu == [] and t.line.startswith("txt2img a --scheduler euler"))  # fmt: skip
 
     assert session.ran == []
 
