@@ -138,3 +138,22 @@ def test_a_scheduler_without_noise_draws_none(name, real_engine, small_model):
     one = latents_of(real_engine, asked(small_model, scheduler=name, ensd=5))
 
     assert torch.equal(one, latents_of(real_engine, asked(small_model, scheduler=name)))
+
+
+@pytest.mark.parametrize("rng", ["cpu", "philox"])
+def test_a_picture_of_a_batch_with_a_seed_each_has_the_noise_it_has_alone(rng):
+    """As AUTOMATIC1111, Forge, SD.Next and InvokeAI draw a batch: row k from seed + k, step after step."""
+    chances = [Chance(1000 + k, rng) for k in range(4)]
+    batch = [torch.cat([chance.draw((1, 4, 8, 8)) for chance in chances]) for _ in range(3)]
+    alone = Chance(1002, rng)
+
+    assert all(torch.equal(draws[2:3], alone.draw((1, 4, 8, 8))) for draws in batch)
+
+
+def test_of_a_batch_from_one_seed_the_first_has_the_noise_it_has_alone():
+    """As ComfyUI and SwarmUI draw one: all of it at once."""
+    batch = torch.randn((4, 4, 8, 8), generator=torch.Generator().manual_seed(5))
+    alone = Chance(5)
+
+    assert torch.equal(batch[:1], alone.draw((1, 4, 8, 8)))
+    assert not torch.equal(batch[2:3], Chance(7).draw((1, 4, 8, 8)))

@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterator
 
 from invoke_shell.metadata.foreign import loose
-from invoke_shell.metadata.foreign.comfy_graph import FAR, TEXTS, Graph, Node
+from invoke_shell.metadata.foreign.comfy_graph import FAR, TEXTS, Graph, Node, source_file
 from invoke_shell.metadata.foreign.dialect import COMFYUI, rewrite
-from invoke_shell.metadata.foreign.result import Lora, Model, Notes, layers, model_name
+from invoke_shell.metadata.foreign.result import Guide, Lora, Model, Notes, layers, model_name
 
 __all__ = ["Given"]
 
@@ -26,6 +26,7 @@ class Given:
         self.graph = graph
         self.notes = notes
         self.loras: dict[str, Lora] = {}
+        self.guides: dict[tuple[str, str], Guide] = {}
         self.embeddings: dict[str, None] = {}
         self.clip_skip: int | None = None
 
@@ -75,10 +76,40 @@ class Given:
         if node.kind == "FluxGuidance":
             self.notes.lost("distilled guidance", self.graph.value(node, "guidance"))
         elif "ControlNet" in node.kind:
-            name = model_name(self.graph.word(self.graph.follow(node, "control_net"), "control_net_name"))
-            self.notes.lost("ControlNet", f"{name or node} at {loose.real(self.graph.value(node, 'strength'))}")
+            self.control(node)
         elif node.kind.startswith(SHAPING):
             self.notes.lost("the node", node.kind)
+
+    def control(self, node: Node) -> None:
+        """A ControlNet, with the picture that it reads and the node that made that one."""
+        name = model_name(self.graph.word(self.graph.follow(node, "control_net"), "control_net_name"))
+        if not name:
+            self.notes.lost("ControlNet", f"{node} at {loose.real(self.graph.value(node, 'strength'))}")
+            return
+        made = self.graph.follow(node, "image")
+        source = made if made is None or source_file(made) else self.graph.follow(made, "image")
+        self.guides["controlnet", name] = Guide(
+            kind="controlnet",
+            model=name,
+            weight=loose.real(self.graph.value(node, "strength")),
+            start=loose.real(self.graph.value(node, "start_percent")),
+            end=loose.real(self.graph.value(node, "end_percent")),
+            source=re.split(r"[/\\]", self.graph.word(source, "image"))[-1],
+            made_by="" if made is source or made is None else str(made),
+        )
+
+    def adapter(self, node: Node) -> bool:
+        """An IP-Adapter on the way to the checkpoint, where the graph names its file."""
+        name = model_name(self.graph.word(self.graph.follow(node, "ipadapter"), "ipadapter_file"))
+        if not name:
+            return False
+        self.guides["ip_adapter", name] = Guide(
+            kind="ip_adapter",
+            model=name,
+            weight=loose.real(self.graph.value(node, "weight")),
+            source=re.split(r"[/\\]", self.graph.word(self.graph.follow(node, "image"), "image"))[-1],
+        )
+        return True
 
     def skip(self, node: Node) -> None:
         """The layer of the text encoder, and LoRAs on the way to it."""
@@ -101,7 +132,7 @@ class Given:
             self.add_loras(node)
             if name := model_name(self.graph.word(node, *MODELS)):
                 return Model(name=name)
-            if not QUIET.fullmatch(node.kind):
+            if not QUIET.fullmatch(node.kind) and not ("IPAdapter" in node.kind and self.adapter(node)):
                 self.notes.lost("the node", node.kind)
             node = self.graph.follow(node, "model", "base_model", "unet", "model1")  # of a merge the first
         return None

@@ -145,6 +145,7 @@ class _Walker:
             before=before,
             loras=tuple(self.given.loras.values()),
             embeddings=tuple(self.given.embeddings),
+            guides=tuple(self.given.guides.values()),
             vae=self.vae,
             clip_skip=self.given.clip_skip,
             noise="cpu",

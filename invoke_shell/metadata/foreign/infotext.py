@@ -18,6 +18,7 @@ from typing import Any
 
 from invoke_shell.metadata.foreign import loose
 from invoke_shell.metadata.foreign.dialect import A1111, Rewritten, rewrite
+from invoke_shell.metadata.foreign.guides import of_infotext
 from invoke_shell.metadata.foreign.result import Draw, Enlarge, Foreign, Lora, Model, Notes, Source, layers, model_name
 from invoke_shell.metadata.foreign.samplers import Named, sampler
 from invoke_shell.pipeline.types import ModelName, Weighted, number
@@ -127,6 +128,7 @@ class _Reader:
         self.fields = fields
         self.notes = Notes()
         self.taught = False
+        self.guided: frozenset[str] = frozenset()
 
     def text(self, *names: str) -> str:
         """The first field that is there, as text."""
@@ -144,6 +146,8 @@ class _Reader:
         positive = rewrite(self.text("Raw prompt") or prompt, A1111, self.notes)
         negated = rewrite(self.text("Raw negative prompt") or negative, A1111, self.notes, "negative prompt")
         size, then = self.sizes()
+        guides, self.guided = of_infotext(self.fields, self.notes)
+        self.batch()
         strength = self.strength(bool(then))
         found = Foreign(
             tool=self.tool,
@@ -158,6 +162,7 @@ class _Reader:
             model=self.model(),
             loras=self.loras(positive, negated),
             embeddings=self.embeddings(positive, negated),
+            guides=guides,
             vae=model_name(self.text("VAE")),
             clip_skip=layers(self.whole("Clip skip")),
             noise=self.noise(),
@@ -167,6 +172,13 @@ class _Reader:
         )
         self.rest()
         return replace(found, missing=self.notes.missing, guessed=self.notes.guessed)
+
+    def batch(self) -> None:
+        """Each picture of a batch has noise of its own seed, which is the one in its text: it is drawn alone here."""
+        count, place = self.whole("Batch size"), self.whole("Batch pos")
+        if count and count > 1 and place is not None:
+            said = f"it was picture {place + 1} of a batch of {count}; its seed is its own, so it is drawn alone here"
+            self.notes.guess(f"{said}, and its last bits may differ")
 
     def guidance(self) -> float | None:
         """Of models that were taught their guidance the one they were given: Forge writes 1 beside it."""
@@ -299,7 +311,7 @@ class _Reader:
     def rest(self) -> None:
         """Every field without an equal, by name and value."""
         for name, value in self.fields.items():
-            if self.taught and name == "Distilled CFG Scale":
+            if name in self.guided or (self.taught and name == "Distilled CFG Scale"):
                 continue
             if name not in SILENT and not name.startswith(("Size-", "Hires resize-", "Postprocess ")):
                 self.notes.lost(name, value)

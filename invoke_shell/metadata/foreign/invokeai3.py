@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from invoke_shell.metadata.foreign import loose
+from invoke_shell.metadata.foreign.guides import of_invokeai
 from invoke_shell.metadata.foreign.invokeai2 import compel
 from invoke_shell.metadata.foreign.result import Foreign, Lora, Model, Notes, Source, model_name
 from invoke_shell.metadata.foreign.samplers import sampler
@@ -19,6 +20,7 @@ READ = frozenset((
     "cfg_scale", "steps", "scheduler", "clip_skip", "model", "vae", "loras", "strength", "init_image",
     "cfg_rescale_multiplier", "seamless_x", "seamless_y", "refiner_model", "refiner_start", "app_version",
     "created_by", "positive_style_prompt", "negative_style_prompt", "imported_app_version",
+    "controlnets", "ipAdapters",
 ))  # fmt: skip
 # Keys of the first versions' flat form, and of a node in a graph.
 BETA = {
@@ -55,6 +57,7 @@ def picture(tool: str, data: Mapping[str, Any]) -> Foreign:
         model=model,
         loras=tuple(_loras(data)),
         embeddings=embeddings,
+        guides=of_invokeai(data),
         vae=vae.name if vae else "",
         noise="gpu" if _word(data, "rand_device") == "cuda" else "cpu",
         more=_more(data),

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from invoke_shell.metadata.foreign.result import Draw, Enlarge, Foreign, Model, Notes
+from invoke_shell.metadata.foreign.result import Draw, Enlarge, Foreign, Guide, Model, Notes
 from invoke_shell.metadata.visible import visible
 from invoke_shell.pipeline.chain import Chain, Stage, Value, to_text
 from invoke_shell.pipeline.node import Node
@@ -25,7 +25,8 @@ __all__ = ["Line", "to_line"]
 class Line(NamedTuple):
     """text: the line, "" when there is nothing to run. missing, guessed: the reader's sentences and the line's own.
 
-    continues: a picture must be piped into it. models: the names it has, by kind. tool: the program.
+    continues: a picture must be piped into it. models: the names it has, by kind. tool: the program. lacks: a picture
+    that one of its flags reads is not in the file.
     """
 
     text: str
@@ -34,6 +35,7 @@ class Line(NamedTuple):
     continues: bool = False
     models: Mapping[str, tuple[str, ...]] = MappingProxyType({})
     tool: str = ""
+    lacks: bool = False
 
 
 def to_line(found: Foreign, registry: Registry) -> Line:
@@ -46,8 +48,9 @@ def to_line(found: Foreign, registry: Registry) -> Line:
     if chain.continues:
         notes.say(_source(found))
     text = visible(to_text(chain, registry)) if stages else ""
+    lacks = _lacking(found, stages, notes)
     missing, guessed = (*found.missing, *notes.missing), (*found.guessed, *notes.guessed)
-    return Line(text, missing, guessed, chain.continues, _models(stages, registry), found.tool)
+    return Line(text, missing, guessed, chain.continues, _models(stages, registry), found.tool, lacks)
 
 
 class _Writer:
@@ -58,13 +61,14 @@ class _Writer:
     def stages(self, found: Foreign) -> list[Stage]:
         stages: list[Stage] = []
         self.extras = _extras(found)
+        guided = _guided(found)
         if found.drawn and found.source is None and found.strength is None:
-            stages.append(self.draw("txt2img", found, first=True, size=_size(found.size)))
+            stages.append(self.draw("txt2img", found, first=True, size=_size(found.size), **guided))
         elif found.drawn:
             stages += [stage for step in found.before for stage in self.later(step)]
             if found.source and found.source.how:
                 stages += self.sized("resize", "size", size=_size(found.size), how=found.source.how)
-            stages.append(self.draw("img2img", found, first=True, strength=found.strength))
+            stages.append(self.draw("img2img", found, first=True, strength=found.strength, **guided))
         return stages + [stage for step in found.then for stage in self.later(step)]
 
     def later(self, step: Draw | Enlarge) -> list[Stage]:
@@ -126,6 +130,35 @@ def _extras(found: Foreign) -> dict[str, Any]:
         "clip_skip": found.clip_skip or None,
         "rng": "philox" if found.noise == "gpu" else None,
     }
+
+
+def _guided(found: Foreign) -> dict[str, Any]:
+    """ControlNets and IP-Adapters, by the names of our flags."""
+    nets, adapters = ([g for g in found.guides if g.kind == kind] for kind in ("controlnet", "ip_adapter"))
+    starts = tuple(0.0 if g.start is None else g.start for g in nets)
+    ends = tuple(1.0 if g.end is None else g.end for g in nets)
+    return {
+        "control": tuple(map(_weighted, nets)) or None,
+        "control_start": starts if any(starts) else None,
+        "control_end": ends if any(end != 1 for end in ends) else None,
+        "ip_adapter": tuple(map(_weighted, adapters)) or None,
+    }
+
+
+def _weighted(guide: Guide) -> Weighted[ModelName]:
+    return Weighted(ModelName(guide.model), 1.0 if guide.weight is None else guide.weight)
+
+
+def _lacking(found: Foreign, stages: list[Stage], notes: Notes) -> bool:
+    """Whether flags of the line read pictures that are not in the file; they are said."""
+    named = {name for stage in stages for name in stage.values}
+    wanted = [g for g in found.guides if ("ip_adapter" if g.kind == "ip_adapter" else "control") in named]
+    for guide in wanted:
+        flag, image = ("--ip-adapter", "--ip-image") if guide.kind == "ip_adapter" else ("--control", "--control-image")
+        called = f" {guide.source[:80]}" if guide.source else ""
+        made = f", made by {guide.made_by[:40]}" if guide.made_by else ""
+        notes.say(f"the picture{called} that {flag} {guide.model} reads is not in the file{made}: add {image} FILE")
+    return bool(wanted)
 
 
 def _several(value: Any) -> tuple[Any, ...]:

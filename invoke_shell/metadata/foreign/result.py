@@ -11,7 +11,7 @@ from typing import Any
 from invoke_shell.metadata.foreign import loose
 from invoke_shell.metadata.visible import visible
 
-__all__ = ["Draw", "Enlarge", "Foreign", "Lora", "Model", "Notes", "Source", "layers", "model_name"]
+__all__ = ["Draw", "Enlarge", "Foreign", "Guide", "Lora", "Model", "Notes", "Source", "layers", "model_name"]
 
 LONGEST = 1024  # characters of a model's path
 SHOWN = 160  # characters of a value in a sentence
@@ -49,6 +49,27 @@ class Source:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Guide:
+    """A ControlNet or an IP-Adapter (kind: `controlnet`, `ip_adapter`) and how much of it. None: the file does not say.
+
+    start, end: shares of the steps. source: base name of the picture it read, which is never in the file. made_by: what
+    that one was made from a plain picture with.
+    """
+
+    kind: str
+    model: str
+    weight: float | None = None
+    start: float | None = None
+    end: float | None = None
+    source: str = ""
+    made_by: str = ""
+
+    def __str__(self) -> str:
+        what = "IP-Adapter" if self.kind == "ip_adapter" else "ControlNet"
+        return f"{what} {self.model[:60]} at {1 if self.weight is None else self.weight:g}"
+
+
+@dataclass(frozen=True, kw_only=True)
 class Draw:
     """One run of a sampler. None: the file does not say.
 
@@ -83,9 +104,10 @@ class Enlarge:
 class Foreign(Draw):
     """One picture of another program: its first run of a sampler, and all else.
 
-    tool: as detect names it. source: the picture it began from. before: what was done to that one first. then: what was
-    done afterwards, in order. embeddings: textual inversions by name. clip_skip: layers of the text encoder that are
-    left out at its end. noise: cpu or gpu, where it was drawn; "" when the program leaves that open.
+    tool: as detect names it. source: the picture it began from. before: what was done to that one first. then: what
+    was done afterwards, in order. embeddings: textual inversions by name. guides: of its first sampler. clip_skip:
+    layers of the text encoder that are left out at its end. noise: cpu or gpu, where it was drawn; "" when the program
+    leaves that open.
     missing: what has no equal here, a sentence each; guessed: what the file left open.
     """
 
@@ -94,6 +116,7 @@ class Foreign(Draw):
     before: tuple[Enlarge, ...] = ()
     loras: tuple[Lora, ...] = ()
     embeddings: tuple[str, ...] = ()
+    guides: tuple[Guide, ...] = ()
     vae: str = ""
     clip_skip: int | None = None
     noise: str = ""

@@ -124,6 +124,9 @@ class _Reader:
         return (*enlarged, drawn)
 
     def rest(self) -> None:
+        count = loose.whole(self.params.get("batchsize"))
+        if count and count > 1:
+            self.notes.guess(f"it is one of a batch of {count}; the file does not say which, the first is taken")
         for name, value in list(self.params.items())[:512]:
             if name not in READ and not isinstance(value, list | dict) and value not in OFF:
                 self.notes.lost(name, value)

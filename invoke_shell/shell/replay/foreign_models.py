@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from invoke_shell.errors import BlockedError
-from invoke_shell.metadata.foreign.result import Draw, Enlarge, Foreign, Lora, Model
+from invoke_shell.metadata.foreign.result import Draw, Enlarge, Foreign, Guide, Lora, Model
 from invoke_shell.metadata.visible import visible
 from invoke_shell.models.words import unread
 
@@ -75,13 +75,15 @@ class Asked:
 def named_here(found: Foreign, catalogue: Asked) -> Foreign:
     """The picture with its models as they are called here; what was found otherwise than by its hash is in `guessed`.
 
-    A model that is not here keeps its name. No file is read for it: hashes count as far as they are known.
+    A model that is not here keeps its name; a ControlNet or IP-Adapter is left out, and said. No file is read for it:
+    hashes count as far as they are known.
     """
     namer = _Namer(catalogue)
     called: dict[str, Any] = {
         "model": found.model and namer.model(found.model),
         "loras": tuple(namer.lora(lora) for lora in found.loras),
         "embeddings": tuple(namer.name("embedding", name) for name in found.embeddings),
+        "guides": tuple(filter(None, map(namer.guide, found.guides))),
         "vae": namer.name("vae", found.vae),
         "before": tuple(namer.enlarged(step) for step in found.before),
         "then": tuple(namer.enlarged(s) if isinstance(s, Enlarge) else namer.drawn(s) for s in found.then),
@@ -106,6 +108,12 @@ class _Namer:
 
     def model(self, model: Model) -> Model:
         return replace(model, name=self.name("checkpoint", model.name, model.hashes))
+
+    def guide(self, guide: Guide) -> Guide | None:
+        if called := self.catalogue.alike(guide.kind, guide.model):
+            return replace(guide, model=called)
+        self.missing[visible(f"not carried: {guide}, which is not here")] = None
+        return None
 
     def lora(self, lora: Lora) -> Lora:
         return replace(lora, name=self.name("lora", lora.name, {"autov3": lora.hash} if lora.hash else {}))

@@ -192,7 +192,7 @@ def _foreign(
     session: Session, word: str, line: Line, changes: Mapping[str, str], where: Where, *, yes: bool
 ) -> Replayed:
     """Run the line of another program's picture and compare with its pixels; what it cannot carry are the reasons."""
-    if not line.text or line.continues:
+    if not line.text or line.continues or line.lacks:
         return Replayed(label=word, verdict="blocked", missing=line.missing)
     made = _changed(session, _planned(session, line.text, changes.get(MODEL, "")), changes)
     if not yes:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from PIL import Image as Pillow
 
 from invoke_shell.metadata.foreign import read
-from invoke_shell.metadata.foreign.result import Enlarge, Lora, Source
+from invoke_shell.metadata.foreign.result import Enlarge, Guide, Lora, Source
 
 Graph = dict[str, Any]
 
@@ -143,7 +143,30 @@ def test_a_controlnet_is_named_and_its_two_outputs_are_told_apart():
     picture = said(graph)
 
     assert (picture.prompt, picture.negative) == ("a red boat", "blurry")
-    assert picture.missing == ("not carried: ControlNet canny at 0.8",)
+    assert picture.guides == (Guide(kind="controlnet", model="canny", weight=0.8),)
+    assert picture.missing == ()
+
+
+def test_a_controlnet_and_an_ip_adapter_with_their_pictures():
+    graph = basic(
+        n3=sampler(positive=["20", 0], negative=["20", 1], model=["30", 0]),
+        n20=node("ControlNetApplyAdvanced", positive=["6", 0], negative=["7", 0], control_net=["21", 0], strength=0.8,
+                 start_percent=0.1, end_percent=0.7, image=["22", 0]),
+        n21=node("ControlNetLoader", control_net_name="canny.safetensors"),
+        n22=node("Canny", image=["23", 0]),
+        n23=node("LoadImage", image="dir/fox.png"),
+        n30=node("IPAdapterAdvanced", model=["4", 0], ipadapter=["31", 0], image=["24", 0], weight=0.5),
+        n31=node("IPAdapterModelLoader", ipadapter_file="plus.safetensors"),
+        n24=node("LoadImage", image="style.png"),
+    )  # fmt: skip
+    made = line(graph)
+
+    assert "--control canny:0.8 --control-start 0.1 --control-end 0.7 --ip-adapter plus:0.5" in made.text
+    assert made.missing == (
+        "the picture fox.png that --control canny reads is not in the file, made by Canny: add --control-image FILE",
+        "the picture style.png that --ip-adapter plus reads is not in the file: add --ip-image FILE",
+    )
+    assert made.lacks
 
 
 def test_a_conditioning_of_zeros_is_an_empty_prompt():

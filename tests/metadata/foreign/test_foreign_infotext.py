@@ -43,6 +43,7 @@ def test_a_plain_one_is_read_whole():
         False,
         {"checkpoint": ("v1-5",)},
         "a1111",
+        False,
     )
 
 
@@ -329,3 +330,14 @@ def test_two_million_characters_take_no_two_seconds(unit: str):
     found("a1111", parameters=text)
 
     assert time.process_time() - begun < 2
+
+
+def test_a_picture_of_a_batch_keeps_its_own_seed_and_is_drawn_alone():
+    line = told("a1111", parameters="a\nSteps: 20, Sampler: Euler a, Seed: 1002, RNG: CPU, Batch size: 4, Batch pos: 2")
+
+    assert "--seed 1002" in line.text
+    assert (
+        "it was picture 3 of a batch of 4; its seed is its own, so it is drawn alone here, and its last bits may differ"
+        in line.guessed
+    )
+    assert not [s for s in told("a1111", parameters="a\nSteps: 20, Seed: 1, Size: 64x64").guessed if "batch" in s]

@@ -37,6 +37,7 @@ def test_a_whole_one():
         False,
         {"checkpoint": ("v1-5",)},
         "x",
+        False,
     )
 
 

@@ -122,8 +122,9 @@ def test_what_extensions_add_is_said_and_spoils_nothing():
     assert picture.embeddings == ("easyneg",)
     assert picture.model is not None
     assert picture.model.hashes == {"autov2": "cc6cb27103"}
+    assert [guide.model for guide in picture.guides] == ["control_v11p_sd15_canny"]
     assert [sentence.split()[2] for sentence in picture.missing] == [
-        "Distilled", "ADetailer", "ADetailer", "ControlNet", "RP", "RP",
+        "Distilled", "ADetailer", "ADetailer", "RP", "RP",
     ]  # fmt: skip
 
 
