@@ -17,8 +17,9 @@ from invoke_shell.metadata.read import MAX_OTHER, PictureInfo
 from invoke_shell.metadata.stripping import Stripped, strip_file
 from invoke_shell.metadata.visible import visible
 from invoke_shell.records import topological
-from invoke_shell.shell.answers.telling import file_line, told
+from invoke_shell.shell.answers.telling import command_lines, file_line, told
 from invoke_shell.shell.archive.handles import numbers_text
+from invoke_shell.shell.display.wrapping import hung
 from invoke_shell.shell.replay.finding import find_target, foreign_line, foreign_of, short_text
 from invoke_shell.shell.session import Session
 
@@ -101,7 +102,7 @@ def about(
         _about_foreign(found, line, lines, record)
     else:
         _about_ours(shell, path, found, lines, record)
-    lines += [f"  {w}" for w in found.warnings]
+    lines += [hung(f"  {w}") for w in found.warnings]
     return "\n".join(lines), record
 
 
@@ -110,7 +111,7 @@ def _about_ours(shell: Session, path: Path, found: PictureInfo, lines: list[str]
     try:
         step = found.step()
     except InvokeShellError as error:
-        lines.append(f"  {error.message}")
+        lines.append(hung(f"  {error.message}"))
         record["warnings"].append(error.message)
         lines += [f"  {name}: {text.replace(chr(10), chr(10) + '    ')}" for name, text in found.texts.items()]
         record["texts"] = dict(found.texts)
@@ -128,7 +129,7 @@ def _about_ours(shell: Session, path: Path, found: PictureInfo, lines: list[str]
     if found.beside or beside.is_file():
         what = "its record" if found.beside else "sources"
         lines.append(f"  {what} beside it in {visible(beside.name)}, {size_text(beside.stat().st_size)}")
-    lines += [f"  missing: {m}" for m in record["missing"]]
+    lines += [hung(f"  missing: {m}") for m in record["missing"]]
 
 
 def _is_brought(found: PictureInfo, missing: str, *, beside: bool) -> bool:
@@ -146,8 +147,8 @@ def _marks(path: Path) -> list[str]:
 
 def _about_foreign(found: PictureInfo, line: Line, lines: list[str], record: dict[str, Any]) -> None:
     """The line of another program's picture, what is missing, and what was guessed."""
-    lines += [f"  {line.text}"] if line.text else []
-    lines += [f"  missing: {m}" for m in line.missing] + [f"  guessed: {g}" for g in line.guessed]
+    lines += command_lines("  ", line.text) if line.text else []
+    lines += [hung(f"  missing: {m}") for m in line.missing] + [hung(f"  guessed: {g}") for g in line.guessed]
     record |= {
         "command": line.text or None, "missing": list(line.missing), "guessed": list(line.guessed),
         "texts": dict(found.texts),

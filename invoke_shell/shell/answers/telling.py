@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,8 +15,9 @@ from invoke_shell.pipeline.registry import Registry
 from invoke_shell.pipeline.text import parse, quote
 from invoke_shell.pipeline.types import number
 from invoke_shell.records import Json, StepRecord
+from invoke_shell.shell.display.wrapping import columns, hung
 
-__all__ = ["file_line", "folded", "told"]
+__all__ = ["command_lines", "file_line", "folded", "told"]
 
 NAME = 13  # columns of a step's name, and of a heading
 MOST = 16  # steps that are told one by one
@@ -33,7 +33,7 @@ def file_line(label: str, found: PictureInfo, size: int) -> str:
     created = data.get("created")
     if isinstance(created, str) and created:
         parts.append(visible(created.replace("T", " ").removesuffix("Z")[:16]) + " UTC")
-    return f"{visible(label)}: {', '.join(parts)}"
+    return hung(f"{visible(label)}: {', '.join(parts)}")
 
 
 def told(registry: Registry, data: Mapping[str, Any], steps: Sequence[StepRecord], command: str) -> Iterator[str]:
@@ -50,10 +50,14 @@ def told(registry: Registry, data: Mapping[str, Any], steps: Sequence[StepRecord
         yield from _wrapped(_heading("ran on"), ran)
     if isinstance(replay := steps[-1].facts.get("replay"), dict):
         yield from _wrapped(_heading("replay"), [f"{name} {visible(str(value))}" for name, value in replay.items()])
-    head = _heading("command")
+    yield from command_lines(_heading("command"), command)
+
+
+def command_lines(head: str, command: str) -> Iterator[str]:
+    """A command behind a head; folded on a terminal, elsewhere a line is taken, not read."""
     lines = command.splitlines() or [""]
-    if sys.stdout.isatty():  # elsewhere a line is taken, not read
-        lines = [part for line in lines for part in folded(line, _columns() - len(head))]
+    if sys.stdout.isatty():
+        lines = [part for line in lines for part in folded(line, columns() - len(head))]
     yield head + lines[0]
     yield from (" " * len(head) + line for line in lines[1:])
 
@@ -64,37 +68,33 @@ def _heading(word: str) -> str:
 
 def _wrapped(head: str, parts: Sequence[str]) -> Iterator[str]:
     """Parts one after the other, two blanks between, in as many lines as the terminal needs."""
-    columns = _columns()
+    most = columns()
     whole = [part.replace(" ", "\0") for part in parts]  # a part is broken only when it is longer than a line
     lines: list[str] = []
     for part in whole:
-        if lines and len(head) + len(lines[-1]) + 2 + len(part) <= columns:
+        if lines and len(head) + len(lines[-1]) + 2 + len(part) <= most:
             lines[-1] += "\0\0" + part
         else:
             lines.append(part)
     blank = " " * len(head)
-    out = [piece for line in lines for piece in _broken(line.replace("\0", " "), columns - len(head))]
+    out = [piece for line in lines for piece in _broken(line.replace("\0", " "), most - len(head))]
     yield from ((head if n == 0 else blank) + line for n, line in enumerate(out or [""]))
 
 
-def _columns() -> int:
-    return max(60, min(shutil.get_terminal_size((100, 24)).columns, 120))
-
-
-def folded(line: str, columns: int) -> list[str]:
+def folded(line: str, most: int) -> list[str]:
     """A line of the language in lines that fit where that can be; it means the same, so it can be copied."""
     places = [t.start for t in parse(line).tokens if not t.quote and (t.value.startswith("--") or t.kind == "pipe")]
     pieces = [line[a:b] for a, b in pairwise([0, *places, len(line)])]
     out = [""]
     for piece in pieces:
-        if out[-1] and len(out[-1]) + len(piece) + 2 > columns:
+        if out[-1] and len(out[-1]) + len(piece) + 2 > most:
             out.append("  ")
         out[-1] += piece
     return [f"{part.rstrip()} \\" for part in out[:-1]] + [out[-1]]
 
 
-def _broken(line: str, columns: int) -> list[str]:
-    return [line] if len(line) <= columns else textwrap.wrap(line, columns, drop_whitespace=True) or [line]
+def _broken(line: str, most: int) -> list[str]:
+    return [line] if len(line) <= most else textwrap.wrap(line, most, drop_whitespace=True) or [line]
 
 
 def _step(registry: Registry, step: StepRecord) -> list[str]:

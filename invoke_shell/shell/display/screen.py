@@ -17,6 +17,7 @@ from invoke_shell.errors import Fault, InvokeShellError, SettingError, cells, re
 from invoke_shell.metadata.visible import visible_lines
 from invoke_shell.shell.display.themes import Theme, theme_of
 from invoke_shell.shell.display.view import Result, Where, error_text, result_line
+from invoke_shell.shell.display.wrapping import wrapped
 from invoke_shell.shell.settings import Settings
 
 if TYPE_CHECKING:
@@ -141,9 +142,10 @@ class TerminalView:
 
     def say(self, text: str, *, warning: bool = False) -> None:
         if warning:
-            self._print(f"{self._paint('note:', 'note')} {visible_lines(text)}")
+            note = wrapped(f"note: {visible_lines(text)}", self._width())
+            self._print(self._paint("note:", "note") + note.removeprefix("note:"))
         elif not self.quiet:
-            self._print(self._paint(visible_lines(text), "dim"))
+            self._print(self._paint(wrapped(visible_lines(text), self._width()), "dim"))
 
     def error(self, error: InvokeShellError, where: Where) -> None:
         self._finish()

@@ -25,6 +25,7 @@ from invoke_shell.pipeline.text import parse, quote
 from invoke_shell.pipeline.types import ModelName
 from invoke_shell.records import Image, Json, ModelRecord, StepRecord, topological
 from invoke_shell.shell.display.view import Where
+from invoke_shell.shell.display.wrapping import hung
 from invoke_shell.shell.gather import Gatherer
 from invoke_shell.shell.replay.finding import find_target, foreign_of, is_own
 from invoke_shell.shell.replay.large import large
@@ -109,9 +110,11 @@ def replay(
         try:
             outcome = _one(session, word, changes, where, yes=yes)
         except (BlockedError, MetadataError) as error:
-            outcome = Replayed(label=word, verdict="blocked", missing=(error.message,))
+            another = error.code == "unknown-model" and MODEL not in changes
+            way = ("replay --model NAME draws it with another one",) if another else ()
+            outcome = Replayed(label=word, verdict="blocked", missing=(error.message, *way))
         outcomes.append(outcome)
-        session.view.text(outcome.sentence(), outcome.plain())
+        session.view.text(hung(outcome.sentence()), outcome.plain())
     return outcomes
 
 
