@@ -35,6 +35,7 @@ from invoke_shell.runtime.start import started
 from tests.models_small import small_record, small_sd1
 
 SHORT, LONG = 10, 50  # steps; lcm makes at most 50
+LONG_BETA = 30  # diffusers' pipeline ends with an IndexError where two beta levels round to one timestep, at 50 steps
 GUIDANCE = 5.0
 BAR = 1.0
 SIDE = 512  # pixels: 1x4x64x64 latents, as Stable Diffusion 1 has
@@ -105,10 +106,10 @@ class Sides:
         return _Run(plan, Registry({}), SimpleNamespace(), self.events.append, lambda: False, None)
 
 
-def slope(work) -> float:
+def slope(work, most: int) -> float:
     """CPU milliseconds of one more step; of three runs the quickest, because others use the machine too."""
-    short, long = (min(seconds(work, steps) for _ in range(3)) for steps in (SHORT, LONG))
-    return (long - short) / (LONG - SHORT) * 1000
+    short, long = (min(seconds(work, steps) for _ in range(3)) for steps in (SHORT, most))
+    return (long - short) / (most - SHORT) * 1000
 
 
 def seconds(work, steps: int) -> float:
@@ -122,9 +123,10 @@ def measure(sides: Sides, name: str, runs: int) -> list[str]:
     assert torch.equal(sides.ours(SHORT), sides.theirs(SHORT)), f"{name}: not the same latents"
     assert any(isinstance(event, Progress) for event in sides.events)
     ours, theirs = [], []
+    most = LONG_BETA if name.endswith("_beta") else LONG
     for _ in range(runs):
-        ours.append(slope(sides.ours))
-        theirs.append(slope(sides.theirs))
+        ours.append(slope(sides.ours, most))
+        theirs.append(slope(sides.theirs, most))
     ratio = median(ours) / median(theirs)
     spread = f"{min(ours):.3f} to {max(ours):.3f}"
     return [name, f"{median(ours):.3f}", spread, f"{median(theirs):.3f}", f"{ratio:.2f}"]

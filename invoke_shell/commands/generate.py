@@ -90,6 +90,8 @@ def txt2img(
 
     --hires 2 is `| upscale | img2img --strength 0.5` in one: the seed of the second drawing is the next one.
     """
+    if end_step is not None and end_step > sampling.steps:
+        ctx.say(f"txt2img: step {end_step} is behind the last of {sampling.steps}; the picture is drawn to its end")
     first = Generation(
         prompt=prompt,
         negative=negative,

@@ -83,8 +83,13 @@ class Adapters:
                 raise
             reason = str(error).strip().splitlines() or [type(error).__name__]
             raise self._refused(lora, f"loading it failed: {reason[0]}") from error
+        if not any(_lora.count_layers(part, name) for part in self._parts):
+            raise self._misfit(lora)
         for part in self._parts:
             aligned(part)
+
+    def _misfit(self, lora: ModelRecord) -> RunError:
+        return self._refused(lora, f"its layers are not those of {titled(self._family)}: it was made for another base")
 
     def _read(self, lora: ModelRecord) -> tuple[dict[str, Tensor], Any, Any]:
         for mark, kind in OTHER_KINDS.items():
@@ -97,9 +102,7 @@ class Adapters:
         if not weights or not all("lora" in name for name in weights):
             raise self._refused(lora, "it is no LoRA that this knows")
         if not _fits(self._parts[0], weights):
-            raise self._refused(
-                lora, f"its layers are not those of {titled(self._family)}: it was made for another base"
-            )
+            raise self._misfit(lora)
 
     def _weigh(self, weights: tuple[float, ...]) -> None:
         names = [f"lora_{n}" for n in range(len(weights))]

@@ -63,7 +63,7 @@ class Piped:
     @property
     def guided(self) -> bool:
         """Whether guidance does anything: a distilled Flux (schnell) has none."""
-        return bool(self.parts["transformer"].config.get("guidance_embeds", True))
+        return "negative" in self.family.can or bool(self.parts["transformer"].config.get("guidance_embeds", True))
 
     def pipe(self, task: str, scheduler: SchedulerLike) -> Any:
         """diffusers' pipeline for a prompt alone (`text`) or with a picture (`image`), around these parts."""

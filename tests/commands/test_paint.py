@@ -222,6 +222,15 @@ def test_hires_is_upscale_and_img2img_in_one():
     assert made.facts["hires"]["size"] == "64x48"
 
 
+@pytest.mark.parametrize(("end", "said"), [(8, False), (9, True)])
+def test_an_end_behind_the_last_step_is_said(end, said):
+    ctx = FakeContext()
+    list(txt2img.func(ctx, "a boat", size=Size(64, 48), end_step=end, **GIVEN))
+
+    line = "txt2img: step 9 is behind the last of 8; the picture is drawn to its end"
+    assert ctx.said == ([line] if said else [])
+
+
 @given(st.integers(1, 4000), st.integers(8, 600), st.floats(0, 0.5))
 def test_tiles_cover_a_side_and_their_shares_add_up(length, tile, overlap):
     length = max(length, tile)

@@ -6,7 +6,7 @@ import json
 import diffusers
 import pytest
 import torch
-from models_small import small_record
+from models_small import small_lora, small_record
 from models_transformers import (
     small_auraflow,
     small_chroma,
@@ -249,6 +249,15 @@ def test_lora_for_another_family_is_one_sentence(both, real_engine, tmp_path):
         drawn(real_engine, asked(model, loras=(Weighted(lora),)))
 
 
+def test_lora_of_which_no_layer_is_the_models_is_one_sentence(both, real_engine, small_folder, tmp_path):
+    """A U-Net's, whose names the library passes by without a word."""
+    model, _ = both
+    path = small_lora(tmp_path / "alien.safetensors", small_folder)
+
+    with pytest.raises(RunError, match=r"^the LoRA alien cannot be used here: (its layers are not those of|loading)"):
+        drawn(real_engine, asked(model, loras=(Weighted(ModelRecord(name="alien", kind="lora", path=str(path))),)))
+
+
 @pytest.mark.parametrize("form", ["folder", "file"])
 def test_other_vae_equals_diffusers_pipeline(both, real_engine, tmp_path, form):
     import shutil
@@ -376,6 +385,7 @@ def test_other_families_equal_diffusers_pipelines(other, real_engine, told, valu
     assert made.image.pixels == theirs_of(model, pipe, **values)
     assert (made.facts["family"], made.facts["pipeline"]) == (model.base, type(pipe).__name__)
     assert [tick[:2] for tick in told.ticks] == [(n + 1, STEPS) for n in range(STEPS)]
+    assert told.said == []
     assert drawn(real_engine, asked_of(model, seed=8)).image != made.image
     assert json.loads(json.dumps(made.facts)) == made.facts
 
