@@ -64,7 +64,8 @@ def _write(file: Path, gigabytes: float) -> None:
 def _works(file: Path, b3sum: str | None) -> dict[str, Callable[[], object]]:
     works: dict[str, Callable[[], object]] = {
         "plain read": lambda: _read(file),
-        "ours: blake3": lambda: hash_file(file, ("blake3",)),
+        "ours: blake3, read": lambda: hash_file(file, ("blake3",)),
+        "ours: blake3, mapped": lambda: hash_file(file, ("blake3",), mapped=True),
         "ours: sha256": lambda: hash_file(file, ("sha256",)),
         "ours: blake3, sha256 and autov1": lambda: hash_file(file, USUAL),
     }
@@ -124,13 +125,13 @@ def _measured(works: dict[str, Callable[[], object]], rounds: int) -> dict[str, 
 
 def _verdict(times: dict[str, list[tuple[float, float]]]) -> int:
     wall = {name: [w for w, _ in t] for name, t in times.items()}
-    slower = [max(pair) for pair in zip(wall["ours: blake3"], wall["ours: sha256"], strict=True)]
+    slower = [max(pair) for pair in zip(wall["ours: blake3, read"], wall["ours: sha256"], strict=True)]
     both = median(a / b for a, b in zip(wall["ours: blake3, sha256 and autov1"], slower, strict=True))
     print(f"\nall hashes together take {both:.2f}x the slower alone (at most {BAR:g}x is wanted)")
     fine = both <= BAR
     if "b3sum" in wall:
         theirs = [min(pair) for pair in zip(wall["b3sum"], wall["b3sum --no-mmap"], strict=True)]
-        against = median(a / b for a, b in zip(wall["ours: blake3"], theirs, strict=True))
+        against = median(a / b for a, b in zip(wall["ours: blake3, mapped"], theirs, strict=True))
         print(f"blake3 takes {against:.2f}x b3sum in the faster of its two ways (at most 1x is wanted)")
         fine = fine and against <= 1.0
     else:

@@ -35,8 +35,9 @@ def run(argv: Sequence[str]) -> int:
         return _run(options, parser)
     except InvokeShellError as error:
         from invoke_shell.metadata.visible import visible_lines
+        from invoke_shell.shell.display.wrapping import told_to
 
-        print(visible_lines(str(error)), file=sys.stderr)
+        print(told_to(sys.stderr, visible_lines(str(error))), file=sys.stderr)
         return error.exit_status
     except KeyboardInterrupt:
         return 130

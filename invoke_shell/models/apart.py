@@ -1,8 +1,8 @@
-"""Reads a model whole in a process of its own, at the lowest priority: who types and who draws come first.
+"""Reads a model whole in a process of its own; unasked at the lowest priority: who types and who draws come first.
 
 Tried: a thread of low priority. While it holds the interpreter and waits for a processor, the prompt waits with it.
 
-    python -m invoke_shell.models.apart hashes PATH NAME...     or     weights PATH
+    python -m invoke_shell.models.apart NICE hashes PATH NAME...     or     NICE weights PATH
 
 prints JSON lines: {"read": bytes, "of": bytes} ..., then {"answer": ...} or {"error": sentence}.
 """
@@ -30,17 +30,17 @@ IDLE = 19  # nice
 RATE = 0.1  # seconds between two lines of progress
 
 
-def hashes(path: Path, names: Sequence[str], tick: Tick = quiet) -> dict[str, dict[str, str]]:
+def hashes(path: Path, names: Sequence[str], tick: Tick = quiet, *, nice: int = IDLE) -> dict[str, dict[str, str]]:
     """Hashes of a file, or of every loaded file of a folder, by stamp. tick: bytes; what it raises ends the process.
 
     Empty when the process came to nothing. Raises BlockedError for what cannot be read.
     """
-    return _asked(["hashes", str(path), *names], tick)
+    return _asked([str(nice), "hashes", str(path), *names], tick)
 
 
 def weights(path: Path, tick: Tick = quiet) -> dict[str, str]:
     """The identity of a model's weights, as `identity.to_texts` gives it; otherwise as `hashes`."""
-    return _asked(["weights", str(path)], tick)
+    return _asked([str(IDLE), "weights", str(path)], tick)
 
 
 def command(module: str, *arguments: str) -> list[str]:
@@ -109,7 +109,7 @@ def _hashes(path: Path, names: Sequence[str]) -> dict[str, dict[str, str]]:
     teller, found = _Teller(), {}
     teller.total = sum(sizes.values())
     for file, stamp in files.items():
-        found[stamp] = hash_file(file, names, teller.tick)
+        found[stamp] = hash_file(file, names, teller.tick, mapped=True)
         teller.before += sizes[file]
     return found
 
@@ -122,9 +122,9 @@ def _weights(path: Path) -> dict[str, str]:
 
 def main(arguments: Sequence[str]) -> int:
     """The process: what is wrong with a file is an answer too."""
+    nice, what, path, *names = arguments
     with suppress(OSError, AttributeError):
-        os.nice(IDLE)
-    what, path, *names = arguments
+        os.nice(int(nice))
     try:
         _say(answer=_hashes(Path(path), names) if what == "hashes" else _weights(Path(path)))
     except BlockedError as error:

@@ -1,16 +1,13 @@
-"""Which models there are and how they are found: the one in the box, the home's folder, and what was added or scanned.
+"""The models of a home: which are here (shelf.py), which is meant (meaning.py), what is in them (contents.py).
 
-Nothing is loaded here. A model is found by name, key, path or hash; the hash decides, the name is for people.
+Nothing is loaded here.
 """
 
 from __future__ import annotations
 
-import os
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +15,8 @@ from invoke_shell.errors import BlockedError
 from invoke_shell.models.contents import Contents, Verdict
 from invoke_shell.models.files import Tick, quiet, refusal, shown
 from invoke_shell.models.hashing import Digests
+from invoke_shell.models.meaning import Meaning
+from invoke_shell.models.shelf import ASSETS, Shelf
 from invoke_shell.records import ModelRecord
 
 if TYPE_CHECKING:
@@ -28,12 +27,6 @@ if TYPE_CHECKING:
     from invoke_shell.models.sources import Source
 
 __all__ = ["ASSETS", "Catalogue"]
-
-ASSETS = Path(__file__).resolve().parent.parent / "assets"
-AT_ONCE = 1_000_000_000  # bytes that are hashed, unasked, to find a model by its hash
-DIGITS = "0123456789abcdef"
-PARTED = ("components", "checkpoint")  # kinds of folders with text encoders and a VAE in them
-ENOUGH = 6  # hex digits that a hash may be shortened to
 
 
 class Catalogue:
@@ -47,30 +40,15 @@ class Catalogue:
         self, folders: Sequence[Path] = (), digests: Digests | None = None, *, path: Path | None = None
     ) -> None:
         self.folders = list(folders)
-        self.digests = digests or Digests()
         self.path = path
+        self.digests = digests or Digests()
+        self._shelf = Shelf(self.folders, path)
         self._contents = Contents(lambda: self._rows, self.digests)
-        self._lock = threading.RLock()
-        self._seen: dict[str, int] | None = None
-        self._examined: dict[Path, Entry] = {}
+        self._meaning = Meaning(self._shelf, self._contents)
 
-    @cached_property
+    @property
     def _rows(self) -> Rows:
-        from invoke_shell.models.rows import Rows
-
-        return Rows(self.path)
-
-    @cached_property
-    def _box(self) -> list[Entry]:
-        """What comes with the program; never in the file, because two installations may share a home."""
-        return [self._boxed(path) for path in _box_paths()]
-
-    def _boxed(self, path: Path) -> Entry:
-        from invoke_shell.models.examine import examined  # not before a model is asked for
-
-        if path not in self._examined:
-            self._examined[path] = examined(path, "box")
-        return self._examined[path]
+        return self._shelf.rows
 
     def watch(self, told: Callable[[Entry], AbstractContextManager[Tick]]) -> None:
         """From now on tell this one of a model that must be read whole before anything else can be done."""
@@ -78,7 +56,7 @@ class Catalogue:
 
     def notices(self) -> list[str]:
         """Sentences about the file that were not said yet."""
-        return self._rows.notices() if "_rows" in self.__dict__ else []
+        return self._rows.notices() if self._shelf.is_open else []
 
     # -- what lines, replays and menus ask ---------------------------------------------------------------------------
 
@@ -88,7 +66,7 @@ class Catalogue:
         read: bytes of the largest model whose content is read where its hash is not known, None for any; the hash of a
         larger one is "".
         """
-        found = self._contents.fresh(self._named(text, kind))
+        found = self._contents.fresh(self._meaning.of_kind(text, kind))
         return (self.hash(found) if read is None or found.finding.bytes <= read else found).record
 
     def hashed(self, model: ModelRecord, tick: Tick = quiet) -> ModelRecord:
@@ -96,21 +74,21 @@ class Catalogue:
 
         Raises BlockedError when its file is another since.
         """
-        entry = self._contents.fresh(self._at(model.path, model.kind))
+        entry = self._contents.fresh(self._meaning.at(model.path, model.kind))
         if entry.stamp != model.stamp:
             raise refusal(entry.path, "changed since it was found", "run the line again")
         return replace(self._contents.hash_apart(entry, tick).record, name=model.name)
 
     def weighed(self, model: ModelRecord, tick: Tick = quiet) -> None:
         """Learn the identity of a found model's weights, by a process of low priority. Raises BlockedError."""
-        self._contents.weigh_apart(self._at(model.path, model.kind), tick)
+        self._contents.weigh_apart(self._meaning.at(model.path, model.kind), tick)
 
     def by_hash(self, text: str, kind: str = "checkpoint", *, read: int | None = None) -> ModelRecord | None:
         """The model with this hash, or whose hash digits begin so (6 or more); None when there is none.
 
         read: bytes that may be read, of all models whose hash is not known together; None for AT_ONCE.
         """
-        found = self._by_hash(text, kind, read)
+        found = self._meaning.by_hash(text, kind, read)
         return found.record if found is not None else None
 
     def all(self, kind: str = "checkpoint") -> Iterator[ModelRecord]:
@@ -119,18 +97,11 @@ class Catalogue:
 
     def entries(self, kind: str = "") -> list[Entry]:
         """Every model, or those of a kind, by name; the box first."""
-        self._refresh()
-        return [e for e in self._box if not kind or e.kind == kind] + self._rows.all(kind)
+        return self._shelf.entries(kind)
 
     def entry(self, text: str, kind: str = "") -> Entry:
-        """The model of any kind that a person means by a word."""
-        if kind or _is_path(text):
-            return self._named(text, kind)
-        found = {e.kind: e for e in self.entries() if text in (e.name, e.key) or e.name == text.partition("@")[0]}
-        if len(found) > 1:
-            hint = f"say which with --kind {' or --kind '.join(found)}"
-            raise BlockedError(f"{len(found)} models are called {shown(text)}", hint=hint, code="unknown-model")
-        return next(iter(found.values()), None) or self._named(text, "")
+        """The model that a person means by a word; kind "" for any."""
+        return self._meaning.of_kind(text, kind) if kind else self._meaning.any_kind(text)
 
     # -- what the command does ---------------------------------------------------------------------------------------
 
@@ -142,12 +113,16 @@ class Catalogue:
 
         path = path.expanduser().absolute()
         entry = replace(examined(path, "added", name=name, source=source), original=original or {})
+        if kind and entry.kind not in ("", kind):
+            from invoke_shell.models.words import mistaken
+
+            raise mistaken(entry, kind, path)
         if kind:
             entry = replace(entry, finding=replace(entry.finding, kind=kind))
         if not entry.kind:
             hint = f"if you know what it is: models add {shown(path)} --kind upscaler, for one"
             raise refusal(path, f"is {entry.finding.reason}", hint)
-        (kept,) = self._rows.put([entry], self._taken)
+        (kept,) = self._rows.put([entry], self._shelf.taken)
         return self.rename(kept, name) if name and kept.name != entry.name else kept
 
     def remove(self, entry: Entry) -> None:
@@ -179,7 +154,7 @@ class Catalogue:
         """Take in what is in other programs' folders; again, only what is new since. tick: files looked at."""
         from invoke_shell.models.scan import scan  # only a scan pays for it
 
-        return scan(self._rows, [f.expanduser() for f in folders], "scanned", self._taken, tick)
+        return scan(self._rows, [f.expanduser() for f in folders], "scanned", self._shelf.taken, tick)
 
     def hash(self, entry: Entry, tick: Tick | None = None) -> Entry:
         """The model with its hashes, read where they are not known. tick: bytes; may raise to stop; None: `watch`."""
@@ -217,136 +192,3 @@ class Catalogue:
         if value is not None and value != before:
             self._rows.keep_fact(name, value)
         return before
-
-    # -- finding -----------------------------------------------------------------------------------------------------
-
-    def _named(self, text: str, kind: str) -> Entry:
-        if kind == "components":
-            return self._components(text)
-        name, at, digits = text.partition("@")
-        if _is_path(text):
-            return self._at(text, kind)
-        boxed = next((self._boxed(p) for p in _box_paths() if name in (p.name, p.stem)), None)
-        if boxed is not None and kind in ("", boxed.kind):  # without opening the file: most lines need no other
-            return self._exactly(boxed, digits, kind) if at else boxed
-        entries = self.entries(kind)
-        named = next((e for e in entries if e.name == name or (e.key and e.key == text)), None)
-        if named is not None and at:
-            return self._exactly(named, digits, kind)
-        if entry := named or self._by_hash(digits if at else text, kind):
-            return entry
-        from invoke_shell.models.words import mistaken, unknown
-
-        other = next((e for e in self.entries() if e.name == name), None) if kind else None
-        raise mistaken(other, kind) if other else unknown(text, kind, entries)
-
-    def _exactly(self, named: Entry, digits: str, kind: str) -> Entry:
-        """What `name@digits` means: the hash decides, the name is for people. Raises BlockedError for another one."""
-        named = self.hash(named)
-        found = named if named.is_or_was(digits.lower()) else self._by_hash(digits, kind)
-        if found is None:
-            from invoke_shell.models.words import another
-
-            raise another(named, digits)
-        return found
-
-    def _by_hash(self, text: str, kind: str, read: int | None = None) -> Entry | None:
-        """Of several with one content the first. Raises BlockedError when several contents begin so."""
-        scheme, _, digits = text.lower().rpartition(":")
-        if len(digits) < ENOUGH or not all(c in DIGITS for c in digits):
-            return None
-        entries = [self._read_box(e) if e.origin == "box" else e for e in self.entries(kind) if _is_of(e, scheme)]
-        silent = [e for e in entries if not e.hash]
-        found = self._beginning(entries, digits)
-        if not found and sum(e.finding.bytes for e in silent) <= (AT_ONCE if read is None else read):
-            found = self._beginning([self._read(e) for e in silent], digits)
-        found = [e for e in found if e.is_now(digits)] or found  # before what was converted from it
-        if len({e.hash for e in found}) > 1:
-            names = ", ".join(e.record.text for e in found)
-            raise BlockedError(f"several models' hashes begin with {digits}: {names}", code="unknown-model")
-        return found[0] if found else None
-
-    def _beginning(self, entries: Sequence[Entry], digits: str) -> list[Entry]:
-        """Those with a hash that begins so and that are still what they were."""
-        found = [e for e in entries if e.is_or_was(digits)]
-        return [e for e in found if e.path.exists() and self._contents.fresh(e).hash]
-
-    def _read(self, entry: Entry) -> Entry:
-        """With its hash; a model that cannot be read goes without."""
-        try:
-            return self.hash(entry)
-        except BlockedError:
-            return entry
-
-    def _read_box(self, entry: Entry) -> Entry:
-        """With its hash, looked for once: what comes with the program does not change while it runs."""
-        if not self._examined[entry.path].hash:
-            self._examined[entry.path] = self.hash(entry)
-        return self._examined[entry.path]
-
-    def _components(self, text: str) -> Entry:
-        """A folder with text encoders and a VAE, by name or path: of loose files, or a diffusers folder."""
-        from invoke_shell.models.words import mistaken, unknown
-
-        if _is_path(text):
-            found = self._at(text, "")
-            if found.kind not in PARTED or found.finding.format != "folder":
-                raise mistaken(found, "components", found.path)
-            return found
-        entries = [e for kind in PARTED for e in self.entries(kind) if e.finding.format == "folder"]
-        name, _, digits = text.partition("@")
-        for entry in entries:
-            if entry.name == name and (not digits or self.hash(entry).hash.rpartition(":")[2].startswith(digits)):
-                return entry
-        raise unknown(text, "components", entries)
-
-    def _at(self, text: str, kind: str) -> Entry:
-        """The model at a path, in the catalogue or not."""
-        from invoke_shell.models.examine import examined
-        from invoke_shell.models.words import mistaken
-
-        path = Path(text).expanduser().absolute()
-        entry = self._rows.at(path) or examined(path, "added")
-        if kind and entry.kind != kind:
-            raise mistaken(entry, kind, path)
-        return entry
-
-    # -- the home's folder -------------------------------------------------------------------------------------------
-
-    @property
-    def _taken(self) -> set[str]:
-        return {e.name for e in self._box}
-
-    def _refresh(self) -> None:
-        """Take in what lies in the home's folders; nothing is done while no folder changed."""
-        with self._lock:
-            if self._seen is not None and all(_mtime(p) == m for p, m in self._seen.items()):
-                return
-            folders = [f for f in self.folders if f.is_dir()]
-            if not folders:
-                return
-            from invoke_shell.models.scan import scan
-
-            self._seen = scan(self._rows, folders, "home", self._taken).folders
-
-
-def _box_paths() -> list[Path]:
-    folders = sorted(p for p in ASSETS.iterdir() if (p / "model_index.json").is_file())
-    return [*folders, *sorted(ASSETS.glob("*/*.safetensors"))]
-
-
-def _mtime(path: str) -> int:
-    try:
-        return os.stat(path).st_mtime_ns
-    except OSError:
-        return -1
-
-
-def _is_path(text: str) -> bool:
-    """Whether a word is a path and no name: it has a separator, or begins as paths do."""
-    return "/" in text or "\\" in text or text.startswith((".", "~"))
-
-
-def _is_of(entry: Entry, scheme: str) -> bool:
-    """Whether a model may have a hash of a scheme: trees are folders, all else are files."""
-    return not scheme or (scheme == "blake3-tree") == (entry.finding.format == "folder")

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Contents", "Verdict"]
 
+LARGE = 500_000_000  # bytes of a folder; for less the process is not started
 Verdict = Literal["unchanged", "hashed", "changed", "damaged", "gone"]
 
 
@@ -103,6 +104,7 @@ class Contents:
         from invoke_shell.models.examine import stamp_at
 
         if entry.path.is_dir():
+            self._read_large(entry, tick)
             found: dict[str, object] = {"hash": tree_hash(entry.path, self.digests, tick), "hashes": {}}
         else:
             names = _wanted(entry)
@@ -111,6 +113,15 @@ class Contents:
         if stamp_at(entry.path) != entry.stamp:
             raise refusal(entry.path, "changed while it was read", "try again when it is written completely")
         return found
+
+    def _read_large(self, entry: Entry, tick: Tick) -> None:
+        """Learn the digests of a large folder's files from a process that may map them, which is faster."""
+        unread = (f for f in _files(entry.path) if "blake3" not in self.digests.known(stamp_of(f)))
+        if entry.finding.bytes >= LARGE and next(unread, None) is not None:
+            from invoke_shell.models import apart
+
+            for stamp, digests in apart.hashes(entry.path, _wanted(entry), tick, nice=0).items():
+                self.digests.learn(stamp, digests)
 
 
 def _wanted(entry: Entry) -> tuple[str, ...]:

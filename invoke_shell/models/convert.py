@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 import subprocess
 from contextlib import suppress
 from dataclasses import dataclass
@@ -34,6 +35,8 @@ def convert(source: Path, target: Path | None = None) -> Converted:
 
     Raises BlockedError when it is no pickle or cannot be converted, OutputError when the file cannot be written.
     """
+    if source.is_dir():
+        raise refusal(source, "is a folder; one file is converted at a time")
     if not is_pickle(source):
         raise refusal(source, "is no pickle, so there is nothing to convert", f"models add {shown(source)}")
     target = target or source.with_suffix(".safetensors")
@@ -43,6 +46,7 @@ def convert(source: Path, target: Path | None = None) -> Converted:
     part = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
         told = _run(source, part)
+        part.chmod(stat.S_IMODE(source.stat().st_mode) & 0o666)  # who may read the one may read the other
         _put(part, target)
     finally:
         part.unlink(missing_ok=True)
@@ -55,6 +59,8 @@ def _check_target(target: Path) -> None:
     if target.exists():
         hint = "give another name with --output"
         raise BlockedError(f"{shown(target)} is there already", hint=hint, code="file-exists")
+    if not target.parent.is_dir():
+        raise OutputError(f"there is no folder {shown(target.parent)}", hint="give another with --output")
     if not os.access(target.parent, os.W_OK):
         raise OutputError(f"{shown(target.parent)} cannot be written", hint="give another folder with --output")
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, TypeAlias
 
-from invoke_shell.errors import BlockedError
+from invoke_shell.errors import BlockedError, nearest
 from invoke_shell.pipeline.text import quote_word
 
 __all__ = ["PICKLES", "WEIGHTS", "Tick", "quiet", "reading", "refusal", "shown", "size_text", "stamp", "stamp_of"]
@@ -59,8 +59,20 @@ def reading(path: Path) -> Iterator[BinaryIO]:
 
 def _unreadable(path: Path, error: OSError) -> BlockedError:
     if isinstance(error, FileNotFoundError | NotADirectoryError):
-        return BlockedError(f"there is no model at {shown(path)}", code="unknown-model")
+        return BlockedError(f"there is no model at {shown(path)}", hint=_near(path), code="unknown-model")
     return refusal(path, f"cannot be read: {(error.strerror or str(error)).lower()}")
+
+
+def _near(path: Path) -> str:
+    """A hint at the file beside that may be meant, or at the first folder that is not there."""
+    folder = next((p for p in path.parents if p.is_dir()), path.parent)
+    if folder != path.parent:
+        return f"there is no folder {shown(folder / path.relative_to(folder).parts[0])}"
+    try:
+        near = nearest(path.name, (e.name for e in os.scandir(folder)))
+    except OSError:
+        return ""
+    return f"did you mean {shown(folder / near)}?" if near else ""
 
 
 def size_text(count: int) -> str:

@@ -13,10 +13,11 @@ from invoke_shell.models.finding import Finding
 from invoke_shell.models.hashing import tree_bytes
 from invoke_shell.models.header import read_header
 
-__all__ = ["is_component", "look_folder"]
+__all__ = ["T5_LACKS", "is_component", "look_folder"]
 
 INDEX = "model_index.json"
 T5_WORDS = ("tokenizer.json", "spiece.model")
+T5_LACKS = "T5's tokenizer is not in it: put the tokenizer.json of t5-v1_1-xxl there (it is in tokenizer_2 of Flux)"
 
 # Beginning of the pipeline's class, the longest first -> base, variant
 PIPELINES = (
@@ -149,7 +150,7 @@ def _loose(folder: Path) -> Finding | None:
     """A folder of text encoders, VAEs and T5's tokenizer, as other programs keep them; None for any other."""
     from invoke_shell.models.probe import identify  # which looks at folders through this module
 
-    names = ["T5's tokenizer"] if any((folder / name).is_file() for name in T5_WORDS) else []
+    names = ["T5's tokenizer"] if has_t5_words(folder) else []
     dtype = ""
     for file in sorted(folder.glob("*.safetensors")):
         found = identify(read_header(file), file)
@@ -160,7 +161,16 @@ def _loose(folder: Path) -> Finding | None:
     if not names:
         return None
     reason = f"it holds {', '.join(sorted(names))}"
-    return Finding(kind="components", format="folder", dtype=dtype, bytes=tree_bytes(folder), reason=reason)
+    notes = (T5_LACKS,) if "t5xxl" in names and "T5's tokenizer" not in names else ()
+    return Finding(
+        kind="components", format="folder", dtype=dtype, bytes=tree_bytes(folder), reason=reason, notes=notes
+    )
+
+
+def has_t5_words(folder: Path) -> bool:
+    """Whether T5's tokenizer lies in a folder, or in one of its folders."""
+    places = (folder, *(p for p in folder.iterdir() if p.is_dir()))
+    return any((place / name).is_file() for place in places for name in T5_WORDS)
 
 
 # -- one component ---------------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ The format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md, versions 
 
 from __future__ import annotations
 
+import math
 import os
 import struct
 from collections.abc import Callable
@@ -12,17 +13,23 @@ from pathlib import Path
 from typing import Any
 
 from invoke_shell.models.files import reading, refusal
-from invoke_shell.models.header import DEEPEST, LARGEST, MOST, Header, Tensor
+from invoke_shell.models.header import AGAIN, DEEPEST, LARGEST, MOST, Header, Tensor, check_end
 
 __all__ = ["read_gguf"]
 
 SIMPLE = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
 STRING, ARRAY = 8, 9
-TYPES = (
-    "F32", "F16", "Q4_0", "Q4_1", "", "", "Q5_0", "Q5_1", "Q8_0", "Q8_1", "Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K",
-    "Q8_K", "IQ2_XXS", "IQ2_XS", "IQ3_XXS", "IQ1_S", "IQ4_NL", "IQ3_S", "IQ2_S", "IQ4_XS", "I8", "I16", "I32", "I64",
-    "F64", "IQ1_M", "BF16",
-)  # fmt: skip
+# number of a type -> its name, and how many numbers take how many bytes
+TYPES = {
+    0: ("F32", 1, 4), 1: ("F16", 1, 2), 2: ("Q4_0", 32, 18), 3: ("Q4_1", 32, 20), 6: ("Q5_0", 32, 22),
+    7: ("Q5_1", 32, 24), 8: ("Q8_0", 32, 34), 9: ("Q8_1", 32, 40), 10: ("Q2_K", 256, 84), 11: ("Q3_K", 256, 110),
+    12: ("Q4_K", 256, 144), 13: ("Q5_K", 256, 176), 14: ("Q6_K", 256, 210), 15: ("Q8_K", 256, 292),
+    16: ("IQ2_XXS", 256, 66), 17: ("IQ2_XS", 256, 74), 18: ("IQ3_XXS", 256, 98), 19: ("IQ1_S", 256, 50),
+    20: ("IQ4_NL", 32, 18), 21: ("IQ3_S", 256, 110), 22: ("IQ2_S", 256, 82), 23: ("IQ4_XS", 256, 136),
+    24: ("I8", 1, 1), 25: ("I16", 1, 2), 26: ("I32", 1, 4), 27: ("I64", 1, 8), 28: ("F64", 1, 8),
+    29: ("IQ1_M", 256, 56), 30: ("BF16", 1, 2),
+}  # fmt: skip
+ALIGNMENT = 32  # bytes, where general.alignment says nothing else
 
 
 def read_gguf(path: Path) -> Header:
@@ -31,9 +38,11 @@ def read_gguf(path: Path) -> Header:
         size = os.fstat(file.fileno()).st_size
         raw = file.read(LARGEST)
     try:
-        return _Reader(raw).header(size)
+        header = _Reader(raw).header(size)
     except (struct.error, IndexError, UnicodeDecodeError, ValueError) as error:
-        raise refusal(path, "is a GGUF file whose header cannot be read", "download it again") from error
+        raise refusal(path, "is a GGUF file whose header cannot be read", AGAIN) from error
+    check_end(path, header)
+    return header
 
 
 class _Reader:
@@ -46,7 +55,9 @@ class _Reader:
         if version not in (2, 3) or max(count, told) > MOST:
             raise ValueError
         metadata = {self.text(): self.value(self.take("I")) for _ in range(told)}
-        tensors = dict(self.tensor() for _ in range(count))
+        found = dict(self.tensor() for _ in range(count))
+        begin = self.aligned(metadata.get("general.alignment"))
+        tensors = {name: (dtype, shape, begin + at, begin + end) for name, (dtype, shape, at, end) in found.items()}
         return Header(tensors=tensors, metadata={k: str(v) for k, v in metadata.items() if v is not None}, bytes=size)
 
     def take(self, form: str) -> Any:
@@ -89,5 +100,10 @@ class _Reader:
             raise ValueError
         shape = tuple(self.take("Q") for _ in range(depth))[::-1]
         kind, start = self.take("I"), self.take("Q")
-        dtype = TYPES[kind] if kind < len(TYPES) else ""
-        return name, (dtype or f"type {kind}", shape, start, start)
+        dtype, block, size = TYPES.get(kind, (f"type {kind}", 1, 0))
+        return name, (dtype, shape, start, start + math.prod(shape) // block * size)
+
+    def aligned(self, to: object) -> int:
+        """Where the weights begin."""
+        step = to if isinstance(to, int) and to > 0 else ALIGNMENT
+        return -(-self.at // step) * step

@@ -17,7 +17,7 @@ from typing import Any, BinaryIO
 
 from invoke_shell.models.files import reading, refusal, size_text
 
-__all__ = ["LARGEST", "MOST", "Header", "Tensor", "read_header", "read_numbers"]
+__all__ = ["AGAIN", "DEEPEST", "LARGEST", "MOST", "Header", "Tensor", "check_end", "read_header", "read_numbers"]
 
 LARGEST = 25_000_000  # bytes of a header; that of SDXL has 365,000
 MOST = 100_000  # tensors
@@ -73,8 +73,9 @@ def read_header(path: Path) -> Header:
         why = f"has {count:,} tensors; at most {MOST:,} are read"
         raise refusal(path, why, "it is no model for this program")
     tensors = dict(_tensors(path, names, 8 + len(raw)))
-    _check_end(path, tensors, 8 + len(raw), size)
-    return Header(tensors=tensors, metadata=_texts(told), bytes=size)
+    header = Header(tensors=tensors, metadata=_texts(told), bytes=size)
+    check_end(path, header)
+    return header
 
 
 def _raw(path: Path, file: BinaryIO, size: int) -> bytes:
@@ -136,8 +137,9 @@ def _sound(dtype: str, shape: tuple[int, ...], start: int, stop: int) -> bool:
     return stop >= start if bits is None else count * bits == 8 * (stop - start)
 
 
-def _check_end(path: Path, tensors: Mapping[str, Tensor], begin: int, size: int) -> None:
-    end = max((stop for _, _, _, stop in tensors.values()), default=begin)
+def check_end(path: Path, header: Header) -> None:
+    """Raise BlockedError for a file that ends before its last tensor does."""
+    end, size = max((stop for _, _, _, stop in header.tensors.values()), default=0), header.bytes
     if end > size:
         raise refusal(path, f"is cut short: {size_text(end)} are announced and {size_text(size)} are there", AGAIN)
 

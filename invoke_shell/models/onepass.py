@@ -6,6 +6,7 @@ import hashlib
 import os
 import struct
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol
@@ -21,10 +22,9 @@ __all__ = ["PIECE", "USUAL", "algorithms", "hash_file"]
 # autov1 looks at 64 KiB only, and is how pictures made before 2023 name their model.
 USUAL = ("blake3", "sha256", "autov1")
 
-# Measured with benchmarks/hashing.py --ways: blake3 with its own threads over pieces of 4 MiB is as fast as b3sum;
-# 1 MiB starves the threads, 16 MiB falls out of the processor's cache. A memory-mapped file was no faster here, and
-# with several threads is 100 times slower on a spinning disk (InvokeAI's #5952): they fault pages all over it.
+# Measured with benchmarks/hashing.py --ways: 1 to 4 MiB stay in the processor's cache, 16 MiB fall out of it.
 PIECE = 4 << 20
+BUFFERS = 4  # pieces under way at once; with two a thread that is woken late leaves SHA-256 waiting: 1.07x the time
 LONGEST = 1024  # bytes of a shake
 
 
@@ -55,30 +55,35 @@ def algorithms() -> list[str]:
     return sorted({"blake3", "autov1", "autov3", *hashlib.algorithms_guaranteed})
 
 
-def hash_file(path: Path, names: Sequence[str] = USUAL, tick: Tick = quiet) -> dict[str, str]:
-    """Hex digests of a file by name, in one read.
+def hash_file(path: Path, names: Sequence[str] = USUAL, tick: Tick = quiet, *, mapped: bool = False) -> dict[str, str]:
+    """Hex digests of a file by name, in one read. mapped: by mapped.py where that is faster, which says who may.
 
     autov1: SHA-256 of 64 KiB from 1 MiB on (its first 8 digits are the old "model hash"). autov3: SHA-256 of what
     follows the header of a safetensors file. Both are given whole. tick: told the bytes read, may raise to stop.
     Raises BlockedError for a file that cannot be read or changes meanwhile, and for a name that is no algorithm.
     """
     wanted = dict.fromkeys(names)
-    hashers = {name: _hasher(name, path, alone=len(wanted) == 1) for name in wanted}
+    mapped = mapped and list(wanted) == ["blake3"]
+    hashers = {name: _hasher(name, path, threads=mapped) for name in wanted}
     with reading(path) as file:
         before = os.fstat(file.fileno())
-        _feed(file, list(hashers.values()), before.st_size, tick)
+        if mapped:
+            _feed_mapped(file, hashers["blake3"], before.st_size, tick)
+        else:
+            _feed(file, list(hashers.values()), before.st_size, tick)
         same = stamp(before) == stamp(os.fstat(file.fileno())) == stamp(path.stat())
     if not same:
         raise refusal(path, "changed while it was read", "try again when it is written completely")
     return {name: _hexdigest(name, hasher) for name, hasher in hashers.items()}
 
 
-def _hasher(name: str, path: Path, *, alone: bool) -> Hasher:
+def _hasher(name: str, path: Path, *, threads: bool) -> Hasher:
     if name == "blake3":
         from blake3 import blake3
 
-        # Beside SHA-256, which has one thread and is slower, more threads only take its processor away: 1.3x the time.
-        return blake3(max_threads=blake3.AUTO if alone else 1)
+        # More threads over pieces that are read wait for each other (0.75x the speed), and beside SHA-256 take its
+        # processor away.
+        return blake3(max_threads=blake3.AUTO if threads else 1)
     if name == "autov1":
         return _Part(0x100000, 0x110000)
     if name == "autov3":
@@ -110,15 +115,22 @@ def _hexdigest(name: str, hasher: Hasher) -> str:
     return found
 
 
+def _feed_mapped(file: BinaryIO, hasher: Hasher, size: int, tick: Tick) -> None:
+    from invoke_shell.models.mapped import feed
+
+    with suppress(ValueError):  # the file is shorter now, which is told by its stamp
+        feed(file, hasher, size, tick)
+
+
 def _feed(file: BinaryIO, hashers: Sequence[Hasher], size: int, tick: Tick) -> None:
-    """Give every hasher the whole file. One works here, each other in a thread of its own, a piece behind at most.
+    """Give every hasher the whole file. One works here, each other in a thread of its own, three pieces behind at most.
 
     Tried: a thread for each and this one only reading; with two processors the handing over costs a fifth.
     """
     from concurrent.futures import ThreadPoolExecutor  # 4 ms; most starts hash nothing
 
     here, elsewhere = _shared_out(hashers)
-    buffers = [memoryview(bytearray(PIECE)) for _ in range(2 if elsewhere else 1)]
+    buffers = [memoryview(bytearray(PIECE)) for _ in range(BUFFERS if elsewhere else 1)]
     under_way: list[list[Future[object]]] = [[] for _ in buffers]
     pools = [ThreadPoolExecutor(1) for _ in elsewhere]
     done = 0

@@ -18,10 +18,11 @@ from invoke_shell.models.header import Header, read_header
 __all__ = ["identify", "is_pickle", "look"]
 
 
+WRONG_LINK = "download the model's file, not what its page shows"
 # Beginnings of what is no weights file, whatever its ending says.
 CONTENTS = (
-    ((b"\xff\xd8\xff",), "is a JPEG picture", ""),
-    ((b"\x89PNG", b"GIF8", b"RIFF"), "is a picture", ""),
+    ((b"\xff\xd8\xff",), "is a JPEG picture", WRONG_LINK),
+    ((b"\x89PNG", b"GIF8", b"RIFF"), "is a picture", WRONG_LINK),
     ((b"<", b"\n<"), "is a web page: the site wanted a login, or the link was not to the file", "download it again"),
     ((b"version https://git-lfs",), "is a pointer of Git LFS, not the weights", "git lfs pull fetches them"),
     ((b"7z\xbc\xaf", b"Rar!", b"\x1f\x8b"), "is packed", "unpack it first"),
@@ -135,5 +136,5 @@ def _look_gguf(path: Path) -> Finding:
     said = header.metadata.get("general.architecture", "")
     if not found.kind and said in GGUF_BASES:
         found = replace(found, kind="checkpoint", base=GGUF_BASES[said], parts=("denoiser",))
-        found = replace(found, reason=f"it says its architecture is {said}")
+        found = replace(found, reason=f"it says its architecture is {said}", advice=advice_for(found.base, "", ""))
     return replace(found, format="gguf", reason=f"GGUF: {found.reason}")

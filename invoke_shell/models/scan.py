@@ -17,7 +17,7 @@ from invoke_shell.models.walk import Candidate, Walk, walk
 
 __all__ = ["Scanned", "refusal_text", "scan"]
 
-BATCH = 200  # models that are written at once: a scan that is stopped keeps what it found
+BATCH = 200  # models that are written at once: a scan that is killed keeps them
 # Folders whose safetensors files are upscalers, whatever their layout: the person put them there.
 UPSCALERS = {"upscalers", "upscale_models", "esrgan", "realesrgan", "swinir", "scunet", "dat", "hat"}
 
@@ -57,10 +57,12 @@ def scan(
     scanner.out.folders = {path: mtime for w in walks.values() for path, mtime in w.folders.items()}
     scanner.out.faults = [fault for w in walks.values() for fault in w.faults]
     found = [candidate for w in walks.values() for candidate in w.found]
-    for done, candidate in enumerate(found, 1):
-        scanner.take(candidate)
-        tick(done, len(found))
-    scanner.write()
+    try:
+        for done, candidate in enumerate(found, 1):
+            scanner.take(candidate)
+            tick(done, len(found))
+    finally:
+        scanner.write()
     scanner.forget(walks)
     return scanner.out
 

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from invoke_shell.errors import BlockedError, Cancelled, nearest
 from invoke_shell.models.files import Tick, quiet, shown
@@ -27,6 +27,12 @@ __all__ = ["Download", "Source", "chosen", "download", "read_source"]
 ENDPOINT = "https://huggingface.co"
 PATIENCE = 0.8  # seconds for the first sign of a network
 SOURCE = re.compile(r"hf:([\w.-]+/[\w.-]+)(?::(.+))?")
+# https://huggingface.co/owner/name/resolve/main/file?download=true, and the pages a browser shows
+PAGE = re.compile(
+    r"https?://(?:www\.)?(?:huggingface\.co|hf\.co)/([\w.-]+/[\w.-]+)"
+    r"(?:/(?:blob|resolve|tree)/main(?:/([^?#]+))?)?/?(?:[?#].*)?"
+)
+ADDRESS = re.compile(r"(https?://|civitai:)")
 VARIANT = re.compile(r"\.(fp16|bf16|fp32|ema|non_ema)\b")
 SINGLE = (".safetensors", ".gguf")
 MOST = 8  # files that are listed
@@ -52,7 +58,14 @@ class Download:
 
 
 def read_source(text: str) -> Source | None:
-    """The source a word names; None for a path. Raises BlockedError for half a one."""
+    """The source a word names, or a page's address; None for a path. Raises BlockedError for half a one."""
+    if page := PAGE.fullmatch(text):
+        return Source(page[1], unquote(page[2] or ""))
+    if ADDRESS.match(text):
+        hint = "download it with another program and then: models add PATH"
+        raise BlockedError(
+            f"{shown(text)} is not at Hugging Face, the one site asked here", hint=hint, code="bad-value"
+        )
     if not text.startswith("hf:"):
         return None
     if (m := SOURCE.fullmatch(text)) is None:

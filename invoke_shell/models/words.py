@@ -14,21 +14,23 @@ __all__ = ["another", "mistaken", "taken", "unknown", "unread"]
 
 FLAGS = {"checkpoint": "--model", "upscaler": "--upscaler", "lora": "--lora", "vae": "--vae", "controlnet": "--control"}
 MOST = 12  # names that are listed
+FEW = 3  # names that may have been meant
 
 
 def unknown(text: str, kind: str, entries: Sequence[Entry]) -> BlockedError:
     """No model of a kind is meant by a word. entries: those there are."""
     word = "model" if kind in ("", "checkpoint") else kind.replace("_", " ")
-    near = nearest(text, [e.name for e in entries]) or _begun(text, [e.name for e in entries])
-    hint = f"did you mean {near}?" if near else _silent(text, entries) or _listed([e.name for e in entries])
+    names = [e.name for e in entries]
+    near = [one for one in [nearest(text, names)] if one] or _begun(text, names)
+    hint = f"did you mean {' or '.join(near)}?" if near else _silent(text, entries) or _listed(names)
     return BlockedError(f"there is no {word} {shown(text)}", hint=hint, code="unknown-model")
 
 
-def _begun(text: str, names: Sequence[str]) -> str:
-    """The one name that begins with a text, or that has it; "" when there is none or more than one."""
+def _begun(text: str, names: Sequence[str]) -> list[str]:
+    """The few names that begin with a text, or that have it; none when there are more."""
     text = text.casefold()
     begun = [n for n in names if n.casefold().startswith(text)] or [n for n in names if text in n.casefold()]
-    return begun[0] if len(begun) == 1 else ""
+    return begun if len(begun) <= FEW else []
 
 
 def _silent(text: str, entries: Sequence[Entry]) -> str:

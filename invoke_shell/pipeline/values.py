@@ -98,7 +98,8 @@ class ValueReader(TextReader):
             text = next((part for part in text.split(",") if not self.chosen(p, part)), text)
             near = nearest(text, p.kind.choices)
             hint = f"did you mean {near}?" if near else f"one of {', '.join(p.kind.choices)}"
-            self.fault(*span, f"{p.flag} has no choice {text}", hint, "bad-choice")
+            said = f"there is no {p.name} {text}" if p.positional else f"{p.flag} has no choice {text}"
+            self.fault(*span, said, hint, "bad-choice")
             return
         code = "bad-sweep" if "," in text or ".." in text else "bad-value"
         hint = "random draws one" if p.kind.is_seed else ""

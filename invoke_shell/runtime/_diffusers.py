@@ -8,6 +8,7 @@ from __future__ import annotations
 import gc
 import importlib
 import inspect
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
@@ -46,6 +47,8 @@ __all__ = [
 ]
 
 T = TypeVar("T")
+# What the library says of a tensor that does not fit: its name, the shape wanted, the shape that is there.
+OTHER_SHAPE = re.compile(r"(\S+) expected shape \D*\[([\d, ]*)\]\)?, but got \D*\[([\d, ]*)\]")
 
 
 class Component(Protocol):
@@ -238,11 +241,19 @@ def load_transformer(
 
 @contextmanager
 def _all_there(name: str) -> Iterator[None]:
-    """Raise ValueError for tensors that a file lacks: the library makes them without memory and speaks of that."""
+    """Raise ValueError in our words for tensors that a file lacks, and for such of other shapes than are wanted.
+
+    The library makes those that are missing without memory, and speaks of that.
+    """
     try:
         yield
     except NotImplementedError as error:
         raise ValueError(f"tensors of its {name} are missing") from error
+    except ValueError as error:
+        if (found := OTHER_SHAPE.search(str(error))) is None:
+            raise
+        wanted, there = (f"({shape})" for shape in found.group(2, 3))
+        raise ValueError(f"its {found[1]} is {there} where {wanted} is wanted, so it is of another model") from error
 
 
 def make_tokenizer(words: Mapping[str, int], merges: Sequence[tuple[str, str]], pad: str) -> Tokenizer:

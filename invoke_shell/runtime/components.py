@@ -107,19 +107,21 @@ class Components:
 def file_parts(file: TransformerFile, folder: ModelRecord | None, dtype: torch.dtype) -> Parts:
     """Text encoders, tokenizers and VAE, by their names in a diffusers folder. Raises RunError (bad-model)."""
     given = Components(file, folder)
-    base = file.family.base
-    parts: Parts = {}
-    for name, what in ENCODERS[base].items():
-        weights = given.weights(what)
-        if weights is None and (base, what) not in OPTIONAL:
+    found = {name: (what, given.weights(what)) for name, what in ENCODERS[file.family.base].items()}
+    for what, weights in found.values():
+        if weights is None and (file.family.base, what) not in OPTIONAL:
             raise given.lacking(what)
-        parts[name] = _encoder(file, name, what, weights, dtype) if weights else None
-        words = name.replace("text_encoder", "tokenizer")
-        parts[words] = _words(given, what) if weights else None
-    return {**parts, "vae": given.vae(dtype)}
+    # Tokenizers first: an encoder is up to 10 GB, and its words may be missing.
+    words = {_beside(name): _words(given, what) if weights else None for name, (what, weights) in found.items()}
+    encoders = {name: _encoder(file, name, *pair, dtype) if pair[1] else None for name, pair in found.items()}
+    return {**words, **encoders, "vae": given.vae(dtype)}
 
 
-def _encoder(file: TransformerFile, name: str, what: str, weights: dict[str, Tensor], dtype: torch.dtype) -> Any:
+def _beside(encoder: str) -> str:
+    return encoder.replace("text_encoder", "tokenizer")
+
+
+def _encoder(file: TransformerFile, name: str, what: str, weights: Any, dtype: torch.dtype) -> Any:
     configs = str(file.configs)
     if what == "t5xxl":
         return _diffusers.load_single_t5(weights, configs, name, dtype)

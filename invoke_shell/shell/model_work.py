@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from invoke_shell.errors import BlockedError, Fault, LineError
+from invoke_shell.errors import BlockedError, Fault, LineError, nearest
 from invoke_shell.metadata.visible import visible
 from invoke_shell.models.finding import KINDS
 from invoke_shell.shell.answers import model_pages as pages
@@ -35,9 +35,10 @@ class Work:
     def do_list(self, words: Sequence[str]) -> None:
         """A line each."""
         wanted = [*words, *([self.kind] if self.kind else [])]
-        known = KINDS
-        if wrong := next((w for w in wanted if w not in known), None):
-            raise _usage(f"models list {wrong}", wrong, f"there is no kind {wrong}", f"one of {', '.join(known)}")
+        if wrong := next((w for w in wanted if w not in KINDS), None):
+            near = nearest(wrong, KINDS)
+            hint = f"did you mean {near}?" if near else f"one of {', '.join(KINDS)}"
+            raise _usage(f"models list {wrong}", wrong, f"there is no kind {wrong}", hint)
         found = [e for e in self.catalogue.entries() if not wanted or e.kind in wanted]
         for entry in found:
             self.view.text(pages.row(entry), pages.record(entry))
@@ -73,8 +74,6 @@ class Work:
             self.added(entry)
 
     def added(self, entry: Entry) -> None:
-        from invoke_shell.models.finding import KINDS
-
         what = KINDS[entry.kind] + (f" for {entry.finding.base}" if entry.finding.base else "")
         text = f"{visible(entry.name)} is {what}: {visible(entry.finding.reason)}"
         self.view.text("\n".join(pages.wrapped(text, 0, more=2)), pages.record(entry))
@@ -85,13 +84,13 @@ class Work:
         for word in self.needed("remove", words, "models remove fox"):
             entry = self.catalogue.entry(word, self.kind)
             self.catalogue.remove(entry)
-            self.view.say(
-                f"{visible(entry.name)} is out of the catalogue; its file stays at {visible(str(entry.path))}"
-            )
+            kept = f"; its file stays at {visible(str(entry.path))}" if entry.path.exists() else ""
+            self.view.say(f"{visible(entry.name)} is out of the catalogue{kept}")
 
     def do_rename(self, words: Sequence[str]) -> None:
         if len(words) != 2:
-            self.needed("rename", [], "models rename fox vixen")
+            line = " ".join(["models rename", *words])
+            raise _usage(line, line, "models rename takes a model and its new name", "as in: models rename fox vixen")
         entry = self.catalogue.rename(self.catalogue.entry(words[0], self.kind), words[1])
         self.view.text(f"{visible(words[0])} is {entry.name} now", pages.record(entry))
 

@@ -248,6 +248,8 @@ class Session:
         except InvokeShellError as error:
             self.view.error(error, where)
             return error.exit_status
+        except BrokenPipeError:  # whoever read our answers is gone, as head is after its ten lines
+            raise
         except Exception as error:  # a fault of ours: one line, and the trace goes to the log
             self.view.error(self.unexpected(error), where)
             return 1

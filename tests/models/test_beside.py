@@ -2,6 +2,7 @@
 
 import os
 import re
+import sys
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,8 @@ from test_probe import pipeline
 
 from invoke_shell.errors import BlockedError, Cancelled
 from invoke_shell.metadata.history import from_metadata, loads
-from invoke_shell.models import apart
+from invoke_shell.models import apart, contents
+from invoke_shell.models.catalogue import Catalogue
 from invoke_shell.models.files import stamp_of
 from invoke_shell.models.hashing import Digests, loaded_files, tree_hash
 from invoke_shell.records import ModelRecord, Resource, StepRecord, topological
@@ -210,6 +212,18 @@ def test_of_a_folder_every_file_that_is_loaded_is_read(tmp_path):
     assert tree_hash(folder, digests) == tree_hash(folder)
 
 
+def test_a_large_folder_is_read_by_a_process_that_may_map_it_and_once(tmp_path, monkeypatch):
+    folder = pipeline(tmp_path / "dream")
+    monkeypatch.setattr(contents, "LARGE", 0)
+    here = Catalogue(path=tmp_path / "catalogue.db")
+
+    found = here.hash(here.add(folder))
+    monkeypatch.setattr(sys, "executable", "/nowhere")  # no other process from here on
+    again = here.hash(replace(found, hash=""))
+
+    assert found.hash == again.hash == tree_hash(folder)
+
+
 def test_what_cannot_be_read_is_refused(tmp_path):
     with pytest.raises(BlockedError, match="there is no model at"):
         apart.hashes(tmp_path / "none.safetensors", ("blake3",))
@@ -226,7 +240,7 @@ def test_what_a_tick_raises_ends_the_process(tmp_path):
 
 
 def test_a_replay_that_lacks_a_model_says_that_it_may_be_among_those_never_read(invoke, tmp_path, monkeypatch):
-    from invoke_shell.models import catalogue
+    from invoke_shell.models import meaning
 
     invoke("models", "add", str(write(tmp_path / "files/mine.safetensors", {**BIG, "x": (1,)})))
     (made,) = invoke("--json", "-c", "txt2img a --model mine --seed 1").records
@@ -234,7 +248,7 @@ def test_a_replay_that_lacks_a_model_says_that_it_may_be_among_those_never_read(
     invoke("models", "remove", "mine")
     (tmp_path / "home/cache/digests.json").unlink()
     invoke("models", "add", str(tmp_path / "files/yours.safetensors"))
-    monkeypatch.setattr(catalogue, "AT_ONCE", 0)
+    monkeypatch.setattr(meaning, "AT_ONCE", 0)
 
     blocked = invoke("replay", made["path"])
     assert blocked.status == 3

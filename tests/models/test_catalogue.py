@@ -14,6 +14,7 @@ from test_probe import pipeline
 
 from invoke_shell.errors import BlockedError, Cancelled, OutputError
 from invoke_shell.models import catalogue as module
+from invoke_shell.models import meaning
 from invoke_shell.models.catalogue import Catalogue
 from invoke_shell.models.entry import clean_name
 from invoke_shell.models.hashing import Digests, tree_hash
@@ -166,7 +167,7 @@ def test_large_models_are_not_read_only_to_be_found(here, lora, monkeypatch):
     digits = blake3(lora.read_bytes()).hexdigest()
 
     assert here.by_hash(digits, "lora", read=1000) is None
-    monkeypatch.setattr(module, "AT_ONCE", 1000)
+    monkeypatch.setattr(meaning, "AT_ONCE", 1000)
     assert message(here.find, digits[:8], "lora").endswith("1 is not hashed yet (95.5 kB): models verify does it")
     here.hash(here.entry("fox"))
     assert here.by_hash(digits, "lora").name == "fox"
@@ -240,7 +241,10 @@ def test_a_file_that_was_overwritten_by_a_picture(here, lora):
     here.add(lora)
     lora.write_bytes(b"\xff\xd8\xff" + b"x" * 100)
 
-    assert message(here.find, "fox", "lora") == f"{lora} is a JPEG picture"
+    assert (
+        message(here.find, "fox", "lora")
+        == f"{lora} is a JPEG picture\n  download the model's file, not what its page shows"
+    )
 
 
 def test_a_file_that_changes_while_it_is_hashed_leaves_nothing_behind(here, lora):
@@ -330,7 +334,7 @@ def test_what_is_broken_is_not_half_registered(here, tmp_path):
     path = tmp_path / "x.safetensors"
     path.write_bytes(b"\xff\xd8\xff")
 
-    assert message(here.add, path) == f"{path} is a JPEG picture"
+    assert message(here.add, path) == f"{path} is a JPEG picture\n  download the model's file, not what its page shows"
     assert here._rows.stamps() == here._rows.looked() == {}
 
 

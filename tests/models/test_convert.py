@@ -16,7 +16,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 from test_catalogue import message, opened
 
-from invoke_shell.errors import BlockedError
+from invoke_shell.errors import BlockedError, OutputError
 from invoke_shell.models.convert import convert
 from invoke_shell.runtime.convert import Refused, main, read_pickle, weights
 
@@ -272,3 +272,18 @@ def test_this_process_needs_no_torch_to_convert():
 
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "False\n"
     assert Path(sys.executable).exists()
+
+
+def test_who_may_read_the_pickle_may_read_what_was_made_of_it(tmp_path):
+    path = saved(tmp_path / "x.ckpt", WEIGHTS)
+    path.chmod(0o644)
+
+    assert convert(path).path.stat().st_mode & 0o777 == 0o644
+
+
+def test_folders_are_neither_converted_nor_made(tmp_path):
+    path = saved(tmp_path / "x.ckpt", WEIGHTS)
+
+    assert message(convert, tmp_path) == f"{tmp_path} is a folder; one file is converted at a time"
+    with pytest.raises(OutputError, match=f"^there is no folder {tmp_path}/none"):
+        convert(path, tmp_path / "none/x.safetensors")

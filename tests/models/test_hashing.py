@@ -8,7 +8,7 @@ import pytest
 from blake3 import blake3
 
 from invoke_shell.errors import BlockedError, Cancelled
-from invoke_shell.models import onepass
+from invoke_shell.models import mapped, onepass
 from invoke_shell.models.hashing import Digests, file_hash, folder_stamp, loaded_files, tree_hash
 from invoke_shell.models.onepass import PIECE, algorithms, hash_file
 
@@ -30,12 +30,42 @@ VECTORS = [
 ]
 
 
+@pytest.mark.parametrize("way", ["read", "mapped"])
 @pytest.mark.parametrize(("content", "name", "wanted"), VECTORS)
-def test_values_are_those_of_invokeai(tmp_path, content, name, wanted):
+def test_values_are_those_of_invokeai(tmp_path, content, name, wanted, way):
     path = tmp_path / "x"
     path.write_bytes(content)
 
-    assert hash_file(path, (name,)) == {name: wanted}
+    assert hash_file(path, (name,), mapped=way == "mapped") == {name: wanted}
+
+
+@pytest.mark.parametrize("in_memory", [lambda at: True, lambda at: False, lambda at: at % 3 == 0])
+def test_what_is_mapped_and_what_is_read_are_one_hash(model, monkeypatch, in_memory):
+    monkeypatch.setattr(mapped, "STRETCH", 1 << 20)
+    monkeypatch.setattr(mapped, "is_in_memory", lambda fd, start, stop: in_memory(start >> 20))
+    told = []
+
+    found = hash_file(model, ("blake3",), lambda done, total: told.append(done), mapped=True)
+
+    assert found["blake3"] == blake3(model.read_bytes()).hexdigest()
+    assert told[-1] == model.stat().st_size
+
+
+def test_what_was_just_written_lies_in_memory_and_what_is_not_there_does_not(model):
+    with model.open("rb") as file:
+        size = model.stat().st_size
+        assert mapped.is_in_memory(file.fileno(), 0, size) is hasattr(os, "RWF_NOWAIT")
+        assert not mapped.is_in_memory(file.fileno(), 0, size + 1)
+
+
+def test_a_file_that_is_cut_short_while_it_is_mapped_is_noticed(model, monkeypatch):
+    monkeypatch.setattr(mapped, "STRETCH", 1 << 20)
+
+    def cut(done, total):
+        os.truncate(model, 1 << 20)
+
+    with pytest.raises(BlockedError, match="changed while it was read"):
+        hash_file(model, ("blake3",), cut, mapped=True)
 
 
 def test_a_file_hash_is_what_b3sum_prints(model):

@@ -1,6 +1,9 @@
 """`models` as people and programs use it: what it prints, its records, its exit statuses."""
 
+import os
 import re
+import subprocess
+import sys
 import time
 
 import pytest
@@ -186,7 +189,7 @@ def test_what_convert_did_is_said_before_what_it_cannot_tell(invoke, tmp_path):
     assert invoke("models", "add", f"{tmp_path}/odd.safetensors", "--kind", "upscaler").status == 0
 
 
-@pytest.mark.parametrize("action", ["show", "add", "remove", "rename", "scan", "convert"])
+@pytest.mark.parametrize("action", ["show", "add", "remove", "scan", "convert"])
 def test_an_action_that_lacks_its_word_says_how_it_is_used(invoke, action):
     ran = invoke("models", action)
 
@@ -196,7 +199,7 @@ def test_an_action_that_lacks_its_word_says_how_it_is_used(invoke, action):
 
 def test_mistakes_of_a_line_are_told_before_anything_runs(invoke):
     ran = invoke("-c", "models lsit")
-    assert (ran.status, ran.err.splitlines()[2:]) == (2, ["--action has no choice lsit", "  did you mean list?"])
+    assert (ran.status, ran.err.splitlines()[2:]) == (2, ["there is no action lsit", "  did you mean list?"])
     assert invoke("-c", "models show pocket --kind loras").status == 2
 
 
@@ -265,7 +268,8 @@ def test_the_beginning_of_a_name_is_enough_for_a_hint(invoke, tmp_path):
 
     assert invoke("models", "show", "vae-ft").err.endswith("\n  did you mean vae-ft-mse-840000?\n")
     assert invoke("models", "show", "NIGHT").err.endswith("\n  did you mean fox-night?\n")
-    assert "there is: " in invoke("models", "show", "fox").err
+    assert invoke("models", "show", "fox").err.endswith("\n  did you mean fox-night or fox-style?\n")
+    assert "there is: " in invoke("models", "show", "o").err
 
 
 # -- other programs' folders -----------------------------------------------------------------------------------------
@@ -345,3 +349,57 @@ def test_a_vae_for_several_families_fits_each(invoke, tmp_path):
     assert invoke("-c", "explain txt2img a --vae four").status == 0
     ran = invoke("-c", "explain txt2img a --vae sixteen")
     assert "the vae sixteen is for sd3/flux, and the model pocket is of sd1" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["show", ""], ['there is no model ""']),
+        (["list", "loras"], ["there is no kind loras", "  did you mean lora?"]),
+        (["rename", "fox"], ["models rename takes a model and its new name", "  as in: models rename fox vixen"]),
+        (["rename", "fox", "a", "b"], ["models rename takes a model and its new name"]),
+        (["add", "civitai:12"], ["civitai:12 is not at Hugging Face, the one site asked here"]),
+    ],
+)
+def test_words_that_cannot_be_meant_are_a_sentence(invoke, lora, words, said):
+    invoke("models", "add", str(lora))
+
+    ran = invoke("models", *words)
+
+    assert ran.status in (2, 3)
+    assert [line for line in ran.err.splitlines() if line in said] == said
+
+
+def test_names_that_begin_alike_are_all_offered(invoke, tmp_path):
+    for name in ("ink-line", "ink-wash"):
+        invoke("models", "add", str(write(tmp_path / f"{name}.safetensors", kohya_lora("sd1"))))
+
+    assert invoke("models", "show", "ink").err.splitlines()[1] == "  did you mean ink-line or ink-wash?"
+
+
+def test_what_a_file_is_beats_what_it_is_called(invoke, tmp_path):
+    path = write(tmp_path / "fox.safetensors", checkpoint("sd1"))
+
+    ran = invoke("models", "add", str(path), "--kind", "lora")
+
+    assert ran.err.splitlines() == [f"{path} is a model that draws, not a LoRA", f"  it is given as --model {path}"]
+    assert "fox" not in invoke("models").out
+
+
+def test_a_model_whose_file_is_gone_is_shown_and_removed_so(invoke, lora):
+    invoke("models", "add", str(lora))
+    lora.unlink()
+
+    assert "nothing is there any more: models scan its new folder" in invoke("models", "show", "fox").out
+    assert invoke("models", "remove", "fox").err == "fox is out of the catalogue\n"
+
+
+def test_a_reader_that_leaves_early_is_no_fault(tmp_path):
+    command = [sys.executable, "-m", "invoke_shell", "--home", str(tmp_path / "home"), "models", "show", "pocket"]
+    reading, writing = os.pipe()
+    os.close(reading)
+
+    ran = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writing)
+
+    assert (ran.returncode, ran.stderr) == (0, "")

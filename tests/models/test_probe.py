@@ -1,6 +1,7 @@
 """What is this file? Full-size headers of every family, with the reason; and what is no model, each one sentence."""
 
 import json
+import math
 import struct
 import subprocess
 import sys
@@ -376,6 +377,8 @@ def gguf(path, tensors, told=()):
     for name, shape in tensors.items():
         out += text(name) + struct.pack(f"<I{len(shape)}Q", len(shape), *shape[::-1]) + struct.pack("<IQ", 12, 0)
     path.write_bytes(out)
+    with path.open("rb+") as file:  # the weights: holes
+        file.truncate(-(-len(out) // 32) * 32 + max(map(math.prod, tensors.values())) // 256 * 144)
     return path
 
 
@@ -392,6 +395,26 @@ def test_gguf_that_names_its_family_only(tmp_path):
     it = look(gguf(tmp_path / "f.gguf", {"x": (2,)}, [("general.architecture", "sd3")]))
 
     assert (it.kind, it.base, it.reason) == ("checkpoint", "sd3", "GGUF: it says its architecture is sd3")
+    assert it.advice["scheduler"] == "euler"
+
+
+def test_gguf_whose_weights_broke_off(tmp_path):
+    path = gguf(tmp_path / "f.gguf", flux(), [("general.architecture", "flux")])
+    whole = path.stat().st_size
+    with path.open("rb+") as file:
+        file.truncate(whole - 1)
+
+    with pytest.raises(BlockedError, match=r"is cut short: 37\.2 MB are announced and 37\.2 MB are there"):
+        look(path)
+
+
+def test_sizes_of_packed_numbers_are_the_formats_own():
+    from gguf.constants import GGML_QUANT_SIZES, GGMLQuantizationType
+
+    from invoke_shell.models.gguf import TYPES
+
+    theirs = {int(kind): (kind.name, *GGML_QUANT_SIZES[kind]) for kind in GGMLQuantizationType}
+    assert {kind: theirs[kind] for kind in TYPES} == TYPES
 
 
 @pytest.mark.parametrize("keep", [6, 20, 60, 300])
@@ -404,9 +427,10 @@ def test_gguf_that_broke_off(tmp_path, keep):
 
 # -- what is no model ------------------------------------------------------------------------------------------------
 
+LINK = "download the model's file, not what its page shows"
 BEGINNINGS = [
-    (b"\xff\xd8\xff\xe0" + b"x" * 60, "is a JPEG picture", ""),
-    (b"\x89PNG\r\n\x1a\n" + b"x" * 60, "is a picture", ""),
+    (b"\xff\xd8\xff\xe0" + b"x" * 60, "is a JPEG picture", LINK),
+    (b"\x89PNG\r\n\x1a\n" + b"x" * 60, "is a picture", LINK),
     (
         b"<!DOCTYPE html><html>" + b" " * 60,
         "is a web page: the site wanted a login, or the link was not to the file",
@@ -521,8 +545,21 @@ def test_bytes_that_move_the_cursor_are_never_shown_raw(tmp_path):
     with pytest.raises(BlockedError) as caught:
         look(path)
 
-    assert str(caught.value).isprintable()
+    assert str(caught.value).replace("\n  ", "").isprintable()
     assert "a\\u{1b}[2J\\u{a}.safetensors" in str(caught.value)
+
+
+def test_a_path_where_nothing_is_says_what_is_near(tmp_path):
+    write(tmp_path / "fox-v2.safetensors", kohya_lora("sd1"))
+
+    for typed, hint in (
+        ("fox_v2.safetensors", f"did you mean {tmp_path}/fox-v2.safetensors?"),
+        ("loras/fox.safetensors", f"there is no folder {tmp_path}/loras"),
+        ("something else", ""),
+    ):
+        with pytest.raises(BlockedError, match=r"^there is no model at ") as raised:
+            look(tmp_path / typed)
+        assert raised.value.hint == hint
 
 
 def test_a_path_where_nothing_is(tmp_path):

@@ -224,7 +224,7 @@ def test_a_model_that_is_none_any_more_leaves_the_catalogue(here, tmp_path):
 
     out = here.scan([tmp_path / "a"])
 
-    assert out.refused == {str(path): f"{path} is a JPEG picture"}
+    assert out.refused == {str(path): f"{path} is a JPEG picture: download the model's file, not what its page shows"}
     assert here.entries("lora") == []
 
 
@@ -300,8 +300,9 @@ def test_a_folder_that_is_none(here, tmp_path):
     assert message(here.scan, [path]) == f"{path} is a file\n  models add {path}"
 
 
-def test_a_scan_that_is_stopped_keeps_what_it_found(here, tmp_path, monkeypatch):
-    monkeypatch.setattr("invoke_shell.models.scan.BATCH", 5)
+@pytest.mark.parametrize("batch", [5, 200])
+def test_a_scan_that_is_stopped_keeps_what_it_found(here, tmp_path, monkeypatch, batch):
+    monkeypatch.setattr("invoke_shell.models.scan.BATCH", batch)
     list(many_files(tmp_path / "a", 30))
 
     def stop(done, total):
@@ -310,9 +311,9 @@ def test_a_scan_that_is_stopped_keeps_what_it_found(here, tmp_path, monkeypatch)
 
     with pytest.raises(Cancelled):
         here.scan([tmp_path / "a"], stop)
-    assert len([e for e in here.entries() if e.origin != "box"]) == 10
+    assert len([e for e in here.entries() if e.origin != "box"]) == 12
 
-    assert len(here.scan([tmp_path / "a"]).new) == 20
+    assert len(here.scan([tmp_path / "a"]).new) == 18
 
 
 def test_progress_is_told_by_the_file(here, tmp_path):

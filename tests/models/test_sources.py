@@ -177,7 +177,9 @@ def test_a_whole_diffusers_model(hub, here, tmp_path):
 def test_what_arrives_and_is_no_model_is_not_added(hub, here):
     hub.files = {"x.safetensors": (b"\xff\xd8\xff" + b"x" * 100, False)}
 
-    assert message(here.fetch, read_source("hf:me/fox")).endswith("x.safetensors is a JPEG picture")
+    assert message(here.fetch, read_source("hf:me/fox")).endswith(
+        "x.safetensors is a JPEG picture\n  download the model's file, not what its page shows"
+    )
     assert here.entries("lora") == []
 
 
@@ -228,6 +230,24 @@ def test_words_that_are_sources():
     assert [read_source(text) for text in ("./fox", "fox", "C:/x")] == [None] * 3
     for text in ("hf:fox", "hf:me/fox/x", "hf:", "hf:me/fox:"):
         assert message(read_source, text).startswith(f"{text} names no repository")
+
+
+@pytest.mark.parametrize(
+    ("address", "wanted"),
+    [
+        ("https://huggingface.co/me/fox", Source("me/fox")),
+        ("https://huggingface.co/me/fox/tree/main", Source("me/fox")),
+        ("https://huggingface.co/me/fox/blob/main/a%20b.safetensors", Source("me/fox", "a b.safetensors")),
+        ("https://hf.co/me/fox/resolve/main/x/y.safetensors?download=true", Source("me/fox", "x/y.safetensors")),
+    ],
+)
+def test_the_address_of_a_page_is_a_source(address, wanted):
+    assert read_source(address) == wanted
+
+
+@pytest.mark.parametrize("address", ["https://civitai.com/models/1", "civitai:1", "http://huggingface.co.evil.org/a/b"])
+def test_other_addresses_are_a_sentence(address):
+    assert message(read_source, address).startswith(f"{address} is not at Hugging Face, the one site asked here")
 
 
 # -- no network ------------------------------------------------------------------------------------------------------

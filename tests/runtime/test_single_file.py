@@ -14,6 +14,7 @@ from invoke_shell.errors import RunError
 from invoke_shell.models.finding import Finding
 from invoke_shell.pipeline.context import Generation
 from invoke_shell.pipeline.types import Size
+from invoke_shell.records import Image, Mask
 from invoke_shell.runtime import clip_words, device
 from invoke_shell.runtime import single_file as loader
 from invoke_shell.runtime._diffusers import load_tokenizer, make_tokenizer
@@ -41,10 +42,10 @@ def as_file(path, base=""):
     return dataclasses.replace(small_record(path, "single", base), format="file")
 
 
-def drawn(engine, model):
+def drawn(engine, model, **more):
     request = Generation(
         prompt="A red circle!", negative="blue", model=model, size=Size(64, 64), steps=3, guidance=5.0,
-        scheduler="euler", seed=7,
+        scheduler="euler", seed=7, **more,
     )  # fmt: skip
     return next(engine.generate(request))
 
@@ -181,20 +182,24 @@ def test_file_with_half_a_part_is_one_sentence(both, lacking, part):
     assert raised.value.message == f"the model single cannot be used: {reason}"
 
 
+WHOLE = Mask(mode="L", width=64, height=64, pixels=b"\xff" * 64 * 32 + b"\0" * 64 * 32)
+BESIDE = {"inpaint": {"mask": WHOLE, "start_step": 1}, "edit": {"image_guidance": 1.5}}
+
+
 @pytest.mark.parametrize(("channels", "task"), [(9, "inpaint"), (8, "edit")])
-def test_model_that_reads_a_picture_loads_as_its_folder_does(both, tmp_path, channels, task):
+def test_model_that_reads_a_picture_draws_what_its_folder_draws(both, tmp_path, channels, task, real_engine):
     folder = MAKERS[both[0].base](tmp_path / "other", in_channels=channels)
     path = single_file(folder, tmp_path / "other.safetensors")
+    photo = Image(mode="RGB", width=64, height=64, pixels=bytes(n * 7 % 256 for n in range(64 * 64 * 3)))
 
-    whole, single = load_checkpoint(small_record(folder), CPU), load_checkpoint(as_file(path, both[0].base), CPU)
+    def pictured(model):
+        return drawn(real_engine, model, source=photo, **BESIDE[task])
 
-    assert (whole.task, single.task, single.channels) == (task, task, 4)
-    assert same_tensors(whole.unet, single.unet)
+    whole, single = pictured(small_record(folder, "whole", both[0].base)), pictured(as_file(path, both[0].base))
 
-
-def same_tensors(one, other):
-    ours, theirs = one.state_dict(), other.state_dict()
-    return ours.keys() == theirs.keys() and all(torch.equal(ours[name], theirs[name]) for name in ours)
+    assert single.image == whole.image
+    assert single.image != drawn(real_engine, both[1]).image
+    assert load_checkpoint(as_file(path, both[0].base), CPU).task == task
 
 
 def test_u_net_of_odd_channels_is_one_sentence(both):
@@ -222,6 +227,21 @@ def test_refiners_file_and_folder_give_equal_bits(tmp_path, monkeypatch, real_en
     whole, single = drawn(real_engine, small_record(folder, "whole", "sdxl")), drawn(real_engine, as_file(path, "sdxl"))
 
     assert single.image == whole.image
+
+
+def test_vae_of_another_build_is_one_sentence(both, real_engine, tmp_path):
+    from safetensors.torch import load_file, save_file
+
+    tensors = load_file(single_file(Path(both[0].path), tmp_path / "v.safetensors"))
+    name = "first_stage_model.encoder.conv_in.weight"
+    wanted = tuple(tensors[name].shape)
+    save_file({**tensors, name: torch.zeros(64, 3, 3, 3)}, tmp_path / "v.safetensors")
+
+    with pytest.raises(RunError) as raised:
+        drawn(real_engine, both[0], vae=as_file(tmp_path / "v.safetensors"))
+
+    reason = f"its encoder.conv_in.weight is (64, 3, 3, 3) where {wanted} is wanted, so it is of another model"
+    assert raised.value.message == f"the model single cannot be used: loading its weights failed: {reason}"
 
 
 def test_other_vae_works_on_a_file(both, real_engine, tmp_path):

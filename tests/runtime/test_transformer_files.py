@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file
 from test_full_size import write_zeros
 
 from invoke_shell.errors import RunError
+from invoke_shell.models.folders import T5_LACKS
 from invoke_shell.pipeline.context import Generation
 from invoke_shell.pipeline.types import Size
 from invoke_shell.records import ModelRecord
@@ -106,7 +107,7 @@ def test_whole_file_of_stable_diffusion_3_is_the_folders_picture(folder, tmp_pat
 
 def test_transformer_in_the_published_layout_is_the_same_network(folder, alone, tmp_path):
     if folder.name == "flux":
-        pytest.skip("the library's converter knows the real width alone: see the slow test")
+        pytest.skip("the library's converter knows the real width alone: see the last test")
     path = sd3_file(folder, tmp_path / "published.safetensors", whole=False)
     family = FAMILIES["sd3"]
 
@@ -178,6 +179,25 @@ def test_t5_without_its_tokenizer_is_one_sentence(folder, alone, loose, real_eng
 
     reason = f"T5's tokenizer is missing: put the tokenizer.json of t5-v1_1-xxl into {loose}"
     assert raised.value.message == f"the model single cannot be used: {reason}"
+
+
+def test_a_folder_with_t5_and_without_its_tokenizer_says_so_when_it_is_added(folder, loose, tmp_path):
+    from invoke_shell.models.catalogue import Catalogue
+
+    catalogue = Catalogue(path=tmp_path / "catalogue.db")
+    assert catalogue.add(loose).finding.notes == ()
+    (loose / "tokenizer.json").unlink()
+
+    assert catalogue.add(loose).finding.notes == (T5_LACKS,)
+
+
+def test_what_is_missing_is_said_before_the_encoders_are_read(folder, alone, loose, real_engine):
+    (loose / "tokenizer.json").unlink()
+    first = loose / LOOSE[folder.name]["text_encoder"]
+    save_file({k: v for k, v in load_file(first).items() if "final_layer_norm" not in k}, first)
+
+    with pytest.raises(RunError, match="T5's tokenizer is missing"):
+        drawn(real_engine, as_file(alone, folder.name), parts_in(loose))
 
 
 def test_stable_diffusion_3_goes_without_t5(folder, alone, loose, real_engine):
@@ -258,7 +278,6 @@ def test_configs_make_networks_of_the_published_sizes(base, part, millions):
     assert round(sum(p.numel() for p in network.parameters()) / 1e6, 2) == millions
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("guided", [True, False])
 def test_flux_in_its_published_layout_loads(folder, monkeypatch, tmp_path, guided):
     if folder.name == "sd3":

@@ -199,6 +199,8 @@ def words(completions, text, *, asked=True):
         ("models show ", {"pocket", "pocket-2x", "pocket-4x"}, {"lora"}),
         ("models verify pocket ", {"pocket-2x", "pocket-4x"}, {"pocket"}),
         ("models show --kind upscaler po", {"pocket-2x", "pocket-4x"}, {"pocket"}),
+        ("models rename po", {"pocket", "pocket-2x"}, {"lora"}),
+        ("models show pocket --hash sha5", {"sha512"}, {"md5"}),
         ("models rename pocket ", set(), {"pocket-2x"}),
         ("explain ", {"txt2img"}, {"upscale"}),
         ('explain txt2img "a" --st', {"--steps"}, {"--seed"}),

@@ -1,5 +1,12 @@
 """Sentences on a terminal."""
 
+import sys
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from invoke_shell.errors import cells
 from invoke_shell.shell.display.wrapping import wrapped
 
 
@@ -15,3 +22,43 @@ def test_a_word_that_is_longer_than_a_line_stays_whole():
     word = "x" * 30
 
     assert wrapped(f"see {word}", 10) == f"see\n  {word}"
+
+
+PATH = "/a/very/long/path/that/nobody/should/have/to/put/together/again.safetensors"
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("one two three four five", "one two three four\nfive"),
+        ("  a hint that is long too", "  a hint that is\n  long too"),
+        (f"see {PATH} there", f"see\n{PATH}\nthere"),
+        ("狐狸 狐狸 狐狸 狐狸 狐狸", "狐狸 狐狸 狐狸 狐狸\n狐狸"),
+        ("  txt2img --a b --c d --e\n              ^\nno b", "  txt2img --a b --c d --e\n              ^\nno b"),
+    ],
+)
+def test_lines_end_between_words(text, wanted):
+    assert wrapped(text, 20, hang=0) == wanted
+
+
+@given(st.text("ab 狐^\n", max_size=200), st.integers(20, 40))
+def test_nothing_is_lost_and_only_words_are_wider(text, width):
+    out = wrapped(text, width)
+
+    assert out.split() == text.split()
+    assert all(cells(line) <= width or " " not in line.strip() or "^" in text for line in out.split("\n"))
+
+
+def test_an_error_of_the_program_is_broken_between_words_on_a_terminal(tmp_path):
+    import pexpect
+    import pyte
+
+    words = ["-m", "invoke_shell", "--home", str(tmp_path / "home"), "models", "add", f"{PATH}/{'x' * 20}"]
+    child = pexpect.spawn(sys.executable, words, dimensions=(24, 80), encoding="utf-8")
+    child.expect(pexpect.EOF, timeout=60)
+    screen = pyte.Screen(80, 24)
+    pyte.Stream(screen).feed(child.before)
+
+    rows = [row.rstrip() for row in screen.display if row.strip()]
+    assert rows[0] == "there is no model at"
+    assert rows[-1] == "  there is no folder /a"

@@ -72,6 +72,7 @@ def _facts(entry: Entry, more: dict[str, str]) -> Iterator[tuple[str, str]]:
     yield "variant", found.variant
     yield "why", found.reason
     yield "path", str(entry.path)
+    yield "", "" if entry.path.exists() else "nothing is there any more: models scan its new folder"
     yield "weights", ", ".join(p for p in (found.format, found.dtype, size_text(found.bytes)) if p)
     yield "holds", ", ".join(found.parts)
     yield "predicts", found.prediction + (", zero terminal SNR" if found.zero_snr else "")

@@ -250,8 +250,9 @@ class TerminalView:
     def _error_text(self, error: InvokeShellError, where: Where) -> str:
         faults: Sequence[Fault] = getattr(error, "faults", ())
         if where.file or not faults:
-            head, _, rest = visible_lines(error_text(error, where)).partition("\n")
-            return "\n".join(part for part in (self._paint(head, "bold"), self._paint(rest, "dim")) if part)
+            head, _, rest = error_text(error, where).partition("\n")
+            parts = (self._paint(self._folded(head), "bold"), self._paint(self._folded(rest), "dim"))
+            return "\n".join(part for part in parts if part)
         lines = self._with_carets(str(getattr(error, "source", "")), faults)
         return "\n".join(self._styled(line, faults) for line in lines)
 
@@ -271,9 +272,12 @@ class TerminalView:
         if not line.strip(" ^"):
             return self._paint(line, "caret")
         if any(line == f.message for f in faults):
-            return self._paint(visible_lines(line), "bold")
+            return self._paint(self._folded(line), "bold")
         hint = any(line == INDENT + f.hint for f in faults)
-        return self._paint(visible_lines(line), "dim") if hint else visible_lines(line)
+        return self._paint(self._folded(line), "dim") if hint else visible_lines(line)
+
+    def _folded(self, text: str) -> str:
+        return wrapped(visible_lines(text), self._width(), hang=0)
 
     def _width(self) -> int:
         from invoke_shell.shell.display.terminal import window

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
 from invoke_shell.errors import InvokeShellError
 from invoke_shell.metadata.visible import visible, visible_lines
+from invoke_shell.shell.display.wrapping import told_to
 
 if TYPE_CHECKING:
     from invoke_shell.pipeline.events import Event
@@ -135,10 +136,10 @@ class PlainView:
 
     def say(self, text: str, *, warning: bool = False) -> None:
         if not self.quiet or warning:
-            self.write(self.err, text)
+            self.write(self.err, told_to(self.err, text))
 
     def error(self, error: InvokeShellError, where: Where) -> None:
-        self.write(self.err, error_text(error, where))
+        self.write(self.err, told_to(self.err, error_text(error, where)))
 
     def line_done(self) -> None:
         self.out.flush()

@@ -69,6 +69,10 @@ class Listing:
             return [*((n.name, n.summary) for n in self.session.registry.values()), *self._topics()]
         if (command, name) == ("nodes", "name"):
             return [(n.name, n.summary) for n in self.session.registry.values() if not n.builtin]
+        if (command, name) == ("models", "hash"):
+            from invoke_shell.models.onepass import algorithms
+
+            return [(algorithm, "") for algorithm in algorithms()]
         if (command, name) in (("set", "name"), ("unset", "name")):
             return self._settings(given=command == "unset")
         if (command, name) == ("sessions", "name"):
@@ -146,7 +150,7 @@ class Listing:
             return [(kind, called) for kind, called in KINDS.items() if kind not in words]
         if action in ("add", "scan", "convert"):
             return self.files(prefix, {"add": WEIGHTS, "convert": PICKLES}.get(action, FOLDERS))
-        if action == "rename" and words:
+        if action == "rename" and [word for word in words if word != prefix]:
             return []
         kind = typed.get("kind") or ""
         return [row for row in self._once(("entries", kind), lambda: self._entries(kind)) if row[0] not in words]
