@@ -1,6 +1,7 @@
-"""Makes the pictures of the README and the docs, from the README's own session: python docs/make_pictures.py
+"""Makes the pictures of the README and the docs: python docs/make_pictures.py [readme drawing nodes]
 
-They are ordinary results: each can be replayed.
+They are ordinary results: each can be replayed. Afterwards `python tests/commands/test_nodes_table.py` writes the table
+of nodes with those that are there.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -29,25 +31,93 @@ txt2img "a yellow moon at night" --seed 7 --hires 2 as @hires
 txt2img "a red house on a green meadow" --seed 9 | upscale_diffuse --strength 0.3 --seed 30 as @upscale_diffuse
 """
 KEPT = ("inpaint", "outpaint", "variations", "steps", "tiles", "hires", "upscale_diffuse")
+# One picture of each node, for docs/nodes-table.md.
+BEFORE = """
+txt2img "a red boat on a green sea" --seed 7 as @boat
+txt2img "a yellow moon at night" --seed 7 as @moon
+@boat | mask_from ellipse --box 28:60:72:48 as @mask
+@boat | save boat.png
+"""
+NODES = {
+    "txt2img": '"a red house on a green meadow" --seed 9',
+    "load_image": "load_image boat.png",
+    "img2img": '"a blue boat on a green sea" --strength 0.7 --seed 3',
+    "inpaint": '"a blue boat on a green sea" --mask @mask --strength 0.9 --seed 4',
+    "outpaint": '"a red boat on a green sea" --left 32 --right 32 --seed 3',
+    "upscale": "--scale 1.5",
+    "restore_faces": "--face-model pocket-2x --box 32:56:64:64",
+    "upscale_diffuse": "--scale 1.5 --strength 0.3 --seed 30",
+    "resize": "96x64",
+    "crop": "24:40:80:80",
+    "pad": "16",
+    "rotate": "20",
+    "flip": "horizontal",
+    "blur": "3",
+    "sharpen": "",
+    "levels": "--black 48 --white 200",
+    "brightness": "1.4",
+    "contrast": "1.6",
+    "saturation": "0.3",
+    "hue": "120",
+    "invert": "",
+    "grayscale": "",
+    "posterize": "4",
+    "match_colors": "@moon",
+    "text_label": "a red boat",
+    "canny": "",
+    "lineart": "",
+    "tile": "",
+    "depth_map": "",
+    "mask_from": "luminance",
+    "mask_grow": "@mask | mask_grow 6",
+    "mask_blur": "@mask | mask_blur 4",
+    "mask_invert": "@mask | mask_invert",
+    "apply_mask": "@mask",
+    "blend": "@moon --opacity 0.5",
+    "paste_image": "@moon --scale 0.4 --place bottom_right",
+    "compare": "@moon",
+    "contact_sheet": "@boat @moon @mask | contact_sheet",
+}
+# Nodes without a picture: one that wants a model which is not in the box, and two that make none.
+BARE = ("instruct", "save", "show_image")
 
 
 def main() -> None:
     folder = ROOT / "docs" / "pictures"
-    folder.mkdir(exist_ok=True)
-    readme(folder)
-    drawing(folder)
+    (folder / "nodes").mkdir(parents=True, exist_ok=True)
+    for part in sys.argv[1:] or ("readme", "drawing", "nodes"):
+        {"readme": readme, "drawing": drawing, "nodes": nodes}[part](folder)
 
 
 def drawing(folder: Path) -> None:
     """The pictures of docs/drawing.md."""
+    named(folder, DRAWING.strip().splitlines(), KEPT)
+
+
+def nodes(folder: Path) -> None:
+    """One of each node."""
+    lines = [f"{line_of(name)} as @{name}_shown" for name in NODES]
+    named(folder / "nodes", [*BEFORE.strip().splitlines(), *lines], [f"{name}_shown" for name in NODES])
+
+
+def line_of(name: str) -> str:
+    """The line that shows a node: its words behind the boat, or all of the line."""
+    words = NODES[name]
+    if name in words.split():
+        return words
+    return f"txt2img {words}" if name == "txt2img" else f"@boat | {name} {words}".rstrip()
+
+
+def named(folder: Path, lines: Sequence[str], kept: Sequence[str]) -> None:
+    """Run lines in an empty home, and keep the results of these names."""
     with TemporaryDirectory() as home:
         command = [sys.executable, "-m", "invoke_shell", "--home", home, "--json"]
-        for line in DRAWING.strip().splitlines():
+        for line in lines:
             command += ["-c", line]
-        ran = subprocess.run(command, capture_output=True, text=True, check=True, cwd=home)
+        ran = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, cwd=home)
         for row in map(json.loads, ran.stdout.splitlines()):
-            if row["event"] == "result" and row.get("name") in KEPT:
-                shutil.copyfile(row["path"], folder / f"{row['name']}.png")
+            if row["event"] == "result" and row.get("name") in kept:
+                shutil.copyfile(row["path"], folder / f"{row['name'].removesuffix('_shown')}.png")
 
 
 def readme(folder: Path) -> None:

@@ -1,6 +1,7 @@
 """Two pages are made from the nodes. After a change of one: python tests/commands/test_nodes_table.py"""
 
 import json
+import runpy
 from pathlib import Path
 
 from invoke_shell import commands
@@ -9,6 +10,7 @@ from invoke_shell.pipeline.derive import flow
 from invoke_shell.shell.answers.pages import GROUPS, groups
 
 DOCS = Path(__file__).parents[2] / "docs"
+PICTURES = DOCS / "pictures" / "nodes"
 PAGE = DOCS / "nodes-table.md"
 SCHEMA = DOCS / "sd-metadata-1.schema.json"
 HEAD = """# All nodes
@@ -30,6 +32,9 @@ What the nodes over pixels have in common:
   picture, `--opacity` how much of the other picture is seen, `--to` the size of the result.
 - The same input and the same Pillow give the same pixels, so a replay is exact. Letters (`text_label`, `--label`) are
   as the FreeType in Pillow draws them.
+
+The pictures are of the lines in `docs/make_pictures.py`, most of them of a boat that pocket drew; `instruct` wants a
+model that is not in the box.
 """
 
 
@@ -37,14 +42,16 @@ def page():
     """The page, from the nodes."""
     out = [HEAD]
     for group, nodes in groups(commands.registry()).items():
-        out += [f"\n## {GROUPS[group]}\n", "| node | takes → gives | | example |", "|---|---|---|---|"]
+        out += [f"\n## {GROUPS[group]}\n", "| node | takes → gives | | example | |", "|---|---|---|---|---|"]
         out += [row(n) for n in nodes]
     return "\n".join(out) + "\n"
 
 
 def row(node):
     example = node.examples[0].replace("|", "\\|")
-    return f"| `{node.name}` | {flow(node)} | {node.summary} | `{example}` |"
+    picture = PICTURES / f"{node.name}.png"
+    shown = f"![{node.name}](pictures/nodes/{picture.name})" if picture.is_file() else ""
+    return f"| `{node.name}` | {flow(node)} | {node.summary} | `{example}` | {shown} |"
 
 
 def test_every_node_is_in_the_table_as_it_is():
@@ -53,6 +60,13 @@ def test_every_node_is_in_the_table_as_it_is():
     missing = [row(n) for n in commands.registry().values() if row(n) not in text]
     assert missing == [], "python tests/commands/test_nodes_table.py writes the page anew"
     assert text == page()
+
+
+def test_a_picture_is_made_of_every_node():
+    made = runpy.run_path(str(DOCS / "make_pictures.py"))
+
+    assert {*made["NODES"], *made["BARE"]} == set(commands.registry())
+    assert {path.stem for path in PICTURES.glob("*.png")} == set(made["NODES"])
 
 
 def test_every_node_is_in_a_group_that_has_a_title():
