@@ -167,7 +167,7 @@ def _own(png: Png, found: list[TextChunk], listing: bool) -> tuple[dict[str, Jso
 def _foreign(file: BinaryIO, png: Png, problem: MetadataError | None) -> PictureInfo:
     warnings = list(png.warnings)
     raw = _texts(png, warnings)
-    tool = "invoke_shell" if problem and not raw else tool_of(raw)
+    tool = "invoke_shell" if problem and (not raw or SPEC in raw.get(KEYWORD, "")) else tool_of(raw)
     if not tool and has_stealth(file, png):
         hidden = hidden_texts(file, png)
         tool, raw = tool_of(hidden) or "a1111", {**raw, **hidden}

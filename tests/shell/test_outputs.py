@@ -15,6 +15,7 @@ import pytest
 from PIL import Image as Pillow
 
 from invoke_shell.errors import BlockedError, OutputError, SettingError
+from invoke_shell.metadata.record import SPEC
 from invoke_shell.records import Image
 from invoke_shell.shell.archive import outputs
 from invoke_shell.shell.archive.outputs import DISK, TEMPLATE, check_template, file_name, output_folder, slug, write_new
@@ -486,6 +487,7 @@ def test_a_handle_whose_file_is_gone_offers_replay(home):
 CHILD = """
 import json, sys
 from pathlib import Path
+from invoke_shell.metadata.record import SPEC
 from invoke_shell.records import Image
 from invoke_shell.shell.archive.results import Results
 from invoke_shell.shell.archive.store import Facts, Store
@@ -524,3 +526,84 @@ def test_two_shells_on_one_home_200_results_each_at_once(tmp_path):
     assert [(line.status, len(store.results_of_line(line.id))) for line in store.history()] == [("done", 200)] * 2
     assert list((tmp_path / "shells").iterdir()) == [tmp_path / "shells" / store.owner]
     store.close()
+
+
+# -- a picture and the JSON beside it --------------------------------------------------------------------------------
+
+
+class Kill(BaseException):
+    """What ends a process at once."""
+
+
+class Dying(outputs.Disk):
+    """A disk under a process that is killed at the nth name it gives, before it or after."""
+
+    def __init__(self, names: int, *, after: bool):
+        self.names, self.after = names, after
+
+    def link(self, source, target):
+        self.names -= 1
+        if self.names or self.after:
+            super().link(source, target)
+        if not self.names:
+            raise Kill
+
+
+def as_jpeg(image: Image) -> tuple[bytes, bytes]:
+    """A JPEG without a record, and the record beside it."""
+    out = io.BytesIO()
+    image.pil().save(out, "JPEG", quality=95)
+    size = {"width": image.width, "height": image.height}
+    made = {"step": "s1", "pixel_hash": image.hash, **size, "mode": "RGB", "format": "jpeg", "quality": 95}
+    return out.getvalue(), json.dumps({"spec": SPEC, "spec_version": "1", "result": made}).encode()
+
+
+def keep_both(results, line):
+    data, beside = as_jpeg(picture())
+    return results.keep_picture(line, picture(), lambda n: data, Facts(title="fox"), suffix=".jpg", beside=beside)
+
+
+@pytest.mark.parametrize(
+    ("names", "after", "left"),
+    [
+        (1, False, []),
+        (1, True, []),
+        (2, False, []),
+        (2, True, ["000001-fox.jpg", "000001-fox.jpg.json"]),
+    ],
+)
+def test_a_kill_between_a_jpeg_and_its_record_loses_both_or_neither(home, names, after, left):
+    results = home.results(Dying(names, after=after))
+    with pytest.raises(Kill):
+        keep_both(results, begin(results))
+    home.kill()
+
+    recovered = home.results().recover()
+
+    assert list(home.files()) == left
+    assert (recovered.completed, recovered.lost) == (((1,), ()) if left else ((), (1,)))
+
+
+def test_a_name_is_free_when_both_are(home):
+    results = home.results()
+    home.pictures.mkdir()
+    (home.pictures / "000001-fox.jpg.json").write_text("somebody's")
+
+    row = keep_both(results, begin(results))
+
+    assert row.path.name == "000001-fox-2.jpg"
+    assert sorted(home.files()) == ["000001-fox-2.jpg", "000001-fox-2.jpg.json", "000001-fox.jpg.json"]
+
+
+def test_a_picture_that_cannot_be_written_leaves_no_json(home):
+    class Full(outputs.Disk):
+        def write(self, path, data):
+            if data[:2] == b"\xff\xd8":
+                raise OSError(errno.ENOSPC, "No space left on device")
+            super().write(path, data)
+
+    results = home.results(Full())
+    with pytest.raises(OutputError):
+        keep_both(results, begin(results))
+
+    assert home.files() == {}

@@ -54,7 +54,7 @@ def test_check_of_what_is_not_ours(invoke, folder):
     Path("b.json").write_text("{]")
     Path("c.json").write_bytes(b"\xff")
 
-    assert "there is no sd-metadata of invoke_shell in it" in invoke("info", "--check", "a.png").err
+    assert "a.png has no sd-metadata of invoke_shell" in invoke("info", "--check", "a.png").err
     assert invoke("info", "--check", "a.png").status == 3
     assert invoke("info", "--check", "b.json").out == "b.json: 1 fault\n  $ it is not JSON from character 1 on\n"
     assert invoke("info", "--check", "c.json").out == "c.json: 1 fault\n  $ it is not UTF-8\n"

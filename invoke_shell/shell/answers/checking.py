@@ -26,6 +26,9 @@ def checked(registry: Registry, label: str, path: Path) -> tuple[bool, str, dict
     Raises BlockedError for what is no picture, MetadataError for one without our metadata.
     """
     info = _json_alone(path) if path.suffix.lower() == ".json" else read_picture(path)
+    if info.data is None and info.problem is None:
+        who = f"it is of {info.tool}" if info.tool else "nothing in it tells how it was made"
+        raise MetadataError(f"{visible(label)} has no sd-metadata of invoke_shell: {who}", code="no-metadata")
     faults = [Wrong("$", visible(info.problem.message))] if info.problem is not None else _faults(registry, path, info)
     record = {
         "event": "check", "image": label, "valid": not faults,
@@ -48,8 +51,6 @@ def _json_alone(path: Path) -> PictureInfo:
 
 
 def _faults(registry: Registry, path: Path, info: PictureInfo) -> list[Wrong]:
-    if info.data is None:
-        info.step()  # raises: there is nothing of ours in it
     data = info.data or {}
     faults = check_data(data, node_schemas(registry))
     if info.kind == "PNG":

@@ -21,7 +21,7 @@ from invoke_shell.records import Image, ModelRecord, StepRecord, digest, topolog
 from invoke_shell.shell.archive import store as stores
 from invoke_shell.shell.archive.handles import numbers_text, resolve
 from invoke_shell.shell.archive.journal import Written
-from invoke_shell.shell.archive.outputs import free_names, write_new
+from invoke_shell.shell.archive.outputs import free_names, write_both, write_new
 from invoke_shell.shell.archive.pixels import Pixels
 from invoke_shell.shell.archive.results import Results, has_pixels
 from invoke_shell.shell.archive.store import ResultRow, Store
@@ -133,10 +133,12 @@ class Keeper:
         )
         if not parcel.form.lossless:
             self.sources.keep(frame.image, {"name": ""})  # the handle stands for these, not for what the file gives
+        beside = parcel.packed.sidecar
         row = self.results.keep_picture(
-            line, frame.image, lambda n: parcel.packed.data, facts, suffix=parcel.form.suffix
+            line, frame.image, lambda n: parcel.packed.data, facts, suffix=parcel.form.suffix, beside=beside
         )
-        self._write_beside(row.path, parcel.packed.sidecar)
+        if beside:
+            self._tell_beside(row.path, self.results.fault)
         if event.name:
             self.names.setdefault(event.name, []).append((place, row.n))
         return row
@@ -159,24 +161,26 @@ class Keeper:
             self.say(f"{before} is there already")
             return
         # The second picture of one line may not fail because the first took the name.
-        written = write_new(data, target, tag=f"save-{time.monotonic_ns()}", exactly=target not in self._taken)
+        beside, fault = parcel.packed.sidecar, ""
+        tag, exactly = f"save-{time.monotonic_ns()}", target not in self._taken
+        if beside:
+            written, fault = write_both(data, beside, target, tag=tag, exactly=exactly)
+        else:
+            written = write_new(data, target, tag=tag, exactly=exactly)
         self._taken.add(target)
         self.exported.append(Written(path=str(written.absolute()), hash=digest(data)))
         self.say(f"saved {written}" + (f"  {parcel.note}" if parcel.note else ""))
-        if beside := self._write_beside(written, parcel.packed.sidecar):
-            self.exported.append(Written(path=str(beside.absolute()), hash=digest(parcel.packed.sidecar)))
+        if beside:
+            self._tell_beside(written, fault)
+        if beside and not fault:
+            self.exported.append(Written(path=str(sidecar(written).absolute()), hash=digest(beside)))
 
-    def _write_beside(self, picture: Path, data: bytes) -> Path | None:
-        """Write the JSON that a picture has no room for; the picture is whole without it, so a fault is only told."""
-        if not data:
-            return None
-        try:
-            path = write_new(data, sidecar(picture), tag=f"beside-{time.monotonic_ns()}", exactly=True)
-            self.say(f"beside it: {path}")
-        except OutputError as error:
-            self.say(f"what does not fit into {picture.name} is lost: {error.message}")
-            return None
-        return path
+    def _tell_beside(self, picture: Path, fault: str) -> None:
+        """Where the JSON is that a picture has no room for; the picture is whole without it: a fault is only told."""
+        if fault:
+            self.say(f"what does not fit into {picture.name} is lost: {fault}")
+        else:
+            self.say(f"beside it: {sidecar(picture)}")
 
     def remember(self, name: str, text: str | None) -> None:
         """Keep a setting of the session; None forgets it."""

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Protocol
 
 from invoke_shell.errors import OutputError, SettingError, nearest
+from invoke_shell.metadata.files import sidecar
 from invoke_shell.pipeline.prompts import plain_text
 from invoke_shell.shell import posix
 
@@ -29,6 +30,7 @@ __all__ = [
     "output_folder",
     "part_name",
     "slug",
+    "write_both",
     "write_new",
 ]
 
@@ -195,6 +197,34 @@ def write_new(data: bytes, target: Path, *, tag: str, exactly: bool = False, fil
     except OSError as error:
         raise _explained(error, target) from error
     return path
+
+
+def write_both(
+    data: bytes, beside: bytes, target: Path, *, tag: str, exactly: bool = False, files: Files = DISK
+) -> tuple[Path, str]:
+    """As write_new, with the JSON that a picture has no room for; the path it got, and why that JSON is not there.
+
+    The JSON is on the disk before the picture has its name: a kill leaves a picture with all that is known of it, or a
+    JSON without a picture.
+    """
+    if not exactly:
+        target = next(path for path in free_names(target) if not path.exists() and not sidecar(path).exists())
+    elif target.exists():
+        return write_new(data, target, tag=tag, exactly=True, files=files), ""  # says that it is there
+    note, fault = sidecar(target), ""
+    try:
+        write_new(beside, note, tag=f"{tag}-beside", exactly=True, files=files)
+    except OutputError as error:
+        fault = error.message
+    try:
+        path = write_new(data, target, tag=tag, exactly=exactly, files=files)
+    except OutputError:
+        if not fault:
+            _remove(note, files)
+        raise
+    if path != target and not fault:  # another program took the name meanwhile
+        shutil.move(note, sidecar(path))
+    return path, fault
 
 
 def _named(part: Path, target: Path, exactly: bool, files: Files) -> Path:

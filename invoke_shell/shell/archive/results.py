@@ -1,6 +1,6 @@
 """Results: number, file and row in the order that loses nothing; keeping, discarding, and what a killed process left.
 
-    number reserved, row pending -> file written under its name -> row done -> handle shown
+    number reserved, row pending -> what stands beside it -> file written under its name -> row done -> handle shown
 
 A kill between any two of these leaves either no file and a lost number, or a whole file that the next start makes done.
 """
@@ -25,6 +25,7 @@ from invoke_shell.shell.archive.outputs import (
     free_names,
     move_aside,
     part_name,
+    write_both,
     write_new,
 )
 from invoke_shell.shell.archive.store import Facts, ResultRow, State, Store
@@ -45,6 +46,7 @@ class Results:
     """The pictures of one home. folder: where the next one goes; template: how it is called (outputs.file_name).
 
     unsaved: PNG bytes, by number, of pictures whose file could not be written; they live as long as this object.
+    fault: why the JSON beside the last picture that has one could not be written, "" when it was.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class Results:
     ) -> None:
         self.store, self.folder, self.template, self.files = store, folder, template, files
         self.unsaved: dict[int, bytes] = {}
+        self.fault = ""
 
     @property
     def trash(self) -> Path:
@@ -64,17 +67,25 @@ class Results:
         return self.store.home / "trash"
 
     def keep_picture(
-        self, line: int, image: Image, encode: Callable[[int], bytes], facts: Facts, *, suffix: str = ".png"
+        self,
+        line: int,
+        image: Image,
+        encode: Callable[[int], bytes],
+        facts: Facts,
+        *,
+        suffix: str = ".png",
+        beside: bytes = b"",
     ) -> ResultRow:
         """Make a picture a result: reserve its number, write its file, finish its row. Then its handle may be shown.
 
-        encode: the file for the number, of the kind `suffix` says. Size and pixel hash in `facts` are those of `image`.
+        encode: the file for the number, of the kind `suffix` says. beside: the JSON it has no room for. Size and pixel
+        hash in `facts` are those of `image`.
         Raises OutputError when the file cannot be written; the picture is in `unsaved` then, under a number of its own.
         """
         facts = replace(facts, width=image.width, height=image.height, pixel_hash=image.hash)
         path = self._naming(suffix)
         (n,) = self.store.reserve(line, [facts], path)
-        return self._written(n, path(n, facts), encode(n))
+        return self._written(n, path(n, facts), encode(n), beside)
 
     def _naming(self, suffix: str) -> Callable[[int, Facts], Path]:
         """How files are called now: asked twice about a picture, it gives the same answer, past midnight too."""
@@ -86,9 +97,13 @@ class Results:
         row = self.store.results(n)[0]
         return self._written(n, path or row.path, self.unsaved[n])
 
-    def _written(self, n: int, path: Path, data: bytes) -> ResultRow:
+    def _written(self, n: int, path: Path, data: bytes, beside: bytes = b"") -> ResultRow:
+        tag = _tag(n, self.store.owner)
         try:
-            path = write_new(data, path, tag=_tag(n, self.store.owner), files=self.files)
+            if beside:
+                path, self.fault = write_both(data, beside, path, tag=tag, files=self.files)
+            else:
+                path = write_new(data, path, tag=tag, files=self.files)
         except OutputError as error:
             self.unsaved[n] = data
             hint = f"@{n} is kept in memory; @{n} | save PATH writes it elsewhere"
@@ -197,10 +212,12 @@ class Results:
         return [path for path in there if not self.store.owns(path)]
 
     def _leftovers(self, row: ResultRow, owner: str) -> list[Path]:
-        """Move the part file, and an empty file that only held the name, to the trash."""
+        """Move the part files, an empty file that only held the name, and a JSON without a picture to the trash."""
         part = part_name(row.path, _tag(row.n, owner))
+        note = part_name(sidecar(row.path), f"{_tag(row.n, owner)}-beside")
+        alone = [] if row.path.exists() else [sidecar(row.path)]
         empty = [path for path in self._candidates(row) if not path.stat().st_size]
-        return [move_aside(path, self.trash) for path in (part, *empty) if path.is_file()]
+        return [move_aside(path, self.trash) for path in (part, note, *alone, *empty) if path.is_file()]
 
 
 def _name(template: str, n: int, facts: Facts, day: str, suffix: str) -> str:
