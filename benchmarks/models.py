@@ -73,12 +73,20 @@ def _headers(folder: Path, rounds: int) -> list[Row]:
 
 
 def _scans(folder: Path, files: int) -> list[Row]:
-    list(many_files(folder / "collection", files))
+    for path in many_files(folder / "collection", files):
+        _evict(path)
     catalogue = folder / "home" / "catalogue.db"
     first = _timed(lambda: Catalogue(path=catalogue).scan([folder / "collection"]))
     again = [_timed(lambda: Catalogue(path=catalogue).scan([folder / "collection"])) for _ in range(5)]
     warm = tuple(median(t) for t in zip(*again, strict=True))
-    return [(f"scan of {files:,} files", *first, 5.0), ("the same again", *warm, 0.5)]
+    return [(f"scan of {files:,} files, from the disk", *first, 5.0), ("the same again", *warm, 0.5)]
+
+
+def _evict(path: Path) -> None:
+    """Have the next reader ask the disk."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
 def _lists(folder: Path, files: int, rounds: int) -> list[Row]:
@@ -129,7 +137,8 @@ def _difference(less: list[str], more: list[str], *, rounds: int) -> tuple[float
 
 
 def _run(command: list[str]) -> None:
-    subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
+    env = {**os.environ, "PYTHONDONTWRITEBYTECODE": ""}  # as it is installed: nothing is compiled at every start
+    subprocess.run(command, env=env, stdout=subprocess.DEVNULL, check=True)
 
 
 if __name__ == "__main__":
