@@ -42,7 +42,11 @@ Inverted = Annotated[bool, Arg(help="Paint what the mask keeps, and keep what it
 Zoom = Annotated[
     int | None,
     Arg(
-        help="Paint the masked part, with so many pixels around it, at the model's own size.", unit="px", ge=0, le=4096
+        help="Paint the masked part, with so many pixels around it (32), at the model's own size.",
+        unit="px",
+        ge=0,
+        le=4096,
+        alone=32,
     ),
 ]
 MaskBlur = Annotated[float, Arg(help="How soft the edge of the painted part is.", unit="px", ge=0, le=64)]
@@ -123,7 +127,7 @@ def inpaint(
     """Paint into a picture where a mask is white, and leave every pixel where it is black.
 
     Without --mask the transparent part is painted. Strength 1 still mixes in a little of what was there, and
-    --pure-noise nothing. --zoom 32 cuts out the masked part with 32 pixels around it, paints it at the model's own
+    --pure-noise nothing. --zoom cuts out the masked part with some pixels around it, paints it at the model's own
     size and puts it back: small things get all of the model's attention. Any model will do; one that was trained to
     inpaint reads the mask itself.
     """

@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from math import ceil
 from typing import Annotated, Any
 
 from invoke_shell.commands.generate import GIVES, begin_step, explain_steps, same_steps
+from invoke_shell.commands.guides import Guides, moved_along
 from invoke_shell.commands.params import (
     DRAWN,
     HIGHEST,
@@ -68,12 +70,14 @@ def upscale_diffuse(
     seed: NoiseSeed = DRAWN,
     model: Checkpoint = POCKET,
     extras: Extras = Extras(),
+    guides: Guides = Guides(),
 ) -> Iterator[Made]:
     """Make a picture larger and draw over it tile by tile, so that details come in.
 
     First it is enlarged, by --upscaler or by Lanczos, then img2img redraws each tile at the size the model draws best.
     Neighbours share --overlap and fade into each other there. The first tile has the seed, the next ones those after
-    it. A high strength draws the prompt's whole picture into every tile.
+    it. A high strength draws the prompt's whole picture into every tile; --control tile holds against it. A control
+    picture is of the whole, and each tile reads its part.
     """
     width, height = (max(1, round(side * scale)) for side in frame.image.size)
     refuse_huge("upscale_diffuse", width, height)
@@ -96,6 +100,7 @@ def upscale_diffuse(
         **sampling.asked(),
         **chance.asked(),
         **extras.asked(),
+        **guides.asked(large),
     )
     yield _drawn_over(ctx, large, asked, overlap)
 
@@ -121,10 +126,10 @@ def shares(begins: list[int], tile: int, length: int) -> list[Any]:
         weight = np.ones(tile)
         if n:
             shared = begins[n - 1] + tile - begin
-            weight = np.minimum(weight, (at - begin) / shared)
+            weight = np.minimum(weight, (at - begin) / max(shared, 0.5))
         if n + 1 < len(begins):
             shared = begin + tile - begins[n + 1]
-            weight = np.minimum(weight, (begin + tile - at) / shared)
+            weight = np.minimum(weight, (begin + tile - at) / max(shared, 0.5))
         weights.append(np.clip(weight, 0, 1))
     total = np.zeros(max(length, begins[-1] + tile))
     for begin, weight in zip(begins, weights, strict=True):
@@ -141,6 +146,13 @@ def _enlarged(ctx: Context, image: Image, scale: float, upscaler: Any, size: tup
     return Image.from_pil(image.pil().convert("RGB").resize(size, Pillow.Resampling.LANCZOS))
 
 
+def _cut(image: Image, box: tuple[int, int, int, int]) -> Image:
+    """A box of a picture, filled up to the right and down where its sides are no multiples of 8."""
+    from invoke_shell.commands.fills import fitted
+
+    return Image.from_pil(fitted(image).pil().crop(box))
+
+
 def _drawn_over(ctx: Context, large: Image, asked: Generation, overlap: float) -> Made:
     """Every tile drawn, in reading order, and laid together by their shares."""
     import numpy as np
@@ -155,9 +167,10 @@ def _drawn_over(ctx: Context, large: Image, asked: Generation, overlap: float) -
     sums = np.zeros((whole.height, whole.width, 3))
     facts: dict[str, Any] = {}
     for n, (top, left) in enumerate((top, left) for top in down for left in across):
-        part = Image.from_pil(whole.pil().crop((left, top, left + width, top + height)))
+        cut = partial(_cut, box=(left, top, left + width, top + height))
         seed = Seed((asked.seed + n) % (HIGHEST + 1))
-        made = next(iter(ctx.engine.generate(replace(asked, source=part, seed=seed))))
+        guided = moved_along(asked, large.size, cut)
+        made = next(iter(ctx.engine.generate(replace(guided, source=cut(large), seed=seed))))
         facts = facts or dict(made.facts)
         share = rows[down.index(top)][:, None] * columns[across.index(left)][None, :]
         sums[top : top + height, left : left + width] += np.asarray(made.image.pil(), np.float64) * share[..., None]

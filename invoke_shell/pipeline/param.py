@@ -33,6 +33,7 @@ class Arg:
     when not typed. pixels: False when it changes no pixel: not recorded, not in cache keys. text: swallows unquoted
     words. excludes: another parameter that cannot be typed together with it. model: kind of model of a ModelRecord.
     choices: of a str, when they are a table and no Literal. group: heading in the help.
+    alone: of a number: the value when the flag stands without one; None where it must have one.
     prompt: of a text: weights, blends and LoRAs are read in it, and `__wildcards__`.
     spell: other programs' spelling of a choice -> ours; raises ValueError when there is none.
     """
@@ -52,6 +53,7 @@ class Arg:
     model: str = ""
     choices: tuple[str, ...] = ()
     group: str = ""
+    alone: int | None = None
     spell: Callable[[str], str] | None = None
 
 

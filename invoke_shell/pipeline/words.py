@@ -182,7 +182,11 @@ class WordReader(ValueReader):
 
     def take_value(self, t: Token, p: Param) -> None:
         following = self.words[self.i] if self.i < len(self.words) else None
-        if following is None or self.ends_text(self.i) or (self.is_flag(following) and not p.arg.text):
+        if p.arg.alone is not None and not (following and re.match(r"-?\d", following.value)):
+            self.values[p.name] = Value(p.arg.alone, Source.LINE, (t.start, t.end))
+            if following is None and len(self.text) > t.end:
+                self.expects("value", "", len(self.text), p)
+        elif following is None or self.ends_text(self.i) or (self.is_flag(following) and not p.arg.text):
             hint = f"as in: {p.flag} {sample(p)}"
             self.fault(t.start, t.end, f"{p.flag} needs {p.kind.label}", hint, "missing-value")
             if following is None and len(self.text) > t.end:

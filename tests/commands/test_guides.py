@@ -8,6 +8,7 @@ from pipeline_kit import model_of
 
 from invoke_shell.commands.guides import Guides
 from invoke_shell.commands.paint import inpaint, instruct, outpaint
+from invoke_shell.commands.tiles import upscale_diffuse
 from invoke_shell.errors import RunError
 from invoke_shell.pipeline.types import Size, Weighted
 from invoke_shell.records import Frame, Image, Made, Mask, StepRecord
@@ -149,3 +150,29 @@ def test_instruct_takes_both_and_fills_a_control_picture_up_as_its_own():
 
     assert (asked.controls[0].image, asked.picture_prompts[0].images) == (plain((200, 0, 0), 24, 16), (GREEN,))
     assert asked.source == asked.controls[0].image
+
+
+def test_each_tile_reads_its_part_of_a_control_picture():
+    """Of 32x32 enlarged to 64x64 with tiles of 32: white is the left half alone."""
+    engine = Recorder()
+    ctx = SimpleNamespace(engine=engine, say=lambda text: None)
+    half = Image(mode="RGB", width=32, height=32, pixels=(bytes([255] * 48) + bytes(48)) * 32)
+    guides = Guides(control=nets("controlnet", "tile"), control_image=[half])
+    model = model_of("pocket", advice={"size": "64x64"})
+
+    values = {"seed": 1, "model": model, "tile": Size(64, 64), "scale": 4.0, "overlap": 0.0, "guides": guides}
+    list(upscale_diffuse.func(ctx, frame_of(plain((9, 9, 9), 32, 32)), "a boat", **values))
+
+    lights = [max(asked.controls[0].image.pixels[3 * 40 : 3 * 60]) for asked in engine.asked]
+    assert [asked.controls[0].image.size for asked in engine.asked] == [(64, 64)] * 4
+    assert [light > 128 for light in lights] == [True, False, True, False]
+
+
+def test_tiles_are_read_by_a_control_that_has_no_picture():
+    engine = Recorder()
+    ctx = SimpleNamespace(engine=engine, say=lambda text: None)
+    guides = Guides(control=nets("controlnet", "tile"))
+
+    list(upscale_diffuse.func(ctx, frame_of(RED), "a boat", seed=1, model=model_of("pocket"), guides=guides))
+
+    assert all(asked.controls[0].image == asked.source for asked in engine.asked)

@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image as Pillow
 from PIL import ImageDraw
-from pipeline_kit import model_of
+from pipeline_kit import chain_of, model_of
 
+from invoke_shell import commands
 from invoke_shell.commands.enlarge import restore_faces
 from invoke_shell.commands.fills import filled
 from invoke_shell.commands.generate import txt2img
@@ -220,6 +221,20 @@ def test_hires_is_upscale_and_img2img_in_one():
     assert (large.size, large.source.size, large.seed, large.start_step) == (Size(128, 96), (128, 96), 8, 4)
     assert made.image.size == (128, 96)
     assert made.facts["hires"]["size"] == "64x48"
+
+
+@pytest.mark.parametrize(
+    ("words", "zoom"),
+    [
+        ('"a boat" --zoom', 32), ('--zoom "a boat"', 32), ("a boat --zoom --seed 3", 32), ("a boat --zoom | blur", 32),
+        ('--zoom 8 "a boat"', 8), ("a boat --zoom=0", 0), ("a boat --zoom 64 | blur", 64), ('"a boat"', None),
+    ],
+)  # fmt: skip
+def test_zoom_stands_alone_or_with_pixels(words, zoom):
+    stage = next(s for s in chain_of(f"@1 | inpaint {words}", commands.registry()).stages if s.node == "inpaint")
+
+    assert stage.values["prompt"].value == "a boat"
+    assert (stage.values["zoom"].value if "zoom" in stage.values else None) == zoom
 
 
 @pytest.mark.parametrize(("end", "said"), [(8, False), (9, True)])
