@@ -16,6 +16,7 @@ MOST_STEPS = 200
 MOST_DRAWN = 16
 MOST_CALLS = 64
 MOST_PIXELS = 16_777_216
+MOST_SAMPLED = 400  # million pixels, each as often as there are steps: 24 steps at 4096x4096, 200 at 1408x1408
 
 
 def large(plan: Plan, registry: Registry) -> str:
@@ -27,10 +28,12 @@ def large(plan: Plan, registry: Registry) -> str:
 def _measured(plan: Plan, registry: Registry) -> Iterator[tuple[int, int, str]]:
     calls = [call for call in plan.calls if call.node]
     drawn = [call for call in calls if registry[call.node].seed is not None]
+    areas = _areas(plan)
     yield sum(_steps(call) for call in drawn), MOST_STEPS, "sampler steps"
+    yield sum(_steps(call) * areas[call.id] for call in drawn) // 1_000_000, MOST_SAMPLED, "million pixels to sample"
     yield len(drawn), MOST_DRAWN, "pictures to draw"
     yield len(calls), MOST_CALLS, "commands"
-    yield max(_areas(plan).values(), default=0), MOST_PIXELS, "pixels in a picture"
+    yield max(areas.values(), default=0), MOST_PIXELS, "pixels in a picture"
 
 
 def _steps(call: Call) -> int:
@@ -39,10 +42,10 @@ def _steps(call: Call) -> int:
 
 
 def _areas(plan: Plan) -> dict[int, int]:
-    """Pixels of the picture of each call: its size where it has one, else that of its largest input, by its scale."""
+    """Pixels of each call's picture: its size where it has one, else its largest input's, by its scale or hires."""
     areas: dict[int, int] = {}
     for call in plan.calls:
-        size, scale = call.params.get("size"), call.params.get("scale")
+        size, scale = call.params.get("size"), call.params.get("scale", call.params.get("hires"))
         before = max((_area(item, areas) for items in call.inputs.values() for item in items), default=0)
         if isinstance(size, Size):
             before = size.width * size.height

@@ -73,6 +73,17 @@ def test_info_says_line_missing_and_guessed(invoke: Invoke):
     )
 
 
+def test_a_large_picture_of_few_steps_is_asked_about_too(invoke: Invoke):
+    write("a.png", parameters="a\nSteps: 50, Sampler: Euler, CFG scale: 7, Seed: 1, Size: 4096x4096, RNG: CPU")
+
+    ran = invoke("replay", "a.png")
+
+    assert (ran.status, ran.out) == (
+        3,
+        "a.png: blocked\n  it would take 838 million pixels to sample: replay --yes runs it all the same\n",
+    )
+
+
 def test_whatever_a_picture_names_and_is_not_here_is_said(invoke: Invoke):
     more = (
         ', VAE: nice.vae.pt, TI hashes: "neg: 66a7279a88"'
