@@ -69,10 +69,9 @@ class Contents:
     def weigh_apart(self, entry: Entry, tick: Tick = quiet) -> None:
         """Learn the identity of a model's weights, by a process of low priority. Raises BlockedError."""
         from invoke_shell.models import apart
-        from invoke_shell.models.weighing import weighs
 
         entry = self.fresh(entry)
-        if entry.key and weighs(entry):
+        if entry.key and entry.unweighed:
             self.set_weights(entry, apart.weights(entry.path, tick))
 
     def verify(self, entry: Entry, tick: Tick = quiet) -> tuple[Verdict, Entry]:

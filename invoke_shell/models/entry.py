@@ -18,6 +18,7 @@ Origin = Literal["box", "home", "added", "scanned"]
 # What would be read as something else in a line: handles, lists, weights, paths, quotes; and what cannot be printed.
 UNFIT = r"[\s@/\\:,|;\"'{}<>]+"
 LONGEST = 100  # characters
+WEIGHED = ("checkpoint", "vae")  # kinds that come in several layouts
 # Stems that say nothing: the folder's name does. And names that are a commit, or InvokeAI's key.
 GENERIC = (
     r"(diffusion_pytorch_model|model|pytorch_model|pytorch_lora_weights|adapter_model|learned_embeds)"
@@ -53,6 +54,11 @@ class Entry:
     @property
     def kind(self) -> str:
         return self.finding.kind
+
+    @property
+    def unweighed(self) -> bool:
+        """Whether the identity of its weights can be computed and is not known."""
+        return self.kind in WEIGHED and self.finding.format != "gguf" and not self.weights
 
     @property
     def record(self) -> ModelRecord:

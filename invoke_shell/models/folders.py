@@ -148,7 +148,7 @@ def _advice(folder: Path, denoiser: str, base: str, variant: str) -> dict[str, A
 
 def _loose(folder: Path) -> Finding | None:
     """A folder of text encoders, VAEs and T5's tokenizer, as other programs keep them; None for any other."""
-    from invoke_shell.models.probe import identify  # which looks at folders through this module
+    from invoke_shell.models.detectors import identify
 
     names = ["T5's tokenizer"] if has_t5_words(folder) else []
     dtype = ""

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
+from invoke_shell.models.detectors import identify
 from invoke_shell.models.files import Tick, quiet, reading
 from invoke_shell.models.header import Tensor, read_header
-from invoke_shell.models.probe import identify
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

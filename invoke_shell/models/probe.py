@@ -5,17 +5,16 @@ Unknown is said with what was seen, never guessed.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from invoke_shell.models.families import ARCHITECTURES, DTYPES, GGUF_BASES, advice_for
+from invoke_shell.models.families import GGUF_BASES, advice_for
 from invoke_shell.models.files import WEIGHTS, reading, refusal, shown
 from invoke_shell.models.finding import Finding
 from invoke_shell.models.folders import look_folder
-from invoke_shell.models.header import Header, read_header
+from invoke_shell.models.header import read_header
 
-__all__ = ["identify", "is_pickle", "look"]
+__all__ = ["is_pickle", "look"]
 
 
 WRONG_LINK = "download the model's file, not what its page shows"
@@ -30,10 +29,6 @@ CONTENTS = (
 GGUF = b"GGUF"
 PICKLED = (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
 
-SHOWN = 3  # names of tensors that an unknown file is described by
-LONG = 60  # characters of one
-LONG_TEXT = 400  # characters of what a file tells of itself
-
 
 def look(path: Path) -> Finding:
     """What a file or folder is. Raises BlockedError when it is broken, a pickle, or no weights at all."""
@@ -45,6 +40,8 @@ def look(path: Path) -> Finding:
         raise refusal(path, f"is a {kind} file by its content", f"rename it to {shown(right)}")
     if kind == "gguf":
         return _look_gguf(path)
+    from invoke_shell.models.detectors import identify  # most starts open no file
+
     return identify(read_header(path), path)
 
 
@@ -73,62 +70,12 @@ def _container(path: Path) -> str:
     raise refusal(path, "is no file of weights that is known here", f"known are {', '.join(WEIGHTS)}")
 
 
-def identify(header: Header, path: Path) -> Finding:
-    """What the tensors of a header are. path: of the file, for what stands beside it and for one small tensor."""
-    from invoke_shell.models.detectors import DETECTORS  # most starts open no file
-
-    for detect in DETECTORS:
-        if found := detect(header, path):
-            return _completed(found, header)
-    return _completed(Finding(reason=f"unknown: {_seen(header)}"), header)
-
-
-def _completed(found: Finding, header: Header) -> Finding:
-    """With what every file says: type of its weights, size, modelspec; and a family that only its words tell."""
-    told = {
-        k.removeprefix("modelspec."): v[:LONG_TEXT] for k, v in header.metadata.items() if k.startswith("modelspec.")
-    }
-    told.pop("thumbnail", None)
-    stored = header.dtype
-    dtype = DTYPES.get(stored, stored.lower())
-    found = replace(found, dtype=dtype, bytes=header.bytes, told=told, notes=(*found.notes, *_notes(dtype)))
-    if found.kind and not found.base:
-        found = _by_words(found, header)
-    if found.kind == "checkpoint":
-        advice = advice_for(found.base, found.variant, found.prediction, told.get("resolution", ""))
-        found = replace(found, advice=advice)
-    return found
-
-
-def _by_words(found: Finding, header: Header) -> Finding:
-    for key in ("modelspec.architecture", "ss_base_model_version"):
-        said = header.metadata.get(key, "").lower()
-        for start, base, variant in ARCHITECTURES:
-            if said.startswith(start):
-                reason = f"{found.reason}; {key} says {shown(said[:LONG])}"
-                return replace(found, base=base, variant=found.variant or variant, reason=reason)
-    return found
-
-
-def _notes(dtype: str) -> Iterator[str]:
-    if dtype.startswith("float8"):
-        yield f"its weights are 8-bit numbers ({dtype}): a float16 file of the same model draws finer"
-
-
-def _seen(header: Header) -> str:
-    if not header.tensors:
-        return "there are no tensors in it"
-    names = [shown(name[:LONG]) for name in sorted(header.tensors)[:SHOWN]]
-    if len(names) == 1:
-        return f"1 tensor, {names[0]}"
-    return f"{len(header.tensors):,} tensors, such as {', '.join(names)}"
-
-
 # -- GGUF ------------------------------------------------------------------------------------------------------------
 
 
 def _look_gguf(path: Path) -> Finding:
     """A GGUF file: by its tensors, else by what it says of itself."""
+    from invoke_shell.models.detectors import identify
     from invoke_shell.models.gguf import read_gguf
 
     header = read_gguf(path)

@@ -12,9 +12,7 @@ if TYPE_CHECKING:
     from invoke_shell.models.entry import Entry
     from invoke_shell.records import ModelRecord
 
-__all__ = ["Same", "alike", "same_model", "twins", "weigh", "weighs"]
-
-WEIGHED = ("checkpoint", "vae")  # kinds that come in several layouts
+__all__ = ["Same", "alike", "same_model", "twins", "weigh"]
 
 Same = Literal["exact", "half", ""]
 
@@ -24,16 +22,11 @@ def weigh(catalogue: Catalogue, entry: Entry, tick: Tick = quiet) -> Entry:
 
     Raises BlockedError when its files cannot be read.
     """
-    if not weighs(entry):
+    if not entry.unweighed:
         return entry
     from invoke_shell.models.identity import identities, to_texts  # numpy
 
     return catalogue.set_weights(entry, to_texts(identities(entry.path, tick)))
-
-
-def weighs(entry: Entry) -> bool:
-    """Whether the identity of its weights can be computed and is not known."""
-    return entry.kind in WEIGHED and entry.finding.format != "gguf" and not entry.weights
 
 
 def twins(catalogue: Catalogue, entry: Entry) -> dict[str, Same]:

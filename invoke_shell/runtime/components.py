@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from invoke_shell.errors import InvokeShellError
+from invoke_shell.models.detectors import identify
 from invoke_shell.models.header import read_header
-from invoke_shell.models.probe import identify
 from invoke_shell.records import ModelRecord
 from invoke_shell.runtime import _diffusers, clip_words
 from invoke_shell.runtime.sources import refused

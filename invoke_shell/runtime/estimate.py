@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from invoke_shell.errors import InvokeShellError
+from invoke_shell.models.detectors import identify
 from invoke_shell.models.gguf import read_gguf
 from invoke_shell.models.header import Header, read_header
-from invoke_shell.models.probe import identify
 from invoke_shell.pipeline.types import Size
 from invoke_shell.records import ModelRecord
 

@@ -13,9 +13,9 @@ from typing import Any
 
 import torch
 
+from invoke_shell.models.detectors import identify
 from invoke_shell.models.finding import Finding
 from invoke_shell.models.header import Header, read_header
-from invoke_shell.models.probe import identify
 from invoke_shell.records import ModelRecord
 from invoke_shell.runtime import _diffusers, clip_words
 from invoke_shell.runtime._diffusers import PartKind, Tokenizer

@@ -17,10 +17,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from invoke_shell.models.detectors import identify
 from invoke_shell.models.gguf import read_gguf
 from invoke_shell.models.header import Header, read_header
 from invoke_shell.models.layouts import PREFIXES
-from invoke_shell.models.probe import identify
 from invoke_shell.records import ModelRecord
 from invoke_shell.runtime import _diffusers, single_file
 from invoke_shell.runtime.pipelines import PipedFamily

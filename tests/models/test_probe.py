@@ -32,8 +32,9 @@ from model_files import (
 )
 
 from invoke_shell.errors import BlockedError
+from invoke_shell.models.detectors import identify
 from invoke_shell.models.header import Header
-from invoke_shell.models.probe import identify, look
+from invoke_shell.models.probe import look
 
 
 def found(tmp_path, shapes, name="x.safetensors", **more):
