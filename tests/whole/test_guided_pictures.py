@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from models_controls import small_adapter, small_control
 from models_small import small_lora, small_sd1
+from models_transformers import small_z_image
 
 LINES = [
     'txt2img "a (red:1.4) circle++ <lora:ink:0.7>" --negative "blue-" --seed 3 --tokens',
@@ -18,6 +19,11 @@ LINES = [
     "load_image a.png | canny as @edges",
     'txt2img "a boat" --control edges:0.8 --control-image @edges --control-end 0.7 --seed 6',
     '@edges | img2img "a sea" --control edges --strength 0.6 --ip-adapter style:0.5 --ip-image a.png --seed 7',
+    'load_image a.png | outpaint "a sea" --left 16 --control edges --ip-adapter style:0.5 --ip-image a.png --seed 8',
+    'load_image a.png | upscale_diffuse "a sea" --control edges --seed 9',
+    'load_image a.png | inpaint "a sea" --mask mask.png --zoom --control edges --seed 2',
+    'load_image a.png | instruct "at night" --model edit --control edges --ip-adapter style --ip-image a.png --seed 3',
+    'load_image a.png | inpaint "a boat" --mask mask.png --model z-small --seed 3',
 ]
 
 
@@ -34,12 +40,15 @@ def test_guided_pictures_are_exact_in_a_new_process(tmp_path):
 
     home = tmp_path / "home"
     model = small_sd1(home / "models" / "small")
+    small_sd1(home / "models" / "edit", in_channels=8)
+    small_z_image(home / "models" / "z-small")
     small_lora(home / "models" / "ink.safetensors", model)
     small_control(home / "models" / "edges", model)
     small_adapter(home / "models" / "adapters", model)
     (home / "wildcards").mkdir()
     (home / "wildcards" / "shape.txt").write_text("circle\nsquare\n")
     Image.effect_mandelbrot((64, 64), (-2, -1, 1, 1), 40).convert("RGB").save(tmp_path / "a.png")
+    Image.linear_gradient("L").resize((64, 64)).save(tmp_path / "mask.png")
     settings = ["-c", "set model small", "-c", "set steps 4", "-c", "set size 64x64"]
 
     made, records = program(home, *settings, *[w for line in LINES for w in ("-c", line)], folder=tmp_path)
