@@ -249,7 +249,8 @@ class _Binder(WordReader):
         if rest:
             self.values[p.name] = Value(rest, Source.LINE, (start, start + len(rest)))
         elif p.required:
-            self.fault(head.start, head.end, f"{head.value} needs {p.arg.help.lower()}", "", "missing-argument")
+            usage = f"as in: {self.node.examples[0]}" if self.node and self.node.examples else ""
+            self.fault(head.start, head.end, f"{head.value} needs {_noun(p)}", usage, "missing-argument")
 
     def check_missing(self, head: Token, upstream: bool) -> None:
         assert self.node is not None
@@ -261,9 +262,7 @@ class _Binder(WordReader):
             if p.name in self.settings or f"{self.node.name}.{p.name}" in self.settings:
                 continue
             usage = f"as in: {self.node.examples[0]}" if self.node.examples else f"write {p.flag} {sample(p)}"
-            article = "an" if p.name[0] in "aeiou" else "a"
-            wanted = f"{article} {p.name}" if p.positional else p.flag
-            message = f"{self.node.name} needs {wanted}"
+            message = f"{self.node.name} needs {_noun(p) if p.positional else p.flag}"
             self.bound.faults.append(Fault(head.start, head.end, message, usage, "missing-argument"))
 
     def typed(self, name: str) -> bool:
@@ -274,3 +273,11 @@ class _Binder(WordReader):
         first, second = sorted(self.flagged.get(q.name) or self.values[q.name].span or (0, 0) for q in (p, other))
         message = f"{p.flag} and {other.flag} say the same thing twice"
         self.fault(*first, message, "keep one of them", "excluded-flag", also=(second,))
+
+
+def _noun(p: Param) -> str:
+    """What a word is called that must be there: `a prompt`, or what its help names before a colon, `pictures`."""
+    what, colon, _ = p.arg.help.partition(":")
+    if colon and what.isalpha():
+        return what.lower()
+    return f"{'an' if p.name[0] in 'aeiou' else 'a'} {p.name}"

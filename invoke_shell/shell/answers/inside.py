@@ -83,7 +83,7 @@ def _foreign_text(shell: Session, word: str, line: Line) -> str:
     if not line.text:
         raise MetadataError(f"no command can be made of {visible(word)}: {'; '.join(line.missing)}", code="no-metadata")
     for sentence in (*line.missing, *line.guessed):
-        shell.view.say(f"{visible(word)}: {sentence}")
+        shell.view.say(hung(f"{visible(word)}: {sentence}"))
     return line.text
 
 

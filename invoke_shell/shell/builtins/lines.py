@@ -9,7 +9,7 @@ from invoke_shell.errors import InvokeShellError, LineError
 from invoke_shell.metadata.visible import visible
 from invoke_shell.pipeline.node import Arg, node
 from invoke_shell.shell.archive.handles import numbers_text
-from invoke_shell.shell.builtins.words import Age, OptionalRest, Rest, Words, expanded, fault, seconds_of
+from invoke_shell.shell.builtins.words import Age, OptionalRest, PicturesRest, Rest, Words, expanded, fault, seconds_of
 from invoke_shell.shell.display.view import Where
 from invoke_shell.shell.session import Session, StatusError
 
@@ -64,7 +64,7 @@ def recalled_record(word: str, text: str) -> dict[str, str]:
 
 
 @node(builtin=True, rest=True, group="shell", examples=["replay @1", "replay a.png --steps 30"])
-def replay(shell: Session, what: Rest) -> None:
+def replay(shell: Session, what: PicturesRest) -> None:
     """Make pictures again from what is inside them, and say whether they are the same.
 
     Takes files and handles; flags change a value: --steps 30, or so much more: --steps +5, --seed +1. --exact ends with

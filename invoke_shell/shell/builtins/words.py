@@ -10,7 +10,18 @@ from invoke_shell.errors import Fault, LineError
 from invoke_shell.pipeline.node import Arg
 from invoke_shell.shell.session import Session
 
-__all__ = ["Age", "Handles", "OptionalRest", "Rest", "Words", "expanded", "fault", "seconds_of", "size_text"]
+__all__ = [
+    "Age",
+    "Handles",
+    "OptionalRest",
+    "PicturesRest",
+    "Rest",
+    "Words",
+    "expanded",
+    "fault",
+    "seconds_of",
+    "size_text",
+]
 
 UNITS = {"m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
@@ -18,6 +29,7 @@ Words = Annotated[list[str], Arg(help="Pictures: files, handles, or lines of the
 Handles = Annotated[list[str], Arg(help="Results: @12, @-1, @15..22, @@, @kept, @name.")]
 Age = Annotated[str | None, Arg(help="A time back from now: 30m, 12h, 30d, 8w.")]
 Rest = Annotated[str, Arg(help="The rest of the line.")]
+PicturesRest = Annotated[str, Arg(help="Pictures: files or handles, then flags.")]
 OptionalRest = Annotated[str, Arg(help="The rest of the line.")]
 
 

@@ -142,10 +142,9 @@ class TerminalView:
 
     def say(self, text: str, *, warning: bool = False) -> None:
         if warning:
-            note = wrapped(f"note: {visible_lines(text)}", self._width())
-            self._print(self._paint("note:", "note") + note.removeprefix("note:"))
+            self._print(f"{self._paint('note:', 'note')} {visible_lines(text)}")
         elif not self.quiet:
-            self._print(self._paint(wrapped(visible_lines(text), self._width()), "dim"))
+            self._print(self._paint(visible_lines(text), "dim"))
 
     def error(self, error: InvokeShellError, where: Where) -> None:
         self._finish()

@@ -73,6 +73,24 @@ def test_info_says_line_missing_and_guessed(invoke: Invoke):
     )
 
 
+def test_a_controlnet_is_carried_where_it_is_here_else_said(invoke: Invoke):
+    unit = ', ControlNet 0: "Module: canny, Model: edges [d14c016b], Weight: 0.8"'
+    write("a.png", parameters="a\nSteps: 4, Sampler: Euler, Seed: 1, Size: 64x64, RNG: CPU" + unit)
+
+    before = invoke("--json", "info", "a.png").record
+    Path("edges.safetensors").write_bytes(b"\x02\0\0\0\0\0\0\0{}")
+    assert invoke("models", "add", "edges.safetensors", "--kind", "controlnet").status == 0
+    after = invoke("--json", "info", "a.png").record
+    blocked = invoke("replay", "a.png")
+
+    sentence = "the picture that --control edges reads is not in the file, made by canny: add --control-image FILE"
+    assert "--control" not in before["command"]
+    assert before["missing"] == ["not carried: ControlNet edges at 0.8, which is not here"]
+    assert after["command"].endswith("--seed 1 --control edges:0.8")
+    assert after["missing"] == [sentence]
+    assert (blocked.status, blocked.out) == (3, f"a.png: blocked\n  {sentence}\n")
+
+
 def test_a_large_picture_of_few_steps_is_asked_about_too(invoke: Invoke):
     write("a.png", parameters="a\nSteps: 50, Sampler: Euler, CFG scale: 7, Seed: 1, Size: 4096x4096, RNG: CPU")
 
