@@ -31,11 +31,12 @@ def home(tmp_path):
 
 
 def worker_of(pid: int) -> int:
-    """The process that a shell started."""
+    """The worker of a shell, which may have a process that reads models too."""
     if not shutil.which("ps"):
         pytest.skip("ps is not installed")
-    listed = subprocess.run(["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True, check=True).stdout
-    (only,) = listed.split()
+    ps = ["ps", "-o", "pid=,args=", "--ppid", str(pid)]
+    listed = subprocess.run(ps, capture_output=True, text=True, check=True).stdout
+    (only,) = [line.split()[0] for line in listed.splitlines() if "invoke_shell.runtime.worker" in line]
     return int(only)
 
 
