@@ -96,10 +96,10 @@ class WorkerRuntime:
 
     def _post(self, kind: str, number: int, content: object = None) -> None:
         """Send a message to a living worker, started for it if need be."""
-        if not self._alive():
-            self._start()
-        self._posting = True
+        self._posting = True  # a signal handler that cancels now would wait for the channel's lock, for ever
         try:
+            if not self._alive():
+                self._start()
             self._send(kind, number, content)
         finally:
             self._posting = False

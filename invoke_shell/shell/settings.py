@@ -134,7 +134,8 @@ class Settings:
         name = canonical(name)
         if name not in self.params:
             near = nearest(name, self.params)
-            raise SettingError(f"there is no setting {name}", hint=f"did you mean {near}?" if near else "")
+            hint = f"did you mean {near}?" if near else "settings lists them"
+            raise SettingError(f"there is no setting {name}", hint=hint)
         return self.params[name]
 
     def set(self, name: str, text: str) -> Value:

@@ -15,6 +15,7 @@ from invoke_shell.errors import Cancelled
 from invoke_shell.pipeline.events import ChainDone, Failed, Progress
 from invoke_shell.pipeline.plan import needs, plan
 from invoke_shell.runtime.policy import Setup
+from invoke_shell.runtime.wire import Channel
 from invoke_shell.runtime.worker import WorkerRuntime
 
 REGISTRY = commands.registry()
@@ -196,3 +197,34 @@ def test_log_is_put_aside_when_it_is_long(tmp_path):
 
     assert log.stat().st_size < 1_000_000
     assert (tmp_path / "worker.log.1").stat().st_size == 2_000_000
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("message", [1, 2])
+def test_ctrl_c_while_a_message_is_on_its_way_cancels_the_run(worker, monkeypatch, message):
+    """As from a signal handler: in the middle of a write, which holds the channel's lock."""
+    monkeypatch.setenv("INVOKE_SHELL_FAKE_LATENCY", "0.2")
+    written = 0
+
+    def called(frame, event, argument):
+        nonlocal written
+        if frame.f_code is not Channel.send.__code__:
+            return None
+        written += 1
+        return inside if written == message else None
+
+    def inside(frame, event, argument):
+        if frame.f_locals["self"]._lock.locked():
+            sys.settrace(None)
+            worker.cancel()
+            return None
+        return inside
+
+    sys.settrace(called)
+    try:
+        events = worker.submit(DRAW)
+    finally:
+        sys.settrace(None)
+
+    assert worker._cancelled
+    assert isinstance(list(events)[-1].error, Cancelled)

@@ -94,7 +94,11 @@ def test_a_missing_input_of_a_later_line_stops_a_file_before_line_1(invoke, fold
     ran = invoke("x.invoke")
 
     assert ran.status == 3
-    assert ran.err.startswith("x.invoke:2:12: ")
+    assert ran.err == (
+        f"x.invoke:2:12: there is no file {folder / 'nowhere.png'}\n"
+        "  load_image nowhere.png | blur\n"
+        "             ^^^^^^^^^^^\n"
+    )
     assert ran.out == ""
 
 

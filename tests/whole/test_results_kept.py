@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from pathlib import Path
 
@@ -78,7 +79,9 @@ def test_a_discarded_picture_is_used_from_the_trash_and_comes_back_with_keep(inv
 
     assert names(outputs) == []
     assert invoke("-c", "@1 | blur").status == 0
-    assert invoke("-c", "keep @1").out == "@1 kept\n"
+    ran = invoke("-c", "keep @1")
+    assert ran.out == "@1 kept\n"
+    assert re.fullmatch(r"@kept has those of one session: `sessions \S+` goes on where these were made\n", ran.err)
     assert len(names(outputs)) == 2
 
 

@@ -27,8 +27,11 @@ def keep(shell: Session, handles: Handles) -> None:
     change(shell.keeper, f"keep {' '.join(handles)}", rows, "kept")
     count = len(shell.keeper.store.kept(shell.keeper.session.id))
     numbers = [row.n for row in rows]
-    so_far = f"; @kept is {count} picture{'' if count == 1 else 's'}" if count else ""  # 0: of another session
+    so_far = f"; @kept is {count} picture{'' if count == 1 else 's'}" if count else ""
     shell.view.text(f"{numbers_text(numbers)} kept{so_far}", {"event": "kept", "handles": numbers})
+    for other in sorted({row.session for row in rows} - {shell.keeper.session.id}):
+        name = shell.keeper.store.session(other).name
+        shell.view.say(f"@kept has those of one session: `sessions {name}` goes on where these were made")
 
 
 @node(builtin=True, group="results", examples=["discard @-1", "discard @2..3", "discard --rest"])

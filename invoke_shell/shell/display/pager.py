@@ -13,7 +13,8 @@ from typing import TextIO
 __all__ = ["paged"]
 
 USUAL = "less"
-QUIT_AT_ONE_SCREEN = "FRX"  # less: leave by itself what fits, pass colours on, and leave what was read on the screen
+# less: leave by itself what fits, pass colours on, leave what was read on the screen; a prompt that says the keys
+OPTIONS = "FRXPsspace goes on, q leaves"
 
 
 def paged(text: str, out: TextIO, env: Mapping[str, str]) -> bool:
@@ -43,7 +44,7 @@ def _command(text: str) -> list[str]:
 
 
 def _environment(env: Mapping[str, str]) -> dict[str, str]:
-    return {**env, "LESS": env.get("LESS") or QUIT_AT_ONE_SCREEN, "LESSCHARSET": "utf-8"}
+    return {**env, "LESS": env.get("LESS") or OPTIONS, "LESSCHARSET": "utf-8"}
 
 
 def _is_terminal(out: TextIO) -> bool:

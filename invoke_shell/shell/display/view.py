@@ -162,7 +162,12 @@ def error_text(error: InvokeShellError, where: Where) -> str:
     start = faults[0].start if faults else 0
     line = where.line + source.count("\n", 0, start)
     column = start - (source.rfind("\n", 0, start) + 1) + 1
-    return f"{where.file}:{line}:{column}: {error.message}\n{error}" if faults else f"{where.file}:{line}: {error}"
+    if not faults:
+        return f"{where.file}:{line}: {error}"
+    rows = str(error).splitlines()
+    if len(faults) == 1:
+        rows.remove(error.message)  # it is said in front
+    return "\n".join([f"{where.file}:{line}:{column}: {error.message}", *rows])
 
 
 class JsonView:

@@ -104,6 +104,7 @@ class Shell:
         self._editor: Editor | None = None
         self._input, self._output = input, output
         self._stoppable = False
+        self._cleared = False
 
     @property
     def session(self) -> Session:
@@ -127,13 +128,15 @@ class Shell:
             text, cursor = self._turn(text, cursor)
 
     def interrupted(self, number: int, frame: FrameType | None) -> None:
-        """Ctrl-C as a signal: an exception where one is waited for, and nothing in between.
+        """Ctrl-C as a signal: an exception where one is waited for; in between the next line is begun anew.
 
         In the edit line it is a key. As a signal it also comes before the terminal is ready for keys and after a line
         has ended, where asyncio and Python would end the program.
         """
         if self._stoppable:
             when_whole(frame, self._interrupt)
+        else:
+            self._cleared = True
 
     def _interrupt(self) -> None:
         if self._stoppable:
@@ -143,10 +146,14 @@ class Shell:
     def _turn(self, text: str, cursor: int) -> tuple[str, int]:
         """Ask for one line and run it; what stands in the next one, and where the cursor is in it."""
         lines = self._lines()
+        if self._cleared:
+            text, cursor = "", 0
+            if self._editor is not None:
+                self._editor.ahead()
         try:
             self._stoppable = lines is self._plain
             typed = lines.ask(text, cursor)
-            self._stoppable = False
+            self._stoppable = self._cleared = False
         except EOFError:
             self.session.leaving = True
             return "", 0
@@ -242,6 +249,9 @@ class Editor:
             self.editing.renew()
             self._use_keys()
         for tries in count(1):
+            # No echo before the terminal is raw either: its answer to a key that was typed ahead (Ctrl-L) would stand
+            # on the screen; and no line editing of the system, which takes keys away.
+            echo = self._silence()
             try:
                 return self.prompt.prompt(
                     default=Document(text, cursor),
@@ -258,7 +268,17 @@ class Editor:
                 if tries == TRIES:
                     self._give_up(error)
                 text, cursor = self.stands(), 0
+            finally:
+                echo()
         raise AssertionError("counts for ever")
+
+    def _silence(self) -> Callable[[], None]:
+        from invoke_shell.shell import posix
+
+        try:
+            return posix.silence(self.prompt.input.fileno())
+        except (OSError, ValueError, NotImplementedError):  # no descriptor: tests, Windows
+            return lambda: None
 
     def _give_up(self, error: Exception) -> None:
         """Nothing can be drawn here: go on without drawing. Raises PlainWanted."""
