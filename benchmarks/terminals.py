@@ -31,9 +31,28 @@ class Program:
         )
         self._program.delaybeforesend = None
         self._answered = 0
+        self._keys = b""  # not taken yet
+        os.set_blocking(self._program.child_fd, False)
 
     def type(self, keys: str) -> None:
-        self._program.send(keys)
+        """Type, and show meanwhile what comes, as terminals do: one that only waited would be waited for in turn."""
+        self._keys += keys.encode()
+        end = time.monotonic() + PATIENCE
+        while self._type() and self.alive():
+            if time.monotonic() > end:
+                raise TimeoutError(f"{len(self._keys)} keys were never read")
+            self.read(0.05)
+
+    def _type(self) -> bool:
+        """Hand over as many keys as the program takes now; whether some are left."""
+        try:
+            while self._keys:
+                self._keys = self._keys[os.write(self._program.child_fd, self._keys) :]
+        except BlockingIOError:
+            return True
+        except OSError:  # it has ended
+            self._keys = b""
+        return False
 
     def wait(self, text: str, start: int = 0) -> None:
         """Until the program has written a text, at or after a place of `heard`."""
@@ -51,7 +70,8 @@ class Program:
             return False
         while (asked := self.heard.find("\x1b[6n", self._answered)) >= 0:
             self._answered = asked + 1
-            self._program.send("\x1b[1;1R")
+            self._keys += b"\x1b[1;1R"
+            self._type()
         return True
 
     def forget(self) -> None:

@@ -109,29 +109,6 @@ def interrupted_at_work(session: FakeSession, work) -> float:
     return ended[0]
 
 
-class InBetween(FakeSession):
-    """Ctrl-C comes when a line has ended, which is to stand in the next prompt."""
-
-    @property
-    def recalled(self) -> str:
-        os.kill(os.getpid(), signal.SIGINT)
-        return "txt2img a draft"
-
-    @recalled.setter
-    def recalled(self, text: str) -> None:
-        """Asked for once."""
-
-
-def test_ctrl_c_between_two_lines_clears_the_next_one(tmp_path):
-    session = InBetween(tmp_path)
-    with create_pipe_input() as pipe:
-        pipe.send_text("help\r")
-        session.after = lambda: pipe.send_text("exit\r")
-        interact(lambda: session, input=pipe, output=DummyOutput())
-
-    assert session.ran == ["help", "exit"]
-
-
 def test_a_command_that_waits_is_ended(session):
     assert interrupted_at_work(session, lambda: threading.Event().wait(30)) < 5
 

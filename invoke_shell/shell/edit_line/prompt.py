@@ -104,7 +104,6 @@ class Shell:
         self._editor: Editor | None = None
         self._input, self._output = input, output
         self._stoppable = False
-        self._cleared = False
 
     @property
     def session(self) -> Session:
@@ -128,15 +127,13 @@ class Shell:
             text, cursor = self._turn(text, cursor)
 
     def interrupted(self, number: int, frame: FrameType | None) -> None:
-        """Ctrl-C as a signal: an exception where one is waited for; in between the next line is begun anew.
+        """Ctrl-C as a signal: an exception where one is waited for, and nothing in between.
 
         In the edit line it is a key. As a signal it also comes before the terminal is ready for keys and after a line
         has ended, where asyncio and Python would end the program.
         """
         if self._stoppable:
             when_whole(frame, self._interrupt)
-        else:
-            self._cleared = True
 
     def _interrupt(self) -> None:
         if self._stoppable:
@@ -146,14 +143,10 @@ class Shell:
     def _turn(self, text: str, cursor: int) -> tuple[str, int]:
         """Ask for one line and run it; what stands in the next one, and where the cursor is in it."""
         lines = self._lines()
-        if self._cleared:
-            text, cursor = "", 0
-            if self._editor is not None:
-                self._editor.ahead()
         try:
             self._stoppable = lines is self._plain
             typed = lines.ask(text, cursor)
-            self._stoppable = self._cleared = False
+            self._stoppable = False
         except EOFError:
             self.session.leaving = True
             return "", 0
