@@ -237,19 +237,6 @@ def test_exit_leaves_while_a_worker_is_there(home):
             os.kill(worker, 0)
 
 
-def test_answers_of_the_terminal_are_never_echoed(home):
-    with shell(home) as terminal:
-        for _ in range(5):  # Ctrl-L is read with Ctrl-C, and done before the next prompt has the terminal
-            terminal.type("\x03\x0c" + "txt2img a fox --steps 3 " * 8)
-            terminal.settle()
-
-        assert "^[" not in terminal.raw
-        terminal.type("\x03")
-        terminal.wait_prompt()
-        terminal.line("txt2img a fox")
-        terminal.wait("@1")
-
-
 def test_forty_columns_are_enough(home):
     with shell(home, columns=40, rows=30) as terminal:
         terminal.line('txt2img "a cat" --stpes 30')

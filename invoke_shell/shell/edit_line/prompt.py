@@ -242,9 +242,6 @@ class Editor:
             self.editing.renew()
             self._use_keys()
         for tries in count(1):
-            # No echo before the terminal is raw either: its answer to a key that was typed ahead (Ctrl-L) would stand
-            # on the screen; and no line editing of the system, which takes keys away.
-            echo = self._silence()
             try:
                 return self.prompt.prompt(
                     default=Document(text, cursor),
@@ -261,17 +258,7 @@ class Editor:
                 if tries == TRIES:
                     self._give_up(error)
                 text, cursor = self.stands(), 0
-            finally:
-                echo()
         raise AssertionError("counts for ever")
-
-    def _silence(self) -> Callable[[], None]:
-        from invoke_shell.shell import posix
-
-        try:
-            return posix.silence(self.prompt.input.fileno())
-        except (OSError, ValueError, NotImplementedError):  # no descriptor: tests, Windows
-            return lambda: None
 
     def _give_up(self, error: Exception) -> None:
         """Nothing can be drawn here: go on without drawing. Raises PlainWanted."""
