@@ -299,7 +299,7 @@ def test_a_long_answer_comes_one_screen_at_a_time_and_stays_readable(home):
     with shell(home, rows=20) as terminal:
         terminal.line("help --all")
         terminal.wait("Begin a line")
-        terminal.wait(lambda screen: terminal.lines[-1].startswith(":"))
+        terminal.wait(lambda screen: terminal.lines[-1].startswith("space goes on, q leaves"))
         terminal.type(" ")
         terminal.wait("contrast")
         terminal.type("q")

@@ -35,7 +35,7 @@ def made_how(shell: Session, word: str) -> Iterator[str]:
     """How a result was made: its line, and what was recorded of each step."""
     row = shell.keeper.row(word)
     step = from_metadata(loads(row.metadata))
-    yield short_text(shell, step) if shell.interactive else shell.recalled_text(step)
+    yield shell.recalled_text(step)
     yield f"  {row.width}x{row.height}  {row.seconds:.1f} s  {visible(str(row.trashed or row.path))}"
     yield f"  {_life(shell, row)}"
     for at in topological(step):
