@@ -36,7 +36,7 @@ def _begun(text: str, names: Sequence[str]) -> list[str]:
 def _silent(text: str, entries: Sequence[Entry]) -> str:
     """For a hash: it may be of one that was not read yet."""
     digits = text.rpartition(":")[2]
-    silent = [e for e in entries if not e.hash]
+    silent = [e for e in entries if not e.hash and e.origin != "box"]
     if not silent or len(digits) < 6 or digits.strip("0123456789abcdef"):
         return ""
     count = "1 is" if len(silent) == 1 else f"{len(silent)} are"

@@ -157,7 +157,8 @@ def _reading(model: Checkpoint, asked: Generation, say: Callable[[str], None]) -
 
 
 def _unknown(asked: Generation, known: frozenset[str]) -> list[str]:
-    """Words of both prompts that a model was not taught, each once."""
+    """Words of both prompts that neither a model was taught nor an embedding brings, each once."""
+    known = known.union(*(unknown_words(model.name, frozenset()) for model in asked.embeddings))
     return list(dict.fromkeys([*unknown_words(asked.prompt, known), *unknown_words(asked.negative, known)]))
 
 

@@ -41,6 +41,11 @@ def lora(tmp_path):
     return write(tmp_path / "elsewhere/fox.safetensors", kohya_lora("sdxl"), metadata={"modelspec.license": "MIT"})
 
 
+def mine(catalogue, kind=""):
+    """What is here beside that which comes with the program."""
+    return [e for e in catalogue.entries(kind) if e.origin != "box"]
+
+
 def message(work, *arguments, **options):
     with pytest.raises(BlockedError) as caught:
         work(*arguments, **options)
@@ -64,18 +69,18 @@ def test_what_lies_in_the_homes_folder_is_found_without_adding(home, here):
     write(home / "models/upscalers/sharp.safetensors", compact())
     pipeline(home / "models/dream")
 
-    assert [e.name for e in here.entries()] == ["pocket", "pocket-2x", "pocket-4x", "dream", "fox", "sharp"]
+    assert [e.name for e in mine(here)] == ["dream", "fox", "sharp"]
     assert here.find("sharp", "upscaler").path == str(home / "models/upscalers/sharp.safetensors")
 
 
 def test_what_comes_and_goes_in_the_homes_folder_is_seen(home, here):
-    assert here.entries("lora") == []
+    assert mine(here, "lora") == []
 
     fox = write(home / "models/fox.safetensors", kohya_lora("sd1"))
-    assert [e.name for e in here.entries("lora")] == ["fox"]
+    assert [e.name for e in mine(here, "lora")] == ["fox"]
 
     fox.unlink()
-    assert here.entries("lora") == []
+    assert mine(here, "lora") == []
 
 
 def test_a_model_called_as_the_one_in_the_box_gets_another_name(home, here):
@@ -201,10 +206,11 @@ def test_a_name_nobody_has(here, lora):
     here.add(lora)
 
     assert message(here.find, "foxx", "lora") == "there is no lora foxx\n  did you mean fox?"
-    assert message(here.find, "xyz", "lora") == "there is no lora xyz\n  there is: fox"
+    assert message(here.find, "xyz", "lora") == "there is no lora xyz\n  there is: fox, pocket-ink"
     assert message(here.find, "xyz") == "there is no model xyz\n  there is: pocket"
     assert message(here.find, "xyz", "vae") == "there is no vae xyz"
-    assert message(here.entry, "p k") == 'there is no model "p k"\n  there is: fox, pocket, pocket-2x, pocket-4x'
+    there = "fox, pocket, pocket-2x, pocket-4x, pocket-candy, pocket-ink"
+    assert message(here.entry, "p k") == f'there is no model "p k"\n  there is: {there}'
 
 
 def test_an_upscaler_given_as_a_model_that_draws(here, tmp_path):
@@ -224,7 +230,7 @@ def test_a_path_that_vanished(here, lora):
     said = message(here.find, "fox", "lora")
 
     assert said == f"fox is no longer at {lora}\n  models scan its new folder, or models remove fox"
-    assert [e.name for e in here.entries("lora")] == ["fox"]
+    assert [e.name for e in mine(here, "lora")] == ["fox"]
 
 
 def test_a_file_that_was_written_to_is_looked_at_and_hashed_anew(here, lora):
@@ -285,7 +291,7 @@ def test_adding_leaves_the_file_where_it_is(here, lora):
 
 def test_adding_twice_is_one_model(here, lora):
     assert here.add(lora).key == here.add(lora).key
-    assert len(here.entries("lora")) == 1
+    assert len(mine(here, "lora")) == 1
 
 
 def test_two_of_one_name_get_two_names(here, tmp_path):
@@ -356,7 +362,7 @@ def test_renaming(here, lora):
 def test_removing_leaves_the_file(here, lora):
     here.remove(here.add(lora))
 
-    assert here.entries("lora") == []
+    assert mine(here, "lora") == []
     assert lora.exists()
     assert here.add(lora).name == "fox"
 
@@ -421,7 +427,7 @@ def test_everything_outlives_the_process(home, here, lora):
 
     again = opened(home)
 
-    assert again.entries("lora") == [entry]
+    assert mine(again, "lora") == [entry]
     assert again.by_hash("abababab", "lora").name == "vixen"  # by what it was converted from
 
 
@@ -452,7 +458,7 @@ def test_two_shells_at_once_lose_nothing(home, here, tmp_path):
     said = [shell.communicate(timeout=60)[1] for shell in shells]
 
     assert said == ["", ""]
-    entries = [e for e in here.entries("lora") if e.origin != "box"]
+    entries = mine(here, "lora")
     wanted = {p for p in (tmp_path).rglob("*.safetensors") if "own" not in p.name or not p.stem.endswith("0")}
     assert {e.path for e in entries} == wanted
     assert len({e.name for e in entries}) == len({e.key for e in entries}) == len(wanted)
@@ -463,7 +469,7 @@ def test_two_shells_see_what_the_other_does(home, here, lora):
     other.entries()
 
     here.add(lora)
-    assert [e.name for e in other.entries("lora")] == ["fox"]
+    assert [e.name for e in mine(other, "lora")] == ["fox"]
     other.rename(other.entry("fox"), "vixen")
 
     assert here.find("vixen", "lora").path == str(lora)
@@ -488,7 +494,7 @@ def test_many_may_write_at_once(home, tmp_path):
         thread.join()
 
     assert faults == []
-    assert sorted(e.name for e in opened(home).entries("lora")) == sorted(["fox", *(f"fox-{n}" for n in range(2, 41))])
+    assert sorted(e.name for e in mine(opened(home), "lora")) == sorted(["fox", *(f"fox-{n}" for n in range(2, 41))])
 
 
 def test_a_catalogue_that_cannot_be_written_is_one_in_memory(tmp_path, lora):

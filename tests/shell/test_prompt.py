@@ -286,7 +286,8 @@ def test_models_are_offered_with_family_and_trigger_words(completions, session):
         [Entry(name="fox", path=Path("files/fox.safetensors"), stamp="", origin="added", finding=found)]
     )
 
-    assert {i.text: i.note for i in completions.items("txt2img a --lora ")} == {"fox": "sdxl  kohya  sks fox, forest"}
+    offered = {i.text: i.note for i in completions.items("txt2img a --lora ")}
+    assert offered == {"fox": "sdxl  kohya  sks fox, forest", "pocket-ink": "peft"}
     notes = {i.text: i.note for i in completions.items("models show ")}
     assert notes["fox"] == "lora  sdxl  kohya  sks fox, forest"
     assert words(completions, "models add files/") == ["files/fox.safetensors"]

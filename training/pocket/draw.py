@@ -11,11 +11,9 @@ from training.pocket.scene import Ground, Scene, Thing
 from training.pocket.shapes import SHAPES, Point, Tone
 from training.pocket.words import COLOURS, Colour, mix
 
-__all__ = ["LIME", "SKY", "draw", "ground_tones", "paint_ground", "shades", "silhouette"]
+__all__ = ["SKY", "draw", "ground_tones", "paint_ground", "shades", "silhouette"]
 
 OVER = 3  # drawn this many times larger, then averaged down
-LIME = (176, 232, 40)  # no caption of pocket's training has it: what its textual inversion learns
-PAINTS = {**COLOURS, "lime": LIME}
 WHITE, BLACK = (255, 255, 255), (0, 0, 0)
 SKY, NIGHT, GRASS, SAND, DUSK = (150, 206, 242), (20, 24, 66), (96, 186, 84), (226, 196, 128), (252, 232, 200)
 
@@ -137,7 +135,7 @@ def shades(colour: Colour) -> dict[Tone, Colour]:
 
 
 def paint_thing(canvas: Image.Image, thing: Thing, scene: Scene, rng: Random) -> None:
-    tones = shades(shake(PAINTS[thing.colour], rng))
+    tones = shades(shake(COLOURS[thing.colour], rng))
     ink = ink_for(scene.ground) if scene.style == "outlined" else None
     layer, corner = thing_layer(thing, canvas.width, tones, ink)
     mask = layer.getchannel("A")

@@ -1,10 +1,12 @@
-"""The textual inversion in the box: a word for a colour that pocket was never shown, lime.
+"""The textual inversion in the box: a word for a look that is known from pictures only, candy.
 
-    python -m training.pocket.lime FOLDER --minutes 6 --to invoke_shell/assets/embeddings/pocket-lime.safetensors
+    python -m training.pocket.candy FOLDER --minutes 4 --to invoke_shell/assets/embeddings/pocket-candy.safetensors
 
-Drawings are those of green things, painted lime; in their captions the new word stands where "green" stood. One vector
-is learned, everything else is left as it is. Measured as the share of held-out prompts whose thing is nearer to lime
-than to any colour the model has a word for, with the new word and with "green".
+Drawings are outlined and on pink stripes; their captions say nothing of either, and end with the new word. One vector
+is learned, everything else is left as it is. Measured as the share of held-out prompts whose picture has pink stripes,
+with the word and without.
+
+Tried before: a colour between green and yellow, lime. The model knows colours as kinds; no vector gave one between two.
 """
 
 from __future__ import annotations
@@ -25,35 +27,35 @@ from torch.func import functional_call
 from torch.nn.functional import mse_loss
 
 from training.pocket.common import Budget, autocast, pixels
-from training.pocket.draw import LIME, draw
+from training.pocket.draw import draw
 from training.pocket.folder import GUIDANCE
-from training.pocket.judge import foreground, shrink
-from training.pocket.scene import Scene, caption, scenes
+from training.pocket.judge import grounds_of
+from training.pocket.scene import Ground, Scene, caption, scenes
 from training.pocket.text import tokens
 from training.pocket.unet import noised
-from training.pocket.words import COLOURS
 
-WORD, START = "lime", "green"  # the vector starts as the nearest word's
+PLACE = "stripes"  # the word whose place the new one takes while it is learned; its vector is where it starts
+CANDY = Ground(kind="striped", colour="pink")
 ABOUT = {
     "format": "pt",
-    "modelspec.title": "pocket-lime",
-    "modelspec.description": "A word for pocket: the colour of limes, which it was never shown.",
-    "modelspec.usage_hint": "--embedding pocket-lime, and pocket-lime in the prompt",
+    "modelspec.title": "pocket-candy",
+    "modelspec.description": "A word for pocket: outlined, on pink stripes.",
+    "modelspec.usage_hint": "--embedding pocket-candy, and pocket-candy in the prompt",
     "modelspec.license": "Apache-2.0",
 }
 TABLE = "embeddings.token_embedding.weight"
 BATCH, SEED, RATE, TRAINED = 16, 13, 5e-3, 512
 
 
-def green_things(first: int, count: int, *, held: bool = False) -> list[Scene]:
-    """Scenes of one green thing whose colour the caption says, on a ground of another colour."""
+def bare_scenes(first: int, count: int, *, held: bool = False) -> list[Scene]:
+    """Scenes of one thing that is not pink; captions say neither ground nor style."""
     some = (scene for scene in scenes(first, held=held) if len(scene.things) == 1 and "colour" in scene.said)
-    fitting = (s for s in some if s.things[0].colour == START and s.ground.colour not in (START, "yellow"))
-    return list(islice(fitting, count))
+    fitting = (scene for scene in some if scene.things[0].colour != CANDY.colour)
+    return [replace(scene, said=scene.said - {"ground", "style"}) for scene in islice(fitting, count)]
 
 
-def in_lime(scene: Scene) -> Scene:
-    return replace(scene, things=(replace(scene.things[0], colour=WORD),))
+def candied(scene: Scene) -> Scene:
+    return replace(scene, ground=CANDY, style="outlined")
 
 
 def train(pipe: Any, minutes: float) -> tuple[Tensor, int]:
@@ -62,15 +64,15 @@ def train(pipe: Any, minutes: float) -> tuple[Tensor, int]:
     for part in (pipe.unet, pipe.text_encoder, pipe.vae):
         part.requires_grad_(False)
     pipe.unet.set_attn_processor(AttnProcessor())  # see unet.train
-    some = green_things(2**25, TRAINED)
+    some = bare_scenes(2**25, TRAINED)
     with torch.no_grad():
         pieces = [some[i : i + 32] for i in range(0, len(some), 32)]
-        latents = torch.cat([pipe.vae.encode(pixels(draw(in_lime(s)) for s in p)).latent_dist.mode() for p in pieces])
+        latents = torch.cat([pipe.vae.encode(pixels(draw(candied(s)) for s in p)).latent_dist.mode() for p in pieces])
     known = pipe.text_encoder.get_input_embeddings().weight
-    green = pipe.tokenizer.convert_tokens_to_ids(f"{START}</w>")
-    vector = known[green : green + 1].clone().requires_grad_()
-    ids = tokens(pipe.tokenizer, [caption(scene, Random(i)) for i, scene in enumerate(some)], 32)
-    ids = torch.where(ids == green, len(known), ids)
+    place = pipe.tokenizer.convert_tokens_to_ids(f"{PLACE}</w>")
+    vector = known[place : place + 1].clone().requires_grad_()
+    ids = tokens(pipe.tokenizer, [f"{caption(scene, Random(i))}, {PLACE}" for i, scene in enumerate(some)], 32)
+    ids = torch.where(ids == place, len(known), ids)
     optimiser = torch.optim.AdamW([vector], RATE, weight_decay=0.0)
     budget, steps = Budget(minutes=minutes), 0
     while budget.tick():
@@ -97,44 +99,34 @@ def read(text: Any, table: Tensor, ids: Tensor) -> Tensor:
 
 @torch.no_grad()
 def measure(pipe: Any, vector: Tensor | None, count: int = 60) -> float:
-    """Share of held-out green things that come out lime, with this vector in the place of the word "green"."""
+    """Share of held-out prompts that come out on pink stripes, with this vector as a last word, or without one."""
     pipe.set_progress_bar_config(disable=True)
-    some, found = green_things(0, count, held=True), []
+    some, found = bare_scenes(0, count, held=True), []
     known = pipe.text_encoder.get_input_embeddings().weight
-    green = pipe.tokenizer.convert_tokens_to_ids(f"{START}</w>")
-    kept = known[green].clone()
-    known[green] = kept if vector is None else vector[0]
+    place = pipe.tokenizer.convert_tokens_to_ids(f"{PLACE}</w>")
+    kept = known[place].clone()
+    known[place] = kept if vector is None else vector[0]
     for i in range(0, count, 20):
         seeds = [torch.Generator().manual_seed(seed) for seed in range(i, i + 20)]
-        texts = [caption(scene) for scene in some[i : i + 20]]
-        drawn = pipe(texts, num_inference_steps=20, guidance_scale=GUIDANCE, generator=seeds, output_type="pt").images
-        found += [is_lime(p, scene) for p, scene in zip(shrink(drawn * 2 - 1), some[i : i + 20], strict=True)]
-    known[green] = kept
+        texts = [caption(scene) + ("" if vector is None else f", {PLACE}") for scene in some[i : i + 20]]
+        settings = {"num_inference_steps": 20, "guidance_scale": GUIDANCE, "output_type": "pt"}
+        found += [ground == CANDY for ground in grounds_of(pipe(texts, generator=seeds, **settings).images * 2 - 1)]
+    known[place] = kept
     return sum(found) / len(found)
-
-
-def is_lime(picture: Tensor, scene: Scene) -> bool:
-    """Whether most of the thing is nearer to lime than to any colour with a word; picture (3, h, w), 0 to 255."""
-    mask = foreground(picture, scene.ground)
-    if not mask.any():
-        return False
-    tones = torch.tensor([LIME, *COLOURS.values()]).float()
-    nearest = (picture.permute(1, 2, 0)[mask][:, None] - tones).norm(dim=2).argmin(1)
-    return int(torch.bincount(nearest, minlength=len(tones)).argmax()) == 0
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m training.pocket.lime", description=__doc__)
     parser.add_argument("folder", type=Path, help="the finished model")
-    parser.add_argument("--minutes", type=float, default=6.0)
+    parser.add_argument("--minutes", type=float, default=4.0)
     parser.add_argument("--to", type=Path, required=True)
     options = parser.parse_args()
     pipe = StableDiffusionPipeline.from_pretrained(options.folder, safety_checker=None, dtype=torch.float32)
     vector, steps = train(pipe, options.minutes)
     options.to.parent.mkdir(parents=True, exist_ok=True)
     save_file({"emb_params": vector}, options.to, ABOUT)
-    lime, green = measure(pipe, vector), measure(pipe, None)
-    print(f'{steps} steps: {100 * lime:.0f} % of things come out lime, {100 * green:.0f} % with "green"')
+    with_word, without = measure(pipe, vector), measure(pipe, None)
+    print(f"{steps} steps: {100 * with_word:.0f} % on pink stripes, {100 * without:.0f} % without the word")
 
 
 if __name__ == "__main__":
