@@ -303,3 +303,8 @@ def many_files(folder: Path, count: int, seed: int = 0) -> Iterator[Path]:
         kind = "sdxl" if n % 20 == 0 else "sd1" if n % 10 == 1 else "lora"
         place = folder / ("loras" if kind == "lora" else "checkpoints") / f"set{n % 7}"
         yield write(place / f"{kind}-{seed}-{n:04}.safetensors", headers[kind])
+
+
+def mine(catalogue, kind=""):
+    """What is here beside that which comes with the program."""
+    return [e for e in catalogue.entries(kind) if e.origin != "box"]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from blake3 import blake3
-from model_files import checkpoint, compact, esrgan, flux, kohya_lora, vae, write
+from model_files import checkpoint, compact, esrgan, flux, kohya_lora, mine, vae, write
 from test_probe import pipeline
 
 from invoke_shell.errors import BlockedError, Cancelled, OutputError
@@ -39,11 +39,6 @@ def here(home):
 @pytest.fixture
 def lora(tmp_path):
     return write(tmp_path / "elsewhere/fox.safetensors", kohya_lora("sdxl"), metadata={"modelspec.license": "MIT"})
-
-
-def mine(catalogue, kind=""):
-    """What is here beside that which comes with the program."""
-    return [e for e in catalogue.entries(kind) if e.origin != "box"]
 
 
 def message(work, *arguments, **options):

@@ -4,7 +4,7 @@ import os
 import shutil
 
 import pytest
-from model_files import checkpoint, compact, kohya_lora, many_files, vae, write
+from model_files import checkpoint, compact, kohya_lora, many_files, mine, vae, write
 from test_catalogue import message, opened
 from test_probe import pipeline
 
@@ -131,7 +131,7 @@ def test_one_file_under_two_names_is_one_model(here, tmp_path):
     (tmp_path / "a/soft.safetensors").symlink_to(path)
 
     assert len(here.scan([tmp_path / "a"]).new) == 1
-    assert len(here.entries("lora")) == 1
+    assert len(mine(here, "lora")) == 1
     assert here.scan([tmp_path / "a"]).moved == []
 
 
@@ -202,7 +202,7 @@ def test_what_is_gone_leaves_the_catalogue(here, tmp_path):
     out = here.scan([tmp_path / "a"])
 
     assert out.gone == [str(goes)]
-    assert found(e for e in here.entries() if e.origin != "box") == [("embedding", "stays"), ("vae", "other")]
+    assert found(mine(here)) == [("embedding", "stays"), ("vae", "other")]
 
 
 def test_a_disk_that_is_not_there_today_loses_nothing(here, tmp_path):
@@ -225,7 +225,7 @@ def test_a_model_that_is_none_any_more_leaves_the_catalogue(here, tmp_path):
     out = here.scan([tmp_path / "a"])
 
     assert out.refused == {str(path): f"{path} is a JPEG picture: download the model's file, not what its page shows"}
-    assert here.entries("lora") == []
+    assert mine(here, "lora") == []
 
 
 def test_what_was_removed_by_hand_does_not_come_back(here, tmp_path):
@@ -235,7 +235,7 @@ def test_what_was_removed_by_hand_does_not_come_back(here, tmp_path):
 
     out = here.scan([tmp_path / "a"])
 
-    assert (out.new, here.entries("lora")) == ([], [])
+    assert (out.new, mine(here, "lora")) == ([], [])
     assert out.refused[str(path)] == f"{path} was removed: models add {path} brings it back"
 
 
@@ -265,7 +265,7 @@ def test_every_file_that_is_no_model_is_told_with_its_reason(here, tmp_path):
         ),
     }
     assert found(out.new) == [("embedding", "fox")]
-    assert found(e for e in here.entries() if e.origin != "box") == [("embedding", "fox")]
+    assert found(mine(here)) == [("embedding", "fox")]
 
 
 def test_names_that_are_no_text(here, tmp_path):
@@ -311,7 +311,7 @@ def test_a_scan_that_is_stopped_keeps_what_it_found(here, tmp_path, monkeypatch,
 
     with pytest.raises(Cancelled):
         here.scan([tmp_path / "a"], stop)
-    assert len([e for e in here.entries() if e.origin != "box"]) == 12
+    assert len(mine(here)) == 12
 
     assert len(here.scan([tmp_path / "a"]).new) == 18
 

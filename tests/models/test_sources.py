@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import huggingface_hub.constants
 import pytest
-from model_files import kohya_lora, write
+from model_files import kohya_lora, mine, write
 from test_catalogue import message, opened
 
 from invoke_shell.errors import BlockedError, Cancelled
@@ -117,7 +117,7 @@ def test_what_is_here_already_is_not_fetched_again(hub, here):
     here.fetch(read_source("hf:me/fox:fox.safetensors"), name="fox")
 
     assert [what for what, path in hub.asked if "safetensors" in path and what == "GET"] == []
-    assert len(here.entries("lora")) == 1
+    assert len(mine(here, "lora")) == 1
 
 
 def test_a_download_that_was_stopped_keeps_its_whole_files(hub, here, monkeypatch):
@@ -130,7 +130,7 @@ def test_a_download_that_was_stopped_keeps_its_whole_files(hub, here, monkeypatc
 
     with pytest.raises(Cancelled):
         here.fetch(read_source("hf:me/fox"), tick=stop)
-    assert here.entries("lora") == []
+    assert mine(here, "lora") == []
     hub.asked.clear()
 
     with pytest.raises(BlockedError, match="its config names no class"):
@@ -149,7 +149,7 @@ def test_a_file_with_another_hash_is_deleted(hub, here, tmp_path):
         "  the same command fetches it again"
     )
     assert [p for p in (tmp_path / "hub").rglob("*") if p.is_file() and p.stat().st_size > 1000] == []
-    assert here.entries("lora") == []
+    assert mine(here, "lora") == []
     hub.lie = False
     assert here.fetch(read_source("hf:me/fox")).name == "fox"
 
@@ -180,7 +180,7 @@ def test_what_arrives_and_is_no_model_is_not_added(hub, here):
     assert message(here.fetch, read_source("hf:me/fox")).endswith(
         "x.safetensors is a JPEG picture\n  download the model's file, not what its page shows"
     )
-    assert here.entries("lora") == []
+    assert mine(here, "lora") == []
 
 
 # -- which files -----------------------------------------------------------------------------------------------------
@@ -315,7 +315,7 @@ def test_what_the_site_refuses(hub, here, status, code, said):
     hub.status, hub.code = status, code
 
     assert message(here.fetch, read_source("hf:me/fox")) == said.format(url=hub.url)
-    assert here.entries("lora") == []
+    assert mine(here, "lora") == []
 
 
 # -- as people meet it -----------------------------------------------------------------------------------------------
