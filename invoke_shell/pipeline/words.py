@@ -182,7 +182,7 @@ class WordReader(ValueReader):
 
     def take_value(self, t: Token, p: Param) -> None:
         following = self.words[self.i] if self.i < len(self.words) else None
-        if p.arg.alone is not None and not (following and re.match(r"-?\d", following.value)):
+        if p.arg.alone is not None and not (following and re.match(r"-?\d|none$", following.value)):
             self.values[p.name] = Value(p.arg.alone, Source.LINE, (t.start, t.end))
             if following is None and len(self.text) > t.end:
                 self.expects("value", "", len(self.text), p)

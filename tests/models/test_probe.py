@@ -410,6 +410,7 @@ def test_gguf_whose_weights_broke_off(tmp_path):
 
 
 def test_sizes_of_packed_numbers_are_the_formats_own():
+    pytest.importorskip("gguf", reason="an extra")
     from gguf.constants import GGML_QUANT_SIZES, GGMLQuantizationType
 
     from invoke_shell.models.gguf import TYPES
