@@ -40,6 +40,8 @@ class FakeContext:
     def say(self, text: str) -> None:
         self.said.append(text)
 
+    mention = say
+
     def ask(self, request: Any) -> None:
         self.asked.append(request)
 

@@ -273,8 +273,8 @@ class MemoryCache:
     def get(self, key: str) -> Any:
         return self.held.get(key)
 
-    def put(self, key: str, made: Any) -> None:
-        self.held[key] = tuple(made)
+    def put(self, key: str, kept: Any) -> None:
+        self.held[key] = kept
 
 
 def run_of(text: str | Plan, host: Any = None, registry: Registry = REGISTRY, **options: Any) -> list[Any]:

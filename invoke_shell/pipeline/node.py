@@ -80,6 +80,11 @@ class Node(Generic[P, R]):
         pixels = [p for p in self.params.values() if p.arg.pixels and not p.kind.picture]
         return tuple(p for p in pixels if not p.kind.model or p.kind.many or p.kind.is_weighted)
 
+    @property
+    def unrecorded(self) -> tuple[Param, ...]:
+        """The parameters that change no pixel, but what a run tells or does besides (`--tokens`)."""
+        return tuple(p for p in self.params.values() if not p.arg.pixels and p not in UNROLLED)
+
     def arguments(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Keyword arguments of the function from flat values: bundles are put together, --count is left out."""
         flat = {n: _listed(p, values[n]) for n, p in self.params.items() if n in values and p not in UNROLLED}

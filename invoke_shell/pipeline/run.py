@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from invoke_shell.errors import Cancelled, InvokeShellError, RunError
 from invoke_shell.pipeline.ahead import asks_for_pictures, request_of
-from invoke_shell.pipeline.cache import Cache
+from invoke_shell.pipeline.cache import Cache, Kept
 from invoke_shell.pipeline.context import Ask, Engine, Generation
 from invoke_shell.pipeline.events import (
     AskShell,
@@ -120,12 +120,15 @@ class _Run:
         self.next_tick = 0.0
         self.numbers = {call: n for n, call in enumerate(plan.results)}
         self.given_numbers = 0
+        self.said: set[str] = set()  # lines of the whole run: many pictures may give rise to the same one
+        self.heard_now: dict[str, None] = {}  # lines of the turn that runs, in order
+        self.asked_now = False
 
     def all(self) -> None:
         started = time.perf_counter()
         self.emit(ChainStarted(stages=self.plan.stages, pictures=len(self.plan.results)))
         for note in self.plan.notes:
-            self.say(note)
+            self.mention(note)
         for call in self.plan.calls:
             if call.given is not None:
                 self.frames[call.id] = [self.given(call)]
@@ -226,17 +229,20 @@ class _Run:
         key = turn.key(record) if self.cache else ""
         known = self.cache.get(key) if self.cache else None
         if known is not None:
-            return [turn.frame(record, made) for made in known], True
+            for line in known.said:
+                self.mention(line)
+            return [turn.frame(record, made) for made in known.made], True
         return self.fresh(turn, record, key), False
 
     def fresh(self, turn: Turn, record: StepRecord, key: str) -> Iterator[Frame]:
         kept: list[Made] = []
+        self.heard_now, self.asked_now = {}, False
         self.in_its_row(turn)
         for made in _made(turn.run(self, self.fit)):
             kept.append(made)
             yield turn.frame(record, made)
-        if self.cache is not None:
-            self.cache.put(key, kept)
+        if self.cache is not None and not self.asked_now:  # what it asks of the shell it has to ask each time
+            self.cache.put(key, Kept(made=tuple(kept), said=tuple(self.heard_now)))
 
     def in_its_row(self, turn: Turn) -> None:
         """A recorded picture that was one of a batch is drawn in its row again: its last bits depend on it."""
@@ -298,9 +304,16 @@ class _Run:
             self.emit(Progress(stage=self.stage, call=self.call, done=done, total=total, preview=preview))
 
     def say(self, text: str) -> None:
-        self.emit(Said(text=text))
+        self.heard_now[text] = None
+        self.mention(text)
+
+    def mention(self, text: str) -> None:
+        if text not in self.said:
+            self.said.add(text)
+            self.emit(Said(text=text))
 
     def ask(self, request: Ask) -> None:
+        self.asked_now = True
         self.emit(AskShell(ask=request))
 
 

@@ -59,7 +59,8 @@ class Turn:
         hashes = {name: [_identity(picture) for picture in found] for name, found in self.pictures.items()}
         if self.node.frames:
             hashes[self.node.frames] = [frame.step.key for frame in self.frames]
-        return step_key(record, hashes, record.environment)
+        besides = {p.name: _plain(p, self.call.params[p.name]) for p in self.node.unrecorded}
+        return step_key(record, hashes, record.environment, besides)
 
     def frame(self, record: StepRecord, made: Made) -> Frame:
         """A picture the node gave, with the step that made it."""

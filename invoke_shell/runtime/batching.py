@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, fields, replace
 from invoke_shell.pipeline.context import Generation
 from invoke_shell.records import Made
 
-__all__ = ["Batches", "Pace", "may_join"]
+__all__ = ["Batches", "Drawn", "Pace", "may_join"]
 
 MOST = 32  # pictures of an automatic batch
 # Fields of a request that a batch knows to keep apart, or that are the same for all its pictures.
@@ -45,24 +45,32 @@ class Pace:
             self.best = size
 
 
+@dataclass(frozen=True, kw_only=True)
+class Drawn:
+    """A picture that was drawn beside another, and what is to be said when it is asked for."""
+
+    asked: Generation
+    made: Made
+    said: Sequence[str] = ()
+
+
 @dataclass
 class Batches:
     """Requests that will come, and pictures that were drawn before they were asked for."""
 
     expected: list[Generation] = field(default_factory=list)
     row: int | None = None
-    ready: list[tuple[Generation, Made]] = field(default_factory=list)
+    ready: list[Drawn] = field(default_factory=list)
 
     def expect(self, requests: Sequence[Generation], row: int | None) -> None:
         """These will be asked for one by one. row: they are copies of one, whose picture is that of this row."""
         self.expected, self.row, self.ready = list(requests), row, []
 
-    def taken(self, asked: Generation) -> Made | None:
+    def taken(self, asked: Generation) -> Drawn | None:
         """The picture of a request, if it was drawn already; it is given once."""
-        for n, (request, made) in enumerate(self.ready):
-            if request == asked:
-                del self.ready[n]
-                return made
+        for n, drawn in enumerate(self.ready):
+            if drawn.asked == asked:
+                return self.ready.pop(n)
         return None
 
     def group(self, asked: Generation, most: int) -> list[Generation]:

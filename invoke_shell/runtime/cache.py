@@ -10,13 +10,14 @@ import json
 import os
 import time
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from blake3 import blake3
 
+from invoke_shell.pipeline.cache import Kept
 from invoke_shell.records import Image, Made
 
 __all__ = ["StepCache"]
@@ -40,18 +41,18 @@ class StepCache:
         self._memory: OrderedDict[str, bytes] = OrderedDict()
         self._written = limit  # so that the first write looks at what earlier processes left
 
-    def get(self, key: str) -> Sequence[Made] | None:
-        """The pictures put under the key, or None."""
+    def get(self, key: str) -> Kept | None:
+        """What was put under the key, or None."""
         data = self._memory.get(key) or self._read(key)
         if data is None:
             return None
         self._remember(key, data)
         return _unpacked(data)
 
-    def put(self, key: str, made: Sequence[Made]) -> None:
-        """Keep the pictures of one call."""
+    def put(self, key: str, kept: Kept) -> None:
+        """Keep what one turn of a node gave."""
         try:
-            data = _packed(made)
+            data = _packed(kept)
         except (TypeError, ValueError):
             return  # a node's facts that are no JSON
         self._remember(key, data)
@@ -92,15 +93,16 @@ class StepCache:
             _sweep(path.parent, self._limit)
 
 
-def _packed(made: Sequence[Made]) -> bytes:
-    head = [{"mode": m.image.mode, "size": m.image.size, "facts": dict(m.facts)} for m in made]
-    line = json.dumps(head, ensure_ascii=True, separators=(",", ":")).encode()
-    return b"\n".join((line, b"".join(m.image.pixels for m in made)))
+def _packed(kept: Kept) -> bytes:
+    made = [{"mode": m.image.mode, "size": m.image.size, "facts": dict(m.facts)} for m in kept.made]
+    line = json.dumps({"made": made, "said": list(kept.said)}, ensure_ascii=True, separators=(",", ":")).encode()
+    return b"\n".join((line, b"".join(m.image.pixels for m in kept.made)))
 
 
-def _unpacked(data: bytes) -> list[Made]:
+def _unpacked(data: bytes) -> Kept:
     end = data.index(b"\n")
-    return list(_pictures(json.loads(data[:end]), memoryview(data)[end + 1 :]))
+    head = json.loads(data[:end])
+    return Kept(made=tuple(_pictures(head["made"], memoryview(data)[end + 1 :])), said=tuple(head["said"]))
 
 
 def _pictures(head: list[dict[str, Any]], pixels: memoryview) -> Iterator[Made]:

@@ -28,7 +28,7 @@ from invoke_shell.runtime.encoders import Conditioning, Reading
 from invoke_shell.runtime.guidance import Guidance, told_guidance
 from invoke_shell.runtime.inversions import load_inversion, unused
 from invoke_shell.runtime.loading import Checkpoint
-from invoke_shell.runtime.policy import Once
+from invoke_shell.runtime.policy import Watcher
 from invoke_shell.runtime.preview import Previewer
 from invoke_shell.runtime.refining import HandOver, handed_over
 from invoke_shell.runtime.start import Run, started
@@ -43,7 +43,7 @@ class Desk:
 
     place: Place
     embeddings: Embeddings
-    watcher: Once
+    watcher: Watcher
     previews: bool = True
     tiled: bool = False
 

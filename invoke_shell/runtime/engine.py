@@ -19,14 +19,14 @@ from invoke_shell.pipeline.types import Size
 from invoke_shell.records import Made, ModelRecord
 from invoke_shell.runtime import device, recording, request
 from invoke_shell.runtime._diffusers import Denoiser, import_libraries
-from invoke_shell.runtime.batching import Batches, Pace, may_join
+from invoke_shell.runtime.batching import Batches, Drawn, Pace, may_join
 from invoke_shell.runtime.conditioning import Embeddings
 from invoke_shell.runtime.drawing import Desk, draw
 from invoke_shell.runtime.enlarging import enlarge
 from invoke_shell.runtime.estimate import estimate
 from invoke_shell.runtime.piped import draw_piped
 from invoke_shell.runtime.pipelines import check_can, piped_family
-from invoke_shell.runtime.policy import SILENT, Hushed, Once, Policy, Watcher
+from invoke_shell.runtime.policy import SILENT, Beside, Policy, Watcher
 from invoke_shell.runtime.seamless import seamless
 from invoke_shell.runtime.sources import model_key
 from invoke_shell.runtime.stock import Stock
@@ -53,12 +53,11 @@ class DiffusersEngine:
         self._ways: dict[str, Way] = {}
         self._batches = Batches()
         self._paces: dict[tuple[str, Size], Pace] = {}
-        self._watcher = Once(SILENT)
+        self._watcher: Watcher = SILENT
 
     def watch(self, watcher: Watcher) -> Self:
-        """From now on tell this one; a run's context. Lines that many pictures give rise to are said once."""
-        if self._watcher.watcher is not watcher:
-            self._watcher = Once(watcher)
+        """From now on tell this one; a run's context."""
+        self._watcher = watcher
         return self
 
     def warm(self, model: ModelRecord | None = None) -> None:
@@ -78,8 +77,10 @@ class DiffusersEngine:
 
     def generate(self, request: Generation) -> Iterator[Made]:
         """The picture of a request, drawn when the iterator is advanced; perhaps it was drawn with another."""
-        if (made := self._batches.taken(request)) is not None:
-            yield made
+        if (ready := self._batches.taken(request)) is not None:
+            for line in ready.said:
+                self._watcher.say(line)
+            yield ready.made
             return
         made = self._of_group(request)
         if made is None:
@@ -126,29 +127,30 @@ class DiffusersEngine:
         except (RuntimeError, MemoryError) as error:
             if not device.ran_out(error):
                 raise
-            self._watcher.say(f"memory ran out with {len(group)} pictures together; this one is drawn alone")
+            self._watcher.mention(f"memory ran out with {len(group)} pictures together; this one is drawn alone")
             return None
         pace.learn(len(group), time.perf_counter() - begun)
         if row is not None:
-            return drawn[row]
-        self._batches.ready = list(zip(group[1:], drawn[1:], strict=True))
-        return drawn[0]
+            return drawn[row].made
+        self._batches.ready = drawn[1:]
+        return drawn[0].made
 
     @torch.inference_mode()
-    def _draw_group(self, group: Sequence[Generation]) -> list[Made]:
+    def _draw_group(self, group: Sequence[Generation]) -> list[Drawn]:
         """Pictures of one shape; a single one too, so that its time can be compared."""
         way = self._first_way(group[0])
         self.stock.offload(way.offload)
         unet = self.stock.dressed(group[0]).unet
-        draws = [partial(self._drawn, asked, self._seat(way, n)) for n, asked in enumerate(group)]
-        drawn = drawn_together(unet, draws) if len(group) > 1 else [draws[0](unet)]
-        facts = [{"batch": {"size": len(group), "index": n}, **way.facts} for n in range(len(group))]
-        return [replace(made, facts={**made.facts, **more}) for made, more in zip(drawn, facts, strict=True)]
-
-    def _seat(self, way: Way, place: int) -> Desk:
-        """Where one picture of a batch is drawn; the first one's progress is that of all."""
-        desk = self.desk(way.tiled)
-        return desk if place == 0 else replace(desk, watcher=Once(Hushed(self._watcher)), previews=False)
+        first = self.desk(way.tiled)
+        besides = [Beside(self._watcher) for _ in group[1:]]
+        desks = [first, *(replace(first, watcher=beside, previews=False) for beside in besides)]
+        draws = [partial(self._drawn, asked, desk) for asked, desk in zip(group, desks, strict=True)]
+        made = drawn_together(unet, draws) if len(group) > 1 else [draws[0](unet)]
+        lines = [(), *(beside.lines for beside in besides)]
+        return [
+            Drawn(asked=asked, made=_in_batch(one, len(group), n, way), said=said)
+            for n, (asked, one, said) in enumerate(zip(group, made, lines, strict=True))
+        ]
 
     def _first_way(self, asked: Generation) -> Way:
         """How to begin, by the policy and by the model's size in its headers; a way that helped stays."""
@@ -174,7 +176,7 @@ class DiffusersEngine:
         # Outside of the handler, whose traceback would keep the failed run's tensors alive.
         self.stock.make_room(model)
         again = cheaper(way, on_cpu=self.place.device.type == "cpu") if way else None
-        self._watcher.say(again.said if again else "memory ran out; once more with nothing else loaded")
+        self._watcher.mention(again.said if again else "memory ran out; once more with nothing else loaded")
         if again and again.offload != "none":
             self._ways[model_key(model)] = again  # or every picture would load the model twice
         try:
@@ -197,11 +199,11 @@ class DiffusersEngine:
         """unet: in the place of the model's own, with its weights: the seat of a batch."""
         if family := piped_family(asked.model):
             check_can(family, asked)
-            prepared = request.prepare(asked, self._watcher.say, family.multiple)
+            prepared = request.prepare(asked, desk.watcher.say, family.multiple)
             return draw_piped(self.stock.piped(prepared, family), prepared, desk)
         model = self.stock.dressed(asked)
         model = replace(model, unet=unet) if unet is not None else model
-        prepared = request.prepare(asked, self._watcher.say, max(8, model.factor))
+        prepared = request.prepare(asked, desk.watcher.say, max(8, model.factor))
         refiner = self.stock.checkpoint(asked.refiner) if asked.refiner else None
         with seamless(asked.seamless, model.unet, model.vae, *([refiner.unet] if refiner else [])):
             return draw(model, prepared, desk, refiner)
@@ -209,3 +211,8 @@ class DiffusersEngine:
     @torch.inference_mode()
     def _enlarge(self, asked: Enlargement) -> Made:
         return enlarge(self.stock.upscaler(asked.model), asked, self._watcher.tick)
+
+
+def _in_batch(made: Made, size: int, index: int, way: Way) -> Made:
+    """A picture with its place in the batch among its facts: its last bits depend on it."""
+    return replace(made, facts={**made.facts, "batch": {"size": size, "index": index}, **way.facts})

@@ -21,7 +21,7 @@ from invoke_shell.pipeline.schedulers import SCHEDULERS
 from invoke_shell.records import Image, Made, ModelRecord
 from invoke_shell.runtime import request
 from invoke_shell.runtime.pace import Pace
-from invoke_shell.runtime.policy import SILENT, Once, Policy, Watcher
+from invoke_shell.runtime.policy import SILENT, Policy, Watcher
 
 __all__ = ["FakeEngine", "Mishap"]
 
@@ -66,7 +66,7 @@ class FakeEngine:
         self.policy = policy or Policy()
         self._latency = latency
         self._mishap = mishap
-        self._watcher = Once(SILENT)
+        self._watcher: Watcher = SILENT
 
     @classmethod
     def from_environment(cls, policy: Policy | None = None) -> Self:
@@ -76,8 +76,7 @@ class FakeEngine:
 
     def watch(self, watcher: Watcher) -> Self:
         """From now on tell this one."""
-        if self._watcher.watcher is not watcher:
-            self._watcher = Once(watcher)
+        self._watcher = watcher
         return self
 
     def warm(self, model: ModelRecord | None = None) -> None:

@@ -8,7 +8,7 @@ from typing import Literal, Protocol
 
 from invoke_shell.records import Image
 
-__all__ = ["SILENT", "Hushed", "Offload", "Once", "Policy", "Precision", "Setup", "Watcher"]
+__all__ = ["SILENT", "Beside", "Offload", "Policy", "Precision", "Setup", "Watcher"]
 
 Precision = Literal["auto", "float32", "float16", "bfloat16"]
 Offload = Literal["auto", "none", "model", "group"]
@@ -60,7 +60,11 @@ class Watcher(Protocol):
         ...
 
     def say(self, text: str) -> None:
-        """One line for the person."""
+        """One line for the person, on the picture: said again when the picture comes from the cache."""
+        ...
+
+    def mention(self, text: str) -> None:
+        """One line for the person, on this run alone: memory that ran out."""
         ...
 
 
@@ -71,30 +75,23 @@ class _Silent:
     def say(self, text: str) -> None:
         pass
 
+    def mention(self, text: str) -> None:
+        pass
+
 
 SILENT: Watcher = _Silent()
 
 
-class Hushed:
-    """A watcher that passes lines on, but no progress: for pictures that are drawn beside another."""
+class Beside:
+    """A watcher for a picture that is drawn beside another: keeps its lines until the picture is asked for."""
 
     def __init__(self, watcher: Watcher) -> None:
-        self.say = watcher.say
+        self.lines: list[str] = []
+        self.mention = watcher.mention
+
+    def say(self, text: str) -> None:
+        """Keep the line."""
+        self.lines.append(text)
 
     def tick(self, done: int, total: int, preview: Image | None = None) -> None:
         """The other picture's progress is that of all."""
-
-
-class Once:
-    """A watcher that is told each line once, however many pictures of a run give rise to it."""
-
-    def __init__(self, watcher: Watcher) -> None:
-        self.watcher = watcher
-        self._said: set[str] = set()
-        self.tick = watcher.tick
-
-    def say(self, text: str) -> None:
-        """Pass the line on, unless it was said before."""
-        if text not in self._said:
-            self._said.add(text)
-            self.watcher.say(text)

@@ -22,7 +22,7 @@ from pipeline_kit import (
 )
 
 from invoke_shell.errors import BlockedError, Cancelled, RunError
-from invoke_shell.pipeline.context import Context
+from invoke_shell.pipeline.context import Ask, Context
 from invoke_shell.pipeline.events import Failed, FrameDone, Progress, Said, to_plain
 from invoke_shell.pipeline.node import Arg, node
 from invoke_shell.pipeline.registry import Registry
@@ -172,6 +172,62 @@ def test_another_environment_is_another_key():
 
 def test_without_a_cache_every_step_runs():
     assert ran(run_of(f"txt2img x {SMALL} --seed 1")) == {"txt2img": (1, 0)}
+
+
+@node
+def brag(ctx: Context, frame: Frame) -> Image:
+    """Say how large a picture is."""
+    ctx.say(f"it has {frame.image.width} columns")
+    return frame.image
+
+
+@node
+def show_off(ctx: Context, frame: Frame) -> Image:
+    """Show a picture on its way."""
+    ctx.ask(Ask(what="show", frame=frame))
+    return frame.image
+
+
+TELLING = Registry.of(*REGISTRY.nodes.values(), brag, show_off, implicit="txt2img", loader="load_image")
+
+
+def telling(line, cache):
+    """What a line tells, and whether its picture came from the cache."""
+    events = run_of(line, registry=TELLING, cache=cache)
+    return [e.text for e in kinds(events, Said)], kinds(events, FrameDone)[-1].cached
+
+
+def test_what_is_told_of_a_picture_is_told_again_when_it_comes_from_the_cache():
+    cache = MemoryCache()
+    line = f"txt2img x {SMALL} --seed 1 | brag"
+
+    assert telling(line, cache) == (["it has 64 columns"], False)
+    assert telling(line, cache) == (["it has 64 columns"], True)
+
+
+def test_a_line_that_many_pictures_give_rise_to_is_told_once_and_is_each_ones_own():
+    cache = MemoryCache()
+
+    assert telling(f"txt2img x {SMALL} --seed 1..3 | brag", cache) == (["it has 64 columns"], False)
+    assert telling(f"txt2img x {SMALL} --seed 1..3 | brag", cache) == (["it has 64 columns"], True)
+    assert telling(f"txt2img x {SMALL} --seed 2 | brag", cache) == (["it has 64 columns"], True)
+
+
+def test_a_value_that_only_tells_is_not_answered_by_a_picture_made_without_it():
+    cache = MemoryCache()
+    run_of(f"txt2img x {SMALL} --seed 1", cache=cache)
+
+    assert ran(run_of(f"txt2img x {SMALL} --seed 1 --tokens", cache=cache)) == {"txt2img": (1, 0)}
+    assert ran(run_of(f"txt2img x {SMALL} --seed 1 --count 2", cache=cache)) == {"txt2img": (1, 1)}
+
+
+def test_a_node_that_asks_something_of_the_shell_asks_each_time():
+    cache = MemoryCache()
+    line = f"txt2img x {SMALL} --seed 1 | show_off"
+
+    events = [run_of(line, registry=TELLING, cache=cache) for _ in range(2)]
+
+    assert [told(e).count("AskShell") for e in events] == [1, 1]
 
 
 def test_what_failed_is_not_cached():

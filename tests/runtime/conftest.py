@@ -16,6 +16,8 @@ class Told:
     def say(self, text):
         self.said.append(text)
 
+    mention = say
+
 
 @pytest.fixture(scope="session")
 def small_folder(tmp_path_factory):

@@ -189,15 +189,6 @@ def test_source_of_another_size_is_fitted_and_said(engine, ask, told):
     assert "img2img: the source of 70x68 is sized to 64x64" in told.said
 
 
-def test_a_line_that_many_pictures_give_rise_to_is_said_once(engine, ask, told):
-    engine.watch(told)
-
-    for seed in (1, 2, 3):
-        drawn(engine, ask(size=Size(70, 64), seed=seed))
-
-    assert len(told.said) == 1
-
-
 def test_unknown_scheduler_is_one_sentence(engine, ask):
     with pytest.raises(RunError, match=r"^no scheduler is called best$"):
         drawn(engine, ask(scheduler="best"))

@@ -31,8 +31,8 @@ def engine():
 
 
 def asked(model, **changes):
-    values = {"steps": 3, "guidance": 4.0, "scheduler": "euler", "seed": 7} | changes
-    return Generation(prompt="a red circle", model=model, size=Size(64, 64), **values)
+    values = {"steps": 3, "guidance": 4.0, "scheduler": "euler", "seed": 7, "size": Size(64, 64)} | changes
+    return Generation(prompt="a red circle", model=model, **values)
 
 
 def together(engine, requests, row=None):
@@ -106,6 +106,16 @@ def test_what_was_not_expected_is_drawn_alone(model, engine, real_engine):
 
     assert made.image == next(real_engine.generate(asked(model, seed=3))).image
     assert made.facts["batch"] == {"size": 1, "index": 0}
+
+
+def test_a_picture_of_a_batch_tells_its_own_lines_when_it_is_asked_for(model, engine, told):
+    requests = [asked(model, seed=seed, size=Size(70, 64)) for seed in SEEDS]
+    engine.watch(told).expect(requests)
+
+    said = [(len(told.said), next(engine.generate(request)) and told.said[-1]) for request in requests]
+
+    line = "size 70x64 is drawn as 64x64: sides are multiples of 8"
+    assert said == [(0, line), (1, line), (2, line)]
 
 
 def test_stopping_ends_all_of_a_batch(model, engine, told):

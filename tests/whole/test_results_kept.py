@@ -154,11 +154,12 @@ def test_disk_tells_what_takes_room(invoke):
 
 
 def test_two_results_are_compared_and_what_differs_is_named(invoke):
-    ran = invoke("-c", "txt2img fox --seed 1..3 --steps 2", "-c", "compare @1 @3")
+    ran = invoke("-c", "txt2img fox --seed 1..3 --steps 2", "-c", "compare @1 @3", "-c", "compare @1 @3")
     files = invoke("-c", "load_image a.png | compare b.png")
 
-    assert "they differ in seed (1, 3)" in ran.err
-    assert ran.out.splitlines()[-1].startswith("@4  260x")
+    assert ran.err.count("they differ in seed (1, 3)") == 2  # from the cache as when it was drawn
+    assert [line[:8] for line in ran.out.splitlines()[-2:]] == ["@4  260x", "@5  260x"]
+    assert "cached" in ran.out.splitlines()[-1]
     assert "differ" not in files.err
 
 
