@@ -336,6 +336,18 @@ def test_progress_says_stage_steps_speed_and_time_left():
     assert (state.label, state.done, state.total, state.rate) == ("2/3 img2img", 12, 20, "8.0 it/s  0:01 left")
 
 
+def test_a_step_that_takes_longer_than_the_others_does_not_end_the_time_left():
+    clock = Clock()
+    state = State(clock)
+    state.take(ChainStarted(stages=("txt2img",), pictures=1))
+    for done in (1, 11):
+        state.take(Progress(stage=0, call=0, done=done, total=20))
+        clock.time += 10
+    clock.time += 50
+
+    assert state.rate == "1.0 it/s  0:08 left"
+
+
 def test_progress_counts_pictures_and_the_time_for_all_of_them():
     state = told(
         ChainStarted(stages=("txt2img",), pictures=8),

@@ -117,9 +117,11 @@ class State:
 
     @property
     def left(self) -> float:
-        """Seconds until the stage is done, all its pictures."""
-        whole = self.calls * self.total
-        return max(0.0, (whole - self.steps) / self.speed - (self.now() - self.told)) if self.speed else 0.0
+        """Seconds until the stage is done, all its pictures. A step that takes longer than the others ends no other."""
+        if not self.speed:
+            return 0.0
+        begun = min(1.0, (self.now() - self.told) * self.speed)  # as much of the step that runs
+        return max(0.0, (self.calls * self.total - self.steps - begun) / self.speed)
 
 
 def _clock(seconds: float) -> str:
