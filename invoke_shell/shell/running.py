@@ -172,6 +172,7 @@ class Run:
             followed=_followed(made, call),
             cached=event.cached,
             embedded=parcel.note,
+            inner=inner,
         )
         session.view.result(result)
         return result

@@ -111,6 +111,32 @@ def test_more_than_four_are_a_sheet_with_a_handle_under_each(screen):
     assert handles == [f"@{n}" for n in range(1, 10)]
 
 
+def test_a_sheet_that_the_line_made_is_drawn_alone_and_as_wide_as_the_window(screen):
+    parts = [result(n, inner=True) for n in range(1, 6)]
+    run(view(screen), *parts, result(6, image=Image(mode="L", width=1600, height=200, pixels=bytes(1600 * 200))))
+
+    drawn = [line for line in screen.lines if HALF in line]
+    assert {len(line) for line in drawn} == {80}
+    assert len(drawn) == 5
+    assert [line.split()[0] for line in screen.lines if "@" in line] == [f"@{n}" for n in range(1, 7)]
+
+
+def test_the_parts_of_a_sheet_that_was_not_made_are_drawn(screen):
+    v = view(screen)
+    v.event(ChainStarted(stages=("txt2img", "contact_sheet"), pictures=3))
+    v.result(result(1, inner=True))
+    v.event(Failed(error=Cancelled("stopped")))
+    v.line_done()
+
+    assert HALF in screen.lines[-1]
+
+
+def test_a_picture_that_was_named_on_the_way_is_drawn_beside_the_last(screen):
+    run(view(screen), result(1, inner=True, name="base"), result(2))
+
+    assert screen.lines[-1].split() == ["@1", "@2"]
+
+
 def test_what_was_made_before_a_stop_is_drawn_before_the_reason(screen):
     v = view(screen)
     v.event(ChainStarted(stages=("txt2img",), pictures=3))
@@ -534,6 +560,20 @@ def test_what_is_said_during_progress_stands_above_it(monkeypatch):
     assert screen.lines[0] == "a word"
     v.line_done()
     assert screen.lines == ["a word"]
+
+
+def test_a_picture_drawn_in_a_protocol_by_name_leaves_no_progress_behind(monkeypatch):
+    monkeypatch.setattr(progress, "DELAY", 0.0)
+    screen = Screen()
+    v = view(screen)
+    v.begin("invoke> doctor --pictures", waits=True)
+    end = time.monotonic() + 10
+    while "working" not in screen.bare and time.monotonic() < end:
+        time.sleep(0.01)
+    v.show_as("half-blocks", picture(), 4)
+
+    v.line_done()
+    assert screen.lines == [HALF * 4] * 2
 
 
 def test_progress_comes_back_after_something_was_said_though_nothing_is_told(monkeypatch):

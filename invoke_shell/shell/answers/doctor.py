@@ -73,7 +73,7 @@ def show_cards(session: Session) -> None:
     for protocol in PROTOCOLS:
         if protocol != "path":
             say(f"\n{protocol}")
-            session.view.pictures.show([card()], columns=CARD, setting=protocol)
+            session.view.show_as(protocol, card(), CARD)
     say(f"\n{_terminal(session)}")
     say("If a better one is whole above:  set --keep pictures NAME")
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from invoke_shell.errors import Fault, InvokeShellError, SettingError, cells, render_fault, render_faults
 from invoke_shell.metadata.visible import visible_lines
+from invoke_shell.shell.display.held import columns, is_sheet, small, without_parts
 from invoke_shell.shell.display.themes import Theme, theme_of
 from invoke_shell.shell.display.view import Result, Where, error_text, result_line
 from invoke_shell.shell.display.wrapping import wrapped
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 __all__ = ["TerminalView"]
 
 INDENT = "  "  # of a line that is shown again above its carets
-LARGEST = 512  # pixels a side that a held thumbnail keeps; a sheet's cell shows fewer
 
 SHOW_CURSOR = "\x1b[?25h"
 
@@ -112,7 +112,8 @@ class TerminalView:
         """One picture is drawn above its line; of several each line comes at once, the pictures when all are there."""
         if self._expected > 1:
             self._print(self._result_text(result))
-            result = replace(result, image=_small(result.image))
+            if not is_sheet(result, self._held):
+                result = replace(result, image=small(result.image))
         self._held.append(result)
 
     def show(self, images: Sequence[Image], labels: Sequence[str], columns: int | None) -> None:
@@ -165,10 +166,12 @@ class TerminalView:
         """Draw the results of a run that the line itself did not show; of a single one its line comes under it."""
         self._pause()
         held, self._held = self._held, []
-        fresh = [r for r in held if r.image.hash not in self._shown]
-        columns = _columns(str(self.settings["show"]))
-        if columns != 0:
-            self._draw([r.image for r in fresh], [f"@{r.n}" for r in fresh], columns)
+        fresh = [r for r in without_parts(held) if r.image.hash not in self._shown]
+        wide = columns(str(self.settings["show"]))
+        if wide is None and len(fresh) == 1 and is_sheet(fresh[0], held):
+            wide = self._width()
+        if wide != 0:
+            self._draw([r.image for r in fresh], [f"@{r.n}" for r in fresh], wide)
         if self._expected <= 1:
             for result in held:
                 self._print(self._result_text(result))
@@ -186,6 +189,12 @@ class TerminalView:
                     self.pictures.show(images, labels, setting=setting, columns=columns)
             except SettingError as error:  # INVOKE_IMAGE_PROTOCOL is no protocol: the picture is saved all the same
                 self.say(f"not drawn: {error.message}", warning=True)
+
+    def show_as(self, protocol: str, image: Image, columns: int) -> None:
+        """Draw a picture in one protocol, whatever this terminal is taken for."""
+        with self._lock:
+            self._pause()
+            self.pictures.show([image], columns=columns, setting=protocol)
 
     # -- the terminal ------------------------------------------------------------------------------------------------
 
@@ -296,24 +305,6 @@ def _silence(stdin: TextIO) -> Callable[[], None]:
         return posix.silence(stdin.fileno())
     except (OSError, ValueError):  # a stream without a descriptor
         return _nothing
-
-
-def _columns(show: str) -> int | None:
-    """Columns of a picture by the setting: None as usual, 0 not at all."""
-    if show == "off":
-        return 0
-    return int(show) if show.isdigit() else None
-
-
-def _small(image: Image) -> Image:
-    """A thumbnail to hold until all pictures of a line are there: 64 large ones would be 200 MB."""
-    if max(image.size) <= LARGEST:
-        return image
-    from invoke_shell.records import Image as Picture
-
-    picture = image.pil()
-    picture.thumbnail((LARGEST, LARGEST))
-    return Picture.from_pil(picture)
 
 
 def _excerpt(source: str, fault: Fault, width: int) -> tuple[str, Fault]:

@@ -22,7 +22,10 @@ __all__ = ["JsonView", "PlainView", "Result", "View", "Where", "result_line"]
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """A picture that is on the disk, and what a line tells of it. line counts from 1 within the run."""
+    """A picture that is on the disk, and what a line tells of it. line counts from 1 within the run.
+
+    inner: it is not of the line's last stage: a part of the sheet that comes, or named on the way.
+    """
 
     n: int
     path: str
@@ -37,6 +40,7 @@ class Result:
     followed: str = ""
     cached: bool = False
     embedded: str = ""
+    inner: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
