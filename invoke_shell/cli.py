@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from invoke_shell import __version__
+from invoke_shell.collector import collector_paused
 from invoke_shell.errors import InvokeShellError, SettingError
 
 if TYPE_CHECKING:
@@ -90,7 +91,8 @@ def _run(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
     if not options.lines and not words and sys.stdin.isatty():
         from functools import partial
 
-        from invoke_shell.shell.edit_line.prompt import interact
+        with collector_paused():
+            from invoke_shell.shell.edit_line.prompt import interact
 
         # The prompt is drawn first; the session is made while it is on the screen.
         return interact(partial(_compose, options, interactive=True))
@@ -107,12 +109,13 @@ def _run(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
 
 def _compose(options: argparse.Namespace, *, interactive: bool) -> Session:
     """A session as the flags say. Imported here: the prompt stands before it."""
-    from dataclasses import fields
+    with collector_paused():
+        from dataclasses import fields
 
-    from invoke_shell.compose import Options, compose
+        from invoke_shell.compose import Options, compose
 
-    known = {field.name: getattr(options, field.name) for field in fields(Options)}
-    return compose(Options(**known), interactive=interactive)
+        known = {field.name: getattr(options, field.name) for field in fields(Options)}
+        return compose(Options(**known), interactive=interactive)
 
 
 def _is_builtin(session: Session, words: list[str]) -> bool:

@@ -15,6 +15,7 @@ from invoke_shell import commands
 
 ROOT = Path(invoke_shell.__file__).parent
 LEVELS = {
+    "collector": 0,
     "errors": 0,
     "records": 0,
     "database": 1,

@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeVar
 
+from invoke_shell.collector import collector_paused
+
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
@@ -132,32 +134,20 @@ class _Libraries(NamedTuple):
     tokenizer: Any
 
 
-@contextmanager
-def _collector_paused() -> Iterator[None]:
-    """No garbage collection while modules are imported: they make half a million objects that stay for good.
-
-    Measured: 3.8 s instead of 4.5 s. Tried besides: packages replaced by bare ones so that diffusers' `__init__`s
-    do not import every model, 0.1 s more and a trap for whoever imports diffusers later; not worth it.
-    """
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.freeze()
-        if was_on:
-            gc.enable()
-
-
 @cache
 def import_libraries() -> _Libraries:
-    """The classes we load with, imported from where they live and not through the pipelines; quiet from here on."""
-    with _collector_paused():
+    """The classes we load with, imported from where they live and not through the pipelines; quiet from here on.
+
+    Tried besides: packages replaced by bare ones so that diffusers' `__init__`s do not import every model, 0.1 s less
+    and a trap for whoever imports diffusers later; not worth it.
+    """
+    with collector_paused():
         import diffusers
         import transformers
         from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
         from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
         from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
+    gc.freeze()  # half a million objects that stay for good: no later collection looks at them
     for library in (diffusers, transformers):
         library.utils.logging.set_verbosity_error()
         library.utils.logging.disable_progress_bar()

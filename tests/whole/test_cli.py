@@ -146,7 +146,7 @@ def test_the_version_loads_no_shell():
 
     version, modules = ran.stdout.splitlines()
     assert version == f"invoke_shell {__version__}"
-    assert modules == "['invoke_shell.__main__', 'invoke_shell.cli', 'invoke_shell.errors']"
+    assert modules == "['invoke_shell.__main__', 'invoke_shell.cli', 'invoke_shell.collector', 'invoke_shell.errors']"
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from invoke_shell.errors import InvokeShellError
 from invoke_shell.metadata.visible import visible
 from invoke_shell.models.files import PICKLES, WEIGHTS
-from invoke_shell.models.finding import KINDS
 from invoke_shell.pipeline.node import Node, Param
 from invoke_shell.shell.settings import SHELL
 from invoke_shell.shell.wildcards import Wildcards
@@ -145,6 +144,8 @@ class Listing:
 
     def _for_models(self, typed: Mapping[str, Any], prefix: str) -> Rows:
         """What an action of `models` is done to."""
+        from invoke_shell.models.finding import KINDS
+
         action, words = typed.get("action", "list"), typed.get("what", ())
         if action == "list":
             return [(kind, called) for kind, called in KINDS.items() if kind not in words]

@@ -27,6 +27,7 @@ from prompt_toolkit.key_binding.key_processor import KeyPressEvent
 from prompt_toolkit.keys import Keys
 from prompt_toolkit.output import Output
 
+from invoke_shell.collector import collector_paused
 from invoke_shell.shell.archive.lines import LineHistory
 from invoke_shell.shell.display.marks import DUMB, PROMPT
 from invoke_shell.shell.edit_line.guard import Watch, thread_failed
@@ -314,13 +315,14 @@ class Editor:
         """
         if self.editing is not None:
             return
-        from invoke_shell.shell.edit_line.editing import Editing  # the language: most of what there is to import
-
         app = self.prompt.app
         app.renderer.erase()  # what opening says stands above the prompt
-        session = self._opened()
-        self.history.path = session.home.history_file
-        self.editing = Editing(session, self.prompt)
+        with collector_paused():
+            from invoke_shell.shell.edit_line.editing import Editing  # the language: most of what there is to import
+
+            session = self._opened()
+            self.history.path = session.home.history_file
+            self.editing = Editing(session, self.prompt)
         self._use_keys()
         if session.settings["plain"]:
             app.erase_when_done = True
