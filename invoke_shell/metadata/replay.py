@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any, Protocol
 
-from invoke_shell.errors import Fault, LineError
+from invoke_shell.errors import Fault, LineError, nearest
 from invoke_shell.metadata.visible import visible
 from invoke_shell.pipeline.chain import Source
 from invoke_shell.pipeline.node import Node, Param
@@ -248,14 +248,16 @@ def _meant(calls: Sequence[Call], registry: Registry, name: str) -> list[int]:
     elif stage:
         having = [i for i in having if calls[i].node == stage]
     if not having:
-        raise _wrong(name, f"no step here has --{name}", "", "unknown-flag")
+        guess = nearest(f"--{name}", [f for c in calls if c.node for f in registry[c.node].flags])
+        hint = f"did you mean {guess}?" if guess else ""
+        raise _wrong(f"--{name}", f"no step here has --{name}", hint, "unknown-flag")
     commands = list(dict.fromkeys(calls[i].node for i in having))
     if len(commands) > 1:
         hint = "write " + " or ".join(f"--{c}.{flag.replace('_', '-')}" for c in commands)
-        raise _wrong(name, f"--{name} could be of {' or '.join(commands)}", hint, "unknown-flag")
+        raise _wrong(f"--{name}", f"--{name} could be of {' or '.join(commands)}", hint, "unknown-flag")
     if len({repr(calls[i].params.get(flag)) for i in having}) > 1:
         hint = "write " + " or ".join(f"--{i + 1}.{flag.replace('_', '-')}" for i in having)
-        raise _wrong(name, f"{commands[0]} stands there {len(having)} times", hint, "unknown-flag")
+        raise _wrong(f"--{name}", f"{commands[0]} stands there {len(having)} times", hint, "unknown-flag")
     return having
 
 

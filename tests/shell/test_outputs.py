@@ -76,7 +76,7 @@ def test_file_name_fits_every_file_system():
 @pytest.mark.parametrize(
     ("template", "sentence"),
     [
-        ("{n}-{promt}", "filename has no field {promt}\n  Did you mean {prompt}?"),
+        ("{n}-{promt}", "filename has no field {promt}\n  did you mean {prompt}?"),
         ("{user}", "filename has no field {user}\n  the fields are {n}, {prompt}, {seed}, {model}, {date}"),
         ("{n}/{seed}", f"filename cannot have '/', in '{{n}}/{{seed}}'\n  as shipped: {TEMPLATE}"),
         ("{n.__class__}", f"filename cannot have '{{', in '{{n.__class__}}'\n  as shipped: {TEMPLATE}"),

@@ -183,7 +183,7 @@ def test_unknown_protocol_is_a_sentence():
         detect(io.StringIO(), io.StringIO(), {"INVOKE_IMAGE_PROTOCOL": "kity"})
 
     assert str(caught.value) == (
-        "INVOKE_IMAGE_PROTOCOL is auto, kitty, iterm2, sixel, half-blocks or path, not 'kity'\n  Did you mean kitty?"
+        "INVOKE_IMAGE_PROTOCOL is auto, kitty, iterm2, sixel, half-blocks or path, not 'kity'\n  did you mean kitty?"
     )
 
 

@@ -225,7 +225,7 @@ def test_handle(store, played, handle, numbers):
         ("@0", "@0 is no handle\n  @-1 is the last result"),
         ("@-5", "@-5 goes back too far: this session has 4 results"),
         ("@-7..-1", "@-7..-1 goes back too far: this session has 4 results"),
-        ("@fix", "@fix is no name of this session\n  Did you mean @fox?"),
+        ("@fix", "@fix is no name of this session\n  did you mean @fox?"),
         ("@zebra", "@zebra is no name of this session\n  a name is given by: txt2img ... as @zebra"),
         ("@fox[3]", "@fox[3] is not there: @fox is 2 pictures, @fox[1] to @fox[2]"),
         ("@boat[0]", "@boat[0] is not there: @boat is one picture"),

@@ -102,6 +102,24 @@ def test_a_missing_input_of_a_later_line_stops_a_file_before_line_1(invoke, fold
     assert ran.out == ""
 
 
+def test_every_fault_of_a_file_has_its_own_place(invoke, folder):
+    (folder / "x.invoke").write_text("txt2img a --stpes 4 | upscal\ntxt2img b --steps 999\n")
+
+    assert invoke("x.invoke").err == (
+        "x.invoke:1:11: txt2img has no --stpes\n"
+        "  txt2img a --stpes 4 | upscal\n"
+        "            ^^^^^^^\n"
+        "  did you mean --steps?\n"
+        "x.invoke:1:23: there is no command upscal\n"
+        "  txt2img a --stpes 4 | upscal\n"
+        "                        ^^^^^^\n"
+        "  did you mean upscale?\n"
+        "x.invoke:2:19: --steps is 1 to 150, not 999\n"
+        "  txt2img b --steps 999\n"
+        "                    ^^^\n"
+    )
+
+
 def test_keep_going_runs_the_other_lines_and_sums_up(invoke, folder):
     (folder / "x.invoke").write_text("load_image a.png | crop 0:0:99:99\nload_image a.png | blur\n")
 

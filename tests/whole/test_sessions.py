@@ -126,6 +126,48 @@ def test_again_draws_as_many_fresh_seeds_as_there_were_and_counts_on_from_the_pi
     assert len({r["pixel_hash"] for r in varied.results}) == 3
 
 
+def test_again_draws_anew_from_a_picture_whose_seed_would_follow(invoke):
+    invoke("--session", "s", "-c", "txt2img fox --seed 1", "-c", "@1 | img2img boat --strength 0.5")
+
+    once, twice = (invoke("--session", "s", "--json", "-c", line) for line in ("again", "again @2 -n 2"))
+
+    assert len({2, *seeds(once), *seeds(twice)}) == 4
+
+
+def test_again_takes_switches_as_a_line_does(invoke):
+    invoke("--session", "s", "-c", "txt2img fox --seed 1", "-c", "@1 | img2img boat --strength 0.5")
+
+    def command(line: str) -> str:
+        return invoke("--session", "s", "--json", "-c", line).results[0]["command"]
+
+    assert " --pure-noise --steps 4 " in command("again @2 --pure-noise --steps 4")
+    assert " --no-pure-noise " in command("again @3 --no-pure-noise")
+    assert " --no-pure-noise " in command("again @3 --img2img.pure-noise off")
+    assert " --pure-noise " in command("replay @2 --pure-noise")
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("again @1 --stpes 4", "  --stpes\n  ^^^^^^^\nno stage of the line has --stpes\n  did you mean --steps?\n"),
+        ("replay @1 --stpes 4", "  --stpes\n  ^^^^^^^\nno step here has --stpes\n  did you mean --steps?\n"),
+        ("again @1 --steps abc", "  abc\n  ^^^\n--steps is a whole number, not abc\n"),
+        ("again @1 --steps 900", "  900\n  ^^^\n--steps is 1 to 150, not 900\n"),
+        ("again @1..3", "@1..3 was made by several lines, and again runs one\n  as in: again @3\n"),
+        (
+            "again @1 @2",
+            "  @2\n  ^^\nagain takes one handle, and @2 is one too many\n"
+            "  a line is run once for all of its pictures\n",
+        ),
+    ],
+)
+def test_what_again_cannot_do_is_said_of_the_word_that_was_typed(invoke, line, said):
+    invoke("--session", "s", "-c", "txt2img fox --seed 1..2 as @f", "-c", "txt2img cat")
+
+    assert invoke("--session", "s", "-c", line).err == said
+    assert len(invoke("--session", "s", "--json", "-c", "again @f --steps 4").results) == 2  # a line, by all it made
+
+
 def test_a_handle_with_a_question_mark_tells_a_pictures_life(invoke, played):
     ran = invoke("--session", "fox", "-c", "keep @soft", "-c", "@4?", "-c", "@1?", "-c", "history blur")
 

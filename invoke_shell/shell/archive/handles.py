@@ -83,7 +83,7 @@ def _by_name(store: Store, session: int, name: str, index: int | None) -> list[R
     rows = store.named(session, name)
     if not rows:
         guess = nearest(name, store.names(session))
-        hint = f"Did you mean @{guess}?" if guess else f"a name is given by: txt2img ... as @{name}"
+        hint = f"did you mean @{guess}?" if guess else f"a name is given by: txt2img ... as @{name}"
         raise _unknown(f"@{name} is no name of this session", hint)
     if index is None:
         return rows

@@ -125,7 +125,7 @@ def check_template(template: str) -> None:
     for field, _ in FIELD.findall(template):
         if field not in FIELDS:
             guess = nearest(field, FIELDS)
-            hint = f"Did you mean {{{guess}}}?" if guess else "the fields are {" + "}, {".join(FIELDS) + "}"
+            hint = f"did you mean {{{guess}}}?" if guess else "the fields are {" + "}, {".join(FIELDS) + "}"
             raise SettingError(f"filename has no field {{{field}}}", hint=hint)
     rest = FIELD.sub("", template)
     if wrong := re.search(r"[{}]", rest) or NOT_IN_NAMES.search(rest):

@@ -70,10 +70,11 @@ def replay(shell: Session, what: PicturesRest) -> None:
     Takes files and handles; flags change a value: --steps 30, or so much more: --steps +5, --seed +1. --exact ends with
     status 1 unless all are exact. --yes runs what a picture from elsewhere asks for, however much it is.
     """
-    from invoke_shell.shell.replay.replaying import options, worst
+    from invoke_shell.shell.replay.changes import options, switches_of
     from invoke_shell.shell.replay.replaying import replay as replayed
+    from invoke_shell.shell.replay.replaying import worst
 
-    words, flags = options(what, ("exact", "yes"))
+    words, flags = options(what, {"exact", "yes", *switches_of(shell.registry)})
     exact, yes = (flags.pop(name, "") == "on" for name in ("exact", "yes"))
     if not words:
         raise LineError(what, [fault(what, "replay needs a picture", "as in: replay @1", "missing-argument")])
@@ -90,9 +91,12 @@ def again(shell: Session, changes: OptionalRest = "") -> None:
     counts on from the picture's seed, and with --variation it stays.
     """
     from invoke_shell.shell.again import chain_again, changed
-    from invoke_shell.shell.replay.replaying import options
+    from invoke_shell.shell.replay.changes import options, switches_of
 
-    words, flags = options(changes)
+    words, flags = options(changes, switches_of(shell.registry))
+    if words[1:]:
+        more = f"again takes one handle, and {visible(words[1])} is one too many"
+        raise LineError(words[1], [fault(words[1], more, "a line is run once for all of its pictures", "extra-word")])
     chain, step = chain_again(shell, words[0] if words else "@-1")
     shell.run_chain(changed(shell, chain, flags, step), Where())
 

@@ -17,7 +17,7 @@ from invoke_shell.errors import Fault, InvokeShellError, SettingError, cells, re
 from invoke_shell.metadata.visible import visible_lines
 from invoke_shell.shell.display.held import columns, is_sheet, small, without_parts
 from invoke_shell.shell.display.themes import Theme, theme_of
-from invoke_shell.shell.display.view import Result, Where, error_text, result_line
+from invoke_shell.shell.display.view import INDENT, Result, Where, faults_told, result_line
 from invoke_shell.shell.display.wrapping import wrapped
 from invoke_shell.shell.settings import Settings
 
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from invoke_shell.shell.display.progress import PlainProgress, ProgressLine
 
 __all__ = ["TerminalView"]
-
-INDENT = "  "  # of a line that is shown again above its carets
 
 SHOW_CURSOR = "\x1b[?25h"
 
@@ -258,9 +256,9 @@ class TerminalView:
     def _error_text(self, error: InvokeShellError, where: Where) -> str:
         faults: Sequence[Fault] = getattr(error, "faults", ())
         if where.file or not faults:
-            head, _, rest = error_text(error, where).partition("\n")
-            parts = (self._paint(self._folded(head), "bold"), self._paint(self._folded(rest), "dim"))
-            return "\n".join(part for part in parts if part)
+            told = [(self._folded(head), self._folded(below)) for head, below in faults_told(error, where)]
+            painted = [(self._paint(head, "bold"), self._paint(below, "dim")) for head, below in told]
+            return "\n".join(part for parts in painted for part in parts if part)
         lines = self._with_carets(str(getattr(error, "source", "")), faults)
         return "\n".join(self._styled(line, faults) for line in lines)
 

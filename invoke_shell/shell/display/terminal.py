@@ -132,7 +132,7 @@ def protocol_of(word: str, source: str = "the setting") -> Protocol | None:
     guess = nearest(word, PROTOCOLS)
     raise SettingError(
         f"{source} is auto, {', '.join(PROTOCOLS[:-1])} or {PROTOCOLS[-1]}, not {word!r}",
-        hint=f"Did you mean {guess}?" if guess else "",
+        hint=f"did you mean {guess}?" if guess else "",
     )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
-from invoke_shell.errors import InvokeShellError
+from invoke_shell.errors import Fault, InvokeShellError, render_fault
 from invoke_shell.metadata.visible import visible, visible_lines
 from invoke_shell.shell.display.wrapping import told_to
 
@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from invoke_shell.records import Image
     from invoke_shell.shell.display.progress import PlainProgress
 
-__all__ = ["JsonView", "PlainView", "Result", "View", "Where", "result_line"]
+__all__ = ["JsonView", "PlainView", "Result", "View", "Where", "faults_told", "result_line"]
+
+INDENT = "  "  # of a hint, and of a line that is shown again above its carets
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,20 +160,30 @@ class PlainView:
 
 
 def error_text(error: InvokeShellError, where: Where) -> str:
-    """The sentence with its carets; in a file `file:line:col: ` in front."""
+    """The sentence with its carets; in a file `file:line:col: ` in front of each that is wrong."""
+    return "\n".join(part for fault in faults_told(error, where) for part in fault if part)
+
+
+def faults_told(error: InvokeShellError, where: Where) -> list[tuple[str, str]]:
+    """What is wrong, one by one: a first row, and the rows below it: the line with its carets, the hint."""
     if not where.file:
-        return str(error)
-    faults = getattr(error, "faults", ())
-    source = getattr(error, "source", "")
-    start = faults[0].start if faults else 0
-    line = where.line + source.count("\n", 0, start)
-    column = start - (source.rfind("\n", 0, start) + 1) + 1
+        head, _, rest = str(error).partition("\n")
+        return [(head, rest)]
+    source, faults = getattr(error, "source", ""), getattr(error, "faults", ())
     if not faults:
-        return f"{where.file}:{line}: {error}"
-    rows = str(error).splitlines()
-    if len(faults) == 1:
-        rows.remove(error.message)  # it is said in front
-    return "\n".join([f"{where.file}:{line}:{column}: {error.message}", *rows])
+        return [(f"{where.file}:{where.line}: {error.message}", INDENT + error.hint if error.hint else "")]
+    told = []
+    for fault in faults:
+        line, column = _place(source, fault, where)
+        below = [row for row in render_fault(source, fault).splitlines() if row != fault.message]
+        told.append((f"{where.file}:{line}:{column}: {fault.message}", "\n".join(below)))
+    return told
+
+
+def _place(source: str, fault: Fault, where: Where) -> tuple[int, int]:
+    """Line and column of a fault, both counted from 1."""
+    line = where.line + source.count("\n", 0, fault.start)
+    return line, fault.start - source.rfind("\n", 0, fault.start)
 
 
 class JsonView:
@@ -225,8 +237,7 @@ class JsonView:
         faults = getattr(error, "faults", ())
         source = getattr(error, "source", "")
         for fault in faults:
-            line = where.line + source.count("\n", 0, fault.start)
-            column = fault.start - (source.rfind("\n", 0, fault.start) + 1) + 1
+            line, column = _place(source, fault, where)
             self.data(_error(fault.code, fault.message, fault.hint, where.file, line, column, [fault.start, fault.end]))
         if not faults:
             self.data(_error(error.code, error.message, error.hint, where.file, where.line, None, None))

@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from invoke_shell.errors import BlockedError, Fault, LineError, MetadataError
+from invoke_shell.errors import BlockedError, MetadataError
 from invoke_shell.metadata.decode import read_image
 from invoke_shell.metadata.replay import overridden
 from invoke_shell.metadata.verdict import Verdict, is_edited, is_of, reasons, verdict
@@ -21,7 +21,7 @@ from invoke_shell.pipeline.bind import understand
 from invoke_shell.pipeline.chain import Value
 from invoke_shell.pipeline.plan import Plan, needs, plan
 from invoke_shell.pipeline.script import resolved_text
-from invoke_shell.pipeline.text import parse, quote
+from invoke_shell.pipeline.text import quote
 from invoke_shell.pipeline.types import ModelName
 from invoke_shell.records import Image, Json, ModelRecord, StepRecord, topological
 from invoke_shell.shell.display.view import Where
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from invoke_shell.metadata.foreign.line import Line
     from invoke_shell.shell.running import Remark
 
-__all__ = ["Replayed", "options", "replay", "worst"]
+__all__ = ["Replayed", "replay", "worst"]
 
 MODEL = "model"  # the flag that is read before there is a plan: without that model there may be none
 
@@ -251,32 +251,6 @@ def _planned(session: Session, text: str, model: str = "") -> Plan:
         chain = replace(chain, stages=tuple(stages))
     facts = Gatherer.of(session).facts(chain, needs(chain, session.registry, {}))
     return plan(chain, session.registry, facts, {}, session.draw)
-
-
-def options(text: str, switches: Sequence[str] = ()) -> tuple[list[str], dict[str, str]]:
-    """Words and `--flag value` pairs of a text: a switch stands alone. Raises LineError."""
-    parsed = parse(text)
-    if parsed.faults:
-        raise LineError(text, parsed.faults)
-    tokens = [t for t in parsed.tokens if t.kind == "word"]
-    words: list[str] = []
-    flags: dict[str, str] = {}
-    i = 0
-    while i < len(tokens):
-        t = tokens[i]
-        i += 1
-        if t.quote or (t.eq < 0 and not t.value.startswith("-")):
-            words.append(t.value)
-        elif t.eq >= 0:
-            flags[text[t.start : t.eq].lstrip("-—–")] = t.value
-        elif t.value.lstrip("-") in switches:
-            flags[t.value.lstrip("-")] = "on"
-        elif i < len(tokens):
-            flags[t.value.lstrip("-")] = tokens[i].value
-            i += 1
-        else:
-            raise LineError(text, [Fault(t.start, t.end, f"{t.value} needs a value", "", "missing-value")])
-    return words, flags
 
 
 def worst(outcomes: Sequence[Replayed], *, exact: bool) -> int:
