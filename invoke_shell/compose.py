@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from invoke_shell.shell.archive.keeper import Keeper
     from invoke_shell.shell.display.view import View
     from invoke_shell.shell.home import Home
-    from invoke_shell.shell.session import Runtime, Session
+    from invoke_shell.shell.session import Session
     from invoke_shell.shell.settings import Settings
+    from invoke_shell.shell.workbench import Runtime
 
 __all__ = ["Options", "compose", "everything"]
 

@@ -22,7 +22,7 @@ from invoke_shell.shell.archive.given import input_ref
 from invoke_shell.shell.wildcards import Wildcards
 
 if TYPE_CHECKING:
-    from invoke_shell.shell.session import Session
+    from invoke_shell.shell.workbench import Workbench
 
 __all__ = ["Gatherer", "Pool", "matching"]
 
@@ -59,10 +59,10 @@ class Gatherer:
         self.base = base
 
     @classmethod
-    def of(cls, session: Session) -> Gatherer:
+    def of(cls, bench: Workbench) -> Gatherer:
         """The one that looks where a session looks."""
-        lists = Wildcards(session.home.wildcards)
-        return cls(session.registry, session.keeper, session.catalogue, lists, session.base)
+        lists = Wildcards(bench.home.wildcards)
+        return cls(bench.registry, bench.keeper, bench.catalogue, lists, bench.base)
 
     def facts(self, chain: Chain, needs: Needs) -> Facts:
         """Everything found. Raises BlockedError with a fault for each thing that is missing."""

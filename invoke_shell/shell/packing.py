@@ -2,43 +2,33 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from invoke_shell import __version__
 from invoke_shell.errors import OutputError
 from invoke_shell.metadata.contents import Policy
-from invoke_shell.metadata.embed import Packed, pack
+from invoke_shell.metadata.embed import pack
 from invoke_shell.metadata.jpeg_webp import PNG, SUFFIXES, Form
 from invoke_shell.metadata.provenance import marks_text
 from invoke_shell.pipeline.calls import Call, Plan, ancestors
 from invoke_shell.pipeline.facts import InputRef
 from invoke_shell.records import Frame
+from invoke_shell.shell.archive.results import Parcel
 from invoke_shell.shell.replay.finding import recalled_text
 from invoke_shell.shell.replay.sources import to_embed
 
 if TYPE_CHECKING:
-    from invoke_shell.shell.session import Session
+    from invoke_shell.shell.workbench import Workbench
 
-__all__ = ["Packer", "Parcel", "export_form"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Parcel:
-    """A picture's file, ready to be written. command: what makes it again; note: on what is embedded, or ""."""
-
-    packed: Packed
-    form: Form
-    command: str
-    note: str = ""
+__all__ = ["Packer", "export_form"]
 
 
 class Packer:
     """Packs the pictures of one line; what is true of many of them is said once."""
 
-    def __init__(self, session: Session, made: Plan) -> None:
-        self.session = session
+    def __init__(self, bench: Workbench, made: Plan) -> None:
+        self.bench = bench
         self.made = made
         self.told: set[str] = set()
 
@@ -58,7 +48,7 @@ class Packer:
 
     def _form(self, frame: Frame) -> Form:
         """As set; a PNG where such a file cannot hold the picture."""
-        form = Form(name=self.session.settings["format"], quality=self.session.settings["quality"])
+        form = Form(name=self.bench.settings["format"], quality=self.bench.settings["quality"])
         try:
             form.refuse(frame.image)
         except OutputError as error:
@@ -68,22 +58,22 @@ class Packer:
 
     def _policy(self, *, asked: bool) -> Policy:
         """Whether sources are embedded: as the line says, else as set; never with privacy on."""
-        policy: Policy = "always" if asked else self.session.settings["embed"]
-        if policy != "never" and self.session.settings["privacy"]:
+        policy: Policy = "always" if asked else self.bench.settings["embed"]
+        if policy != "never" and self.bench.settings["privacy"]:
             self._tell("privacy is on: no source is embedded")
             return "never"
         return policy
 
     def _parcel(self, frame: Frame, form: Form, *, asked: bool) -> Parcel:
-        session, command = self.session, recalled_text(self.session.registry, frame.step)
-        contents = to_embed(session.keeper, frame.step, self._policy(asked=asked), form)
+        bench, command = self.bench, recalled_text(self.bench.registry, frame.step)
+        contents = to_embed(bench.keeper, frame.step, self._policy(asked=asked), form)
         packed = pack(
             frame,
             app_version=__version__,
-            created=session.now().strftime("%Y-%m-%dT%H:%M:%SZ"),
+            created=bench.now().strftime("%Y-%m-%dT%H:%M:%SZ"),
             command=command,
-            privacy=bool(session.settings["privacy"]),
-            a1111=bool(session.settings["a1111"]),
+            privacy=bool(bench.settings["privacy"]),
+            a1111=bool(bench.settings["a1111"]),
             form=form,
             contents=contents,
         )
@@ -94,7 +84,7 @@ class Packer:
     def _tell(self, sentence: str) -> None:
         if sentence not in self.told:
             self.told.add(sentence)
-            self.session.view.say(sentence)
+            self.bench.view.say(sentence)
 
 
 def export_form(path: Path, quality: int) -> tuple[Path, Form]:

@@ -28,7 +28,7 @@ from invoke_shell.shell.packing import Packer, export_form
 from invoke_shell.shell.replay.grafting import grafted
 
 if TYPE_CHECKING:
-    from invoke_shell.shell.session import Session
+    from invoke_shell.shell.workbench import Workbench
 
 __all__ = ["PATIENCE", "Early", "Remark", "Run", "planned"]
 
@@ -36,16 +36,16 @@ Remark = Callable[[Image], Json]
 PATIENCE = 10.0  # seconds a worker has to answer a stop before it is ended
 
 
-def planned(session: Session, chain: Chain) -> Plan:
+def planned(bench: Workbench, chain: Chain) -> Plan:
     """Look up what a chain needs and leave nothing open. Raises LineError and BlockedError."""
-    values = session.settings.values()
-    gatherer = Gatherer.of(session)
-    chain, histories = grafted(session, chain, gatherer)
-    found = needs(chain, session.registry, values)
+    values = bench.settings.values()
+    gatherer = Gatherer.of(bench)
+    chain, histories = grafted(bench, chain, gatherer)
+    found = needs(chain, bench.registry, values)
     facts = gatherer.facts(chain, tuple(need for need in found if need.text not in histories))
     facts = replace(facts, handles={**facts.handles, **histories})
-    keep_all = session.settings["keep"] == "all"
-    return plan(chain, session.registry, facts, values, session.draw, keep_all=keep_all)
+    keep_all = bench.settings["keep"] == "all"
+    return plan(chain, bench.registry, facts, values, bench.draw, keep_all=keep_all)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +66,7 @@ class Run:
 
     def __init__(
         self,
-        session: Session,
+        bench: Workbench,
         made: Plan,
         where: Where,
         remark: Remark | None = None,
@@ -74,7 +74,7 @@ class Run:
         early: Early | None = None,
         parents: tuple[int, ...] = (),
     ) -> None:
-        self.session = session
+        self.bench = bench
         self.made = made
         self.where = where
         self.remark = remark
@@ -83,29 +83,29 @@ class Run:
         self.line = 0
         self.finished: list[tuple[Result, Frame]] = []
         self.failure: InvokeShellError | None = None
-        self.packer = Packer(session, made)
+        self.packer = Packer(bench, made)
         self.said: set[Said] = set()
 
     def to_the_end(self, *, cached: bool) -> list[tuple[Result, Frame]]:
         """Run it and keep its results. Raises the error that ended it."""
-        session, made = self.session, self.made
+        bench, made = self.bench, self.made
         if self.early is not None:
             self.line = self.early.line
-            session.keeper.begin_again(self.line)
+            bench.keeper.begin_again(self.line)
         else:
-            self.line = session.keeper.begin(made, resolved_text(made, session.registry))
+            self.line = bench.keeper.begin(made, resolved_text(made, bench.registry))
         for call in made.calls:
             for ref in _sources(call):
-                session.keeper.sources.keep_source(ref)
+                bench.keeper.sources.keep_source(ref)
                 self.packer.note_marks(ref)
-        session.hashing.begin(m for call in made.calls for _, m in models_of(call.params))
-        with interruptible(session):
-            for event in session.runtime.submit(made, cached=cached and bool(session.settings["cache"])):
-                session.events(event)
+        bench.hashing.begin(m for call in made.calls for _, m in models_of(call.params))
+        with interruptible(bench):
+            for event in bench.runtime.submit(made, cached=cached and bool(bench.settings["cache"])):
+                bench.events(event)
                 if not self.repeated(event):
-                    session.view.event(event)
+                    bench.view.event(event)
                 self.take(event)
-        session.keeper.end(self.line, made.source, [r.n for r, _ in self.finished], _status(self.failure))
+        bench.keeper.end(self.line, made.source, [r.n for r, _ in self.finished], _status(self.failure))
         if self.failure is not None:
             raise self.told(self.failure)
         return self.finished
@@ -151,20 +151,20 @@ class Run:
 
     def keep(self, event: FrameDone) -> Result:
         """Write one result's file and row; only then is its handle told."""
-        session, made = self.session, self.made
+        bench, made = self.bench, self.made
         call = made.stage_calls(event.stage)[event.call]
         parents = (*_parents(made, call), *self.parents)
         inner = event.stage != made.calls[made.results[-1]].stage
         parcel = self.packer.result(event.frame, call)
         place = event.number if self.early is None else self.early.places[event.number]
-        row = session.keeper.keep(self.line, event, parcel, place=place, inner=inner, parents=parents)
+        row = bench.keeper.keep(self.line, event, parcel, place=place, inner=inner, parents=parents)
         result = Result(
             n=row.n,
             path=str(row.path),
             image=event.frame.image,
             seed=row.seed,
             seconds=event.seconds,
-            session=session.keeper.session_name,
+            session=bench.keeper.session_name,
             command=parcel.command,
             line=self.where.line,
             name=event.name,
@@ -174,7 +174,7 @@ class Run:
             embedded=parcel.note,
             inner=inner,
         )
-        session.view.result(result)
+        bench.view.result(result)
         return result
 
     def settled(self, frame: Frame) -> Frame:
@@ -186,7 +186,7 @@ class Run:
 
     def hashed(self, model: ModelRecord) -> ModelRecord:
         """A model with its hash; without, and that is said, when it cannot be read. A picture is kept all the same."""
-        view, pictures, waited = self.session.view, len(self.made.results), False
+        view, pictures, waited = self.bench.view, len(self.made.results), False
 
         def tick(done: int, total: int) -> None:
             nonlocal waited
@@ -195,7 +195,7 @@ class Run:
                 waited = True
             view.event(Progress(stage=0, call=0, done=done // 1_000_000, total=total // 1_000_000, unit="MB"))
 
-        found, why = self.session.hashing.hashed(model, tick)
+        found, why = self.bench.hashing.hashed(model, tick)
         if waited:  # what comes next is of the line again
             view.event(ChainStarted(stages=self.made.stages, pictures=pictures))
         if why:
@@ -204,27 +204,27 @@ class Run:
 
     def answer(self, event: AskShell) -> None:
         """A node asked the shell to save or to show."""
-        ask, session = event.ask, self.session
+        ask, bench = event.ask, self.bench
         if ask.what == "show":
-            session.view.show([ask.frame.image], [], ask.options.get("width"))
+            bench.view.show([ask.frame.image], [], ask.options.get("width"))
         elif ask.path is not None:
             path = ask.path.expanduser()
-            path = session.base / path if session.base is not None and not path.is_absolute() else path
-            target, form = export_form(path, session.settings["quality"])
+            path = bench.base / path if bench.base is not None and not path.is_absolute() else path
+            target, form = export_form(path, bench.settings["quality"])
             parcel = self.packer.copy(self.settled(ask.frame), form, asked=bool(ask.options.get("embed")))
-            session.keeper.export(target, parcel, trusted=session.trusted, again=self.early is not None)
+            bench.keeper.export(target, parcel, trusted=bench.trusted, again=self.early is not None)
 
 
 # -- stopping --------------------------------------------------------------------------------------------------------
 
 
 @contextmanager
-def interruptible(session: Session) -> Iterator[None]:
+def interruptible(bench: Workbench) -> Iterator[None]:
     """Ctrl-C asks the run to stop at the next step, again or after PATIENCE stops it now; the session stays."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    stopper = _Stopper(session)
+    stopper = _Stopper(bench)
     signals = [signal.SIGINT, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
     before = {s: signal.signal(s, stopper.asked) for s in signals}
     try:
@@ -242,8 +242,8 @@ class _Stopper:
     A handler may come in the middle of any write, so it only passes the news on; a thread of its own does the talking.
     """
 
-    def __init__(self, session: Session) -> None:
-        self.session = session
+    def __init__(self, bench: Workbench) -> None:
+        self.bench = bench
         self.presses = 0
         # Tried: an Event, whose lock a second Ctrl-C inside the first one would wait for, for ever.
         self._news: SimpleQueue[str] = SimpleQueue()
@@ -255,11 +255,11 @@ class _Stopper:
     def asked(self, number: int, frame: object) -> None:
         self.presses += 1
         if self.presses == 1:
-            self.session.hashing.hurry()
-            self.session.runtime.cancel()
+            self.bench.hashing.hurry()
+            self.bench.runtime.cancel()
             self._news.put("asked")
         else:
-            self.session.runtime.kill()
+            self.bench.runtime.kill()
 
     def done(self) -> None:
         self._news.put("done")
@@ -268,11 +268,11 @@ class _Stopper:
     def _answer(self) -> None:
         if self._news.get() == "done":
             return
-        self.session.view.say("stopping after this step; Ctrl-C again stops now")
+        self.bench.view.say("stopping after this step; Ctrl-C again stops now")
         try:
             self._news.get(timeout=PATIENCE)
         except Empty:
-            self.session.runtime.kill()
+            self.bench.runtime.kill()
             self._news.get()
 
 

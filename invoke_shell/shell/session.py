@@ -1,37 +1,25 @@
-"""A session: takes lines, runs them, keeps what they made. How a chain is run stands in running.py."""
+"""A session: takes lines, runs them, keeps what they made. What they work with is workbench.py, one run running.py."""
 
 from __future__ import annotations
 
 import logging
 import secrets
-import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from invoke_shell.errors import InvokeShellError, LineError, RunError, SettingError
 from invoke_shell.pipeline.bind import Bound, Reading, read
-from invoke_shell.pipeline.chain import Chain, Source, Value
-from invoke_shell.pipeline.registry import Registry
-from invoke_shell.shell.beside import HashesBeside
-from invoke_shell.shell.display.counting import MB, counted
-from invoke_shell.shell.display.view import Result, View, Where
-from invoke_shell.shell.home import Home
-from invoke_shell.shell.settings import Settings
+from invoke_shell.pipeline.chain import Chain
+from invoke_shell.shell.display.view import Result, Where
+from invoke_shell.shell.workbench import Workbench
 
 if TYPE_CHECKING:
-    from invoke_shell.metadata.replay import Recalled
-    from invoke_shell.models.catalogue import Catalogue
-    from invoke_shell.pipeline.events import Event
     from invoke_shell.pipeline.plan import Plan
-    from invoke_shell.records import Frame, ModelRecord, StepRecord
-    from invoke_shell.shell.archive.keeper import Keeper
+    from invoke_shell.records import Frame
     from invoke_shell.shell.running import Early, Remark
 
-__all__ = ["ENGINE", "Runtime", "Session", "StatusError"]
+__all__ = ["ENGINE", "Session", "StatusError"]
 
 ENGINE = (
     "batch",
@@ -44,7 +32,6 @@ ENGINE = (
     "threads",
     "tiling",
 )  # settings of the engine
-MAX_THREADS = 256  # that a recorded picture may ask for
 
 log = logging.getLogger("invoke_shell.session")
 
@@ -57,145 +44,16 @@ class StatusError(InvokeShellError):
         self.exit_status = status
 
 
-class Runtime(Protocol):
-    """Where plans run."""
+class Session(Workbench):
+    """One person's session. leaving: after this line. recalled: a text for the next line. dry: explain, run nothing.
 
-    def submit(self, plan: Plan, *, cached: bool = True) -> Iterator[Event]:
-        """Run a plan; the last event is ChainDone or Failed. cached False never reads the step cache."""
-        ...
+    lines: run so far.
+    """
 
-    def cancel(self) -> None:
-        """Stop at the next step."""
-        ...
-
-    def kill(self) -> None:
-        """Stop now; the next plan runs in a fresh worker."""
-        ...
-
-    def warm(self, model: ModelRecord | None) -> None:
-        """Load what the next line will need, while the person types."""
-        ...
-
-    @property
-    def memory(self) -> tuple[int, int] | None:
-        """Bytes of the GPU that are free, and that it has; None without one, or while nobody knows."""
-        ...
-
-    def environment(self) -> Mapping[str, Any]:
-        """Versions and device in force."""
-        ...
-
-    def close(self) -> None:
-        """End."""
-        ...
-
-
-class Session:
-    """One person's session. `start` makes the runtime and `keep` opens the store, when something first needs them."""
-
-    def __init__(
-        self,
-        *,
-        home: Home,
-        registry: Registry,
-        settings: Settings,
-        keep: Callable[[], Keeper],
-        catalogue: Catalogue,
-        view: View,
-        start: Callable[[Settings], Runtime],
-        now: Callable[[], datetime] = lambda: datetime.now(UTC),
-        draw: Callable[[], int] = lambda: secrets.randbelow(2**32),
-        trusted: bool = True,
-        interactive: bool = False,
-    ) -> None:
-        self.home = home
-        self.registry = registry
-        self.settings = settings
-        self._keep = keep
-        self._keeper: Keeper | None = None
-        self._opening = threading.Lock()
-        self.catalogue = catalogue
-        self.hashing = HashesBeside(catalogue, weighing=interactive)
-        catalogue.watch(lambda entry: counted(view, f"reading {entry.name} once, for its hash", MB))
-        self.view = view
-        self.start = start
-        self.now = now
-        self.draw = draw
-        self.trusted = trusted
-        self.interactive = interactive
-        self.base: Path | None = None
-        self.leaving = False
-        self.recalled = ""
-        self.dry = False
-        self.events: Callable[[Event], None] = lambda event: None
-        self._runtime: Runtime | None = None
-        self.lines = 0
-
-    @property
-    def keeper(self) -> Keeper:
-        """What is kept in this home; opened when first asked for, by whichever thread."""
-        with self._opening:
-            if self._keeper is None:
-                self._keeper = self._keep()
-            return self._keeper
-
-    # -- the runtime -------------------------------------------------------------------------------------------------
-
-    @property
-    def runtime(self) -> Runtime:
-        """The runtime, started when first asked for."""
-        if self._runtime is None:
-            self._runtime = self.start(self.settings)
-        return self._runtime
-
-    @property
-    def memory(self) -> tuple[int, int] | None:
-        """Bytes of the GPU that are free, and that it has; None without one, or while nobody knows."""
-        return self._runtime.memory if self._runtime is not None else None
-
-    def restart(self) -> None:
-        """A setting of the engine changed: the next line gets a fresh one."""
-        if self._runtime is not None:
-            self._runtime.close()
-        self._runtime = None
-
-    @contextmanager
-    def with_threads(self, wanted: object) -> Iterator[None]:
-        """Run with as many threads as a picture was made with: another number gives other bits."""
-        known = isinstance(wanted, int) and 1 <= wanted <= MAX_THREADS
-        if not known or self.runtime.environment().get("threads") == wanted:
-            yield
-            return
-        before = self.settings.session.get("threads")
-        self.settings.session["threads"] = Value(wanted, Source.SESSION)
-        self.restart()
-        try:
-            yield
-        finally:
-            self.settings.session.pop("threads")
-            if before is not None:
-                self.settings.session["threads"] = before
-            self.restart()
-
-    def warm(self) -> None:
-        """Start the worker and load the session's model in the background; what is missing is said when it is used."""
-        try:
-            self.runtime.warm(None)  # the imports, while the model is looked up
-            chosen = self.settings.values().get("model")
-            model = self.catalogue.find(str(chosen.value) if chosen else "pocket", read=0)
-            self.runtime.warm(model)
-            self.hashing.begin([model])
-        except InvokeShellError as error:
-            log.info("not warmed: %s", error.message)
-
-    def close(self) -> None:
-        """End the worker and the store."""
-        self.hashing.close()
-        self.restart()
-        if self._keeper is not None:
-            self._keeper.close()
-
-    # -- lines -------------------------------------------------------------------------------------------------------
+    leaving = False
+    recalled = ""
+    dry = False
+    lines = 0
 
     def read(self, text: str) -> Reading:
         """What a text means, as far as it goes."""
@@ -345,15 +203,3 @@ class Session:
                     self.settings.set(name, text)
             except SettingError as error:
                 self.view.say(f"a setting of the session is left out: {error.message}")
-
-    def recalled_text(self, step: StepRecord) -> str:
-        """The lines that make a picture, from its record alone."""
-        from invoke_shell.shell.replay.finding import recalled_text
-
-        return recalled_text(self.registry, step)
-
-    def recall(self, step: StepRecord) -> Recalled:
-        """The plan that makes a recorded picture again, models and sources looked up here."""
-        from invoke_shell.shell.replay.finding import recalled_here
-
-        return recalled_here(self, step)

@@ -23,6 +23,7 @@ from invoke_shell.metadata.visible import visible
 from invoke_shell.records import Image
 from invoke_shell.shell.archive.outputs import write_new
 from invoke_shell.shell.archive.store import ResultRow
+from invoke_shell.shell.replay.finding import recalled_text
 
 if TYPE_CHECKING:
     from invoke_shell.shell.session import Session
@@ -86,7 +87,7 @@ def _source_hash(text: str) -> str:
 
 def _card(session: Session, row: ResultRow, folder: Path) -> _Card:
     try:
-        line = session.recalled_text(from_metadata(loads(row.metadata)))
+        line = recalled_text(session.registry, from_metadata(loads(row.metadata)))
     except InvokeShellError as error:
         line = f"# {error.message}"
     try:

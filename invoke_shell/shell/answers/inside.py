@@ -20,7 +20,14 @@ from invoke_shell.records import topological
 from invoke_shell.shell.answers.telling import command_lines, file_line, told
 from invoke_shell.shell.archive.handles import numbers_text
 from invoke_shell.shell.display.wrapping import hung
-from invoke_shell.shell.replay.finding import find_target, foreign_line, foreign_of, short_text
+from invoke_shell.shell.replay.finding import (
+    find_target,
+    foreign_line,
+    foreign_of,
+    recalled_here,
+    recalled_text,
+    short_text,
+)
 from invoke_shell.shell.session import Session
 
 if TYPE_CHECKING:
@@ -35,7 +42,7 @@ def made_how(shell: Session, word: str) -> Iterator[str]:
     """How a result was made: its line, and what was recorded of each step."""
     row = shell.keeper.row(word)
     step = from_metadata(loads(row.metadata))
-    yield shell.recalled_text(step)
+    yield recalled_text(shell.registry, step)
     yield f"  {row.width}x{row.height}  {row.seconds:.1f} s  {visible(str(row.trashed or row.path))}"
     yield f"  {_life(shell, row)}"
     for at in topological(step):
@@ -66,7 +73,7 @@ def line_of(shell: Session, word: str) -> str:
     if line is not None:
         return _foreign_text(shell, word, line)
     step = find_target(shell, word).step
-    return short_text(shell, step) if shell.interactive else shell.recalled_text(step)
+    return short_text(shell, step) if shell.interactive else recalled_text(shell.registry, step)
 
 
 def in_a_file(word: str, text: str) -> str:
@@ -120,7 +127,7 @@ def _about_ours(shell: Session, path: Path, found: PictureInfo, lines: list[str]
             record["marks"] = marks
             lines += [f"  marked {mark}" for mark in marks]
         return
-    recalled = shell.recall(step)
+    recalled = recalled_here(shell, step)
     record["command"] = recalled.text(shell.registry)
     record["steps"] = (found.data or {}).get("steps", [])
     beside = sidecar(path)

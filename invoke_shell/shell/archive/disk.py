@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from invoke_shell.shell.session import Session
+    from invoke_shell.shell.workbench import Workbench
 
 __all__ = ["emptied", "in_trash", "rows"]
 
@@ -31,9 +31,9 @@ def emptied(folder: Path, older: float = 0.0) -> tuple[int, int]:
     return count, size
 
 
-def rows(session: Session) -> Iterator[tuple[str, int, int, str]]:
+def rows(bench: Workbench) -> Iterator[tuple[str, int, int, str]]:
     """(what, files, bytes, where) of everything that grows."""
-    home, keeper = session.home, session.keeper
+    home, keeper = bench.home, bench.keeper
     yield _of("pictures", keeper.results.folder())
     yield _of("trash", keeper.results.trash)
     yield _of("sources", home.resources)

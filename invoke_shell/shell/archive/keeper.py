@@ -23,7 +23,7 @@ from invoke_shell.shell.archive.handles import numbers_text, resolve
 from invoke_shell.shell.archive.journal import Written
 from invoke_shell.shell.archive.outputs import free_names, write_both, write_new
 from invoke_shell.shell.archive.pixels import Pixels
-from invoke_shell.shell.archive.results import Results, has_pixels
+from invoke_shell.shell.archive.results import Parcel, Results, has_pixels
 from invoke_shell.shell.archive.store import ResultRow, Store
 from invoke_shell.shell.home import Home
 
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     # Loaded by what needs them: a keeper is made before the first prompt.
     from invoke_shell.pipeline.events import FrameDone
     from invoke_shell.pipeline.plan import Given, InputRef, Plan
-    from invoke_shell.shell.packing import Parcel
 
 __all__ = ["Keeper"]
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from itertools import takewhile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from invoke_shell.errors import BlockedError, InvokeShellError, OutputError
 from invoke_shell.metadata.files import sidecar
@@ -30,7 +31,21 @@ from invoke_shell.shell.archive.outputs import (
 )
 from invoke_shell.shell.archive.store import Facts, ResultRow, State, Store
 
-__all__ = ["Recovered", "Results", "has_pixels"]
+if TYPE_CHECKING:
+    from invoke_shell.metadata.embed import Packed
+    from invoke_shell.metadata.jpeg_webp import Form
+
+__all__ = ["Parcel", "Recovered", "Results", "has_pixels"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parcel:
+    """A picture's file, ready to be written. command: what makes it again; note: on what is embedded, or ""."""
+
+    packed: Packed
+    form: Form
+    command: str
+    note: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -109,8 +109,9 @@ def copy(
     """
     from invoke_shell.metadata.history import from_metadata, loads
     from invoke_shell.shell.opening import copied
+    from invoke_shell.shell.replay.finding import recalled_text
 
     row = shell.keeper.row(handle)
-    text = str(row.trashed or row.path) if path else shell.recalled_text(from_metadata(loads(row.metadata)))
+    text = str(row.trashed or row.path) if path else recalled_text(shell.registry, from_metadata(loads(row.metadata)))
     how = copied(text, sys.stdout)
     shell.view.say(f"{'the path' if path else 'the line'} of {row.handle} is in the clipboard ({how})")

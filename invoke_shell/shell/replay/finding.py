@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from invoke_shell.pipeline.plan import Call
     from invoke_shell.shell.archive.keeper import Keeper
     from invoke_shell.shell.replay.foreign_models import Asked
-    from invoke_shell.shell.session import Session
+    from invoke_shell.shell.workbench import Workbench
 
 __all__ = [
     "Target",
@@ -55,15 +55,15 @@ def recalled_text(registry: Registry, step: StepRecord) -> str:
     return recall(step, registry, AsRecorded()).text(registry)
 
 
-def short_text(session: Session, step: StepRecord) -> str:
+def short_text(bench: Workbench, step: StepRecord) -> str:
     """The lines that make a picture in this session, without the values that untyped would be the same here.
 
     With something missing here: the whole lines, from the record alone.
     """
-    recalled = recalled_here(session, step)
+    recalled = recalled_here(bench, step)
     if recalled.missing:
-        return recalled_text(session.registry, step)
-    chosen = session.settings.values()
+        return recalled_text(bench.registry, step)
+    chosen = bench.settings.values()
 
     def unsaid(call: Call, p: Param) -> bool:
         given = {p.name, f"{call.node}.{p.name}"} & chosen.keys()
@@ -71,20 +71,20 @@ def short_text(session: Session, step: StepRecord) -> str:
         piped = p.arg.follows and call.inputs
         return call.params[p.name] == p.default and not (given or advised or piped)
 
-    return recalled.text(session.registry, unsaid)
+    return recalled.text(bench.registry, unsaid)
 
 
-def recalled_here(session: Session, step: StepRecord) -> Recalled:
+def recalled_here(bench: Workbench, step: StepRecord) -> Recalled:
     """The plan that makes a recorded picture again, models and sources looked up in this home."""
-    here = Here(session.catalogue, session.keeper)
-    recalled = recall(step, session.registry, here)
+    here = Here(bench.catalogue, bench.keeper)
+    recalled = recall(step, bench.registry, here)
     return replace(recalled, missing=(*recalled.missing, *here.unread)) if here.unread else recalled
 
 
-def find_target(session: Session, word: str) -> Target:
+def find_target(bench: Workbench, word: str) -> Target:
     """The picture a word names: a file, or a handle, whose record outlives its file. Raises InvokeShellError."""
     if word.startswith("@"):
-        row = session.keeper.row(word)
+        row = bench.keeper.row(word)
         if not row.path.exists():
             return Target(label=word, step=from_metadata(loads(row.metadata)), warnings=(f"{word}'s file is gone",))
         path = row.path
@@ -96,23 +96,23 @@ def find_target(session: Session, word: str) -> Target:
     info = read_picture(path)
     step = info.step()
     image, _ = read_image(path)
-    for sentence in bring_in(session.keeper, path, info, step):
-        session.view.say(sentence)
+    for sentence in bring_in(bench.keeper, path, info, step):
+        bench.view.say(sentence)
     return Target(label=word, step=step, image=image, form=info.form, warnings=info.warnings)
 
 
-def is_own(session: Session, target: Target) -> bool:
+def is_own(bench: Workbench, target: Target) -> bool:
     """True for a picture that this home made, by its whole history: a stranger's file may say any hash."""
-    rows = session.keeper.store.with_pixels(target.step.output_hash)
+    rows = bench.keeper.store.with_pixels(target.step.output_hash)
     return any(from_metadata(loads(row.metadata)) == target.step for row in rows)
 
 
-def foreign_of(session: Session, word: str) -> Line | None:
+def foreign_of(bench: Workbench, word: str) -> Line | None:
     """The line of another program's picture; None for our own, and for what cannot be read. Raises as read_picture."""
-    return None if word.startswith("@") else foreign_line(session, read_picture(Path(word).expanduser()))
+    return None if word.startswith("@") else foreign_line(bench, read_picture(Path(word).expanduser()))
 
 
-def foreign_line(session: Session, info: PictureInfo, asked: Asked | None = None) -> Line | None:
+def foreign_line(bench: Workbench, info: PictureInfo, asked: Asked | None = None) -> Line | None:
     """The line of a picture that another program made, and of what it names that is not here.
 
     asked: what was asked for the pictures before it.
@@ -122,8 +122,8 @@ def foreign_line(session: Session, info: PictureInfo, asked: Asked | None = None
     from invoke_shell.metadata.foreign.line import to_line
     from invoke_shell.shell.replay.foreign_models import Asked, named_here
 
-    asked = asked or Asked(session.catalogue)
-    line = to_line(named_here(info.foreign, asked), session.registry)
+    asked = asked or Asked(bench.catalogue)
+    line = to_line(named_here(info.foreign, asked), bench.registry)
     return line._replace(missing=(*line.missing, *_absent(asked, line)))
 
 

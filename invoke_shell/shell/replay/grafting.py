@@ -19,12 +19,12 @@ from invoke_shell.shell.gather import Gatherer
 from invoke_shell.shell.replay.sources import bring_in
 
 if TYPE_CHECKING:
-    from invoke_shell.shell.session import Session
+    from invoke_shell.shell.workbench import Workbench
 
 __all__ = ["grafted"]
 
 
-def grafted(session: Session, chain: Chain, gatherer: Gatherer) -> tuple[Chain, Mapping[str, tuple[Given, ...]]]:
+def grafted(bench: Workbench, chain: Chain, gatherer: Gatherer) -> tuple[Chain, Mapping[str, tuple[Given, ...]]]:
     """The chain with each `load_image --graft` as if the files were results, and what they give by the word for each.
 
     Raises BlockedError for a file without a history, or whose pixels are not those of its history.
@@ -32,9 +32,9 @@ def grafted(session: Session, chain: Chain, gatherer: Gatherer) -> tuple[Chain, 
     found: dict[str, tuple[Given, ...]] = {}
     stages = list(chain.stages)
     for place, stage in enumerate(stages):
-        if stage.node == session.registry.loader and _asked(stage):
+        if stage.node == bench.registry.loader and _asked(stage):
             paths = _paths(chain, stage, gatherer)
-            found |= {str(path): (_given(session, chain, stage, path),) for path in paths}
+            found |= {str(path): (_given(bench, chain, stage, path),) for path in paths}
             stages[place] = replace(stage, node="", values={}, handles=tuple(Handle(str(path)) for path in paths))
     return replace(chain, stages=tuple(stages)), found
 
@@ -57,7 +57,7 @@ def _paths(chain: Chain, stage: Stage, gatherer: Gatherer) -> list[Path]:
     return paths
 
 
-def _given(session: Session, chain: Chain, stage: Stage, path: Path) -> Given:
+def _given(bench: Workbench, chain: Chain, stage: Stage, path: Path) -> Given:
     """A file with its history."""
     name = visible(str(path))
     plain = "without --graft it is taken as it is"
@@ -70,9 +70,9 @@ def _given(session: Session, chain: Chain, stage: Stage, path: Path) -> Given:
     if image.hash != step.output_hash:
         why = "was edited since it was made" if info.form.lossless else "lost some of its pixels when it was written"
         raise _refused(chain, stage, f"{name} {why}: its history does not give these pixels", plain)
-    for sentence in bring_in(session.keeper, path, info, step):
-        session.view.say(sentence)
-    return Given(ref=input_ref(resource, path), step=step, values=flows_of(step, session.registry))
+    for sentence in bring_in(bench.keeper, path, info, step):
+        bench.view.say(sentence)
+    return Given(ref=input_ref(resource, path), step=step, values=flows_of(step, bench.registry))
 
 
 def _refused(chain: Chain, stage: Stage, message: str, hint: str) -> BlockedError:

@@ -27,7 +27,7 @@ from invoke_shell.records import Image, Json, ModelRecord, StepRecord, topologic
 from invoke_shell.shell.display.view import Where
 from invoke_shell.shell.display.wrapping import hung
 from invoke_shell.shell.gather import Gatherer
-from invoke_shell.shell.replay.finding import find_target, foreign_of, is_own
+from invoke_shell.shell.replay.finding import find_target, foreign_of, is_own, recalled_here
 from invoke_shell.shell.replay.large import large
 from invoke_shell.shell.session import Session
 
@@ -124,7 +124,7 @@ def _one(session: Session, word: str, changes: Mapping[str, str], where: Where, 
     target = find_target(session, word)
     for warning in target.warnings:
         session.view.say(warning, warning=True)
-    recalled = session.recall(target.step)
+    recalled = recalled_here(session, target.step)
     another = session.catalogue.find(changes[MODEL]) if MODEL in changes else None
     missing = tuple(m for m in recalled.missing if another is None or not m.startswith("the checkpoint "))
     if missing:
