@@ -168,7 +168,7 @@ class _Walk:
         return self.session.run_line(bound, self.text, where)
 
     def rest_of(self, begun: LineRow, where: Where) -> None:
-        from invoke_shell.shell.command_files.resuming import resume_line
+        from invoke_shell.shell.command_files.rest import resume_line
 
         resume_line(self.session, begun, where)
 
