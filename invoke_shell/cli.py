@@ -165,10 +165,12 @@ def _words(session: Session, words: list[str], options: argparse.Namespace) -> i
 
         session.trusted = options.trust
         return run_file(session, Path(name), Options(keep_going=options.keep_going), resume=options.resume)
-    looks_like_file = any(c in name for c in "/\\.")
-    message = f"there is no {'file' if looks_like_file else 'command or file'} {name}"
     from invoke_shell.errors import BlockedError
 
+    if Path(name).is_dir():
+        raise BlockedError(f"{name} is a folder, not a command file", code="missing-file")
+    looks_like_file = any(c in name for c in "/\\.")
+    message = f"there is no {'file' if looks_like_file else 'command or file'} {name or 'without a name'}"
     if looks_like_file:
         raise BlockedError(message, code="missing-file")
     raise SettingError(message, hint=session.registry.suggest(name), code="unknown-command")
@@ -198,6 +200,9 @@ def _as_line(registry: Registry, name: str, arguments: Sequence[str]) -> str:
         return " ".join([name, *arguments])
     out = [name]
     for argument in arguments:
+        if not argument.isascii() and any("\ud800" <= c <= "\udfff" for c in argument):
+            hint = "a file of such a name is taken once it is renamed"
+            raise SettingError(f"{argument} is no text in UTF-8", hint=hint, code="bad-usage")
         flag, equals, value = argument.partition("=")
         if argument.startswith("-") and argument != "-" and not argument[1:2].isdigit() and argument[1:2] != ".":
             out.append(f"{flag}={quote(value)}" if equals else argument)

@@ -220,6 +220,7 @@ def _log(path: Path, *, verbose: bool) -> None:
             logger.addHandler(file)
             file.handle(record)
 
+    logging.raiseExceptions = False  # a log that a full disk does not take is no reason to write over the screen
     logger = logging.getLogger("invoke_shell")
     for old in list(logger.handlers):
         logger.removeHandler(old)  # of an earlier session in this process

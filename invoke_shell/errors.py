@@ -280,7 +280,7 @@ def render_faults(source: str, faults: Iterable[Fault]) -> str:
         line = source[begin : stop if stop >= 0 else len(source)]
         out.append(f"  {_shown(line)}")
         out.append(f"  {_carets(line, begin, group)}")
-        out.extend(_sentence(f) for f in group)
+        out.extend(dict.fromkeys(map(_sentence, group)))  # two marks of one kind are told once
     return "\n".join(out)
 
 

@@ -95,7 +95,7 @@ FLAG_EQ = re.compile(r"(?:--?|—|–)[A-Za-z][\w.-]*=(?=[\"'“])")
 DASH = re.compile(r"[—–](?=[A-Za-z])")
 ESCAPE = re.compile(r'\\(["\\{}]|u\{([0-9A-Fa-f]{1,6})\}|\r?\n)')
 HELP = re.compile(r"(@?[\w@.\[\]-]+)\?")
-SURROGATE = re.compile("[\ud800-\udfff]")
+SURROGATE = re.compile("[\ud800-\udfff]+")
 CLOSED_SINGLE = re.compile(r"'[^'\n]*'(?=[\s|;]|\Z)")
 
 

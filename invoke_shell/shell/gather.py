@@ -112,6 +112,10 @@ class Gatherer:
 
     @staticmethod
     def file(path: Path) -> InputRef:
+        """A picture's file. Its name goes into records, so it has to be a text."""
+        if any("\ud800" <= c <= "\udfff" for c in path.name):
+            message = f"the name of {visible(str(path))} is no text in UTF-8"
+            raise BlockedError(message, hint="rename it", code="missing-file")
         return input_ref(read_image(path)[1], path)
 
 

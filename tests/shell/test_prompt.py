@@ -246,6 +246,7 @@ def test_a_picture_may_be_a_file_a_folder_or_a_handle(completions, session):
         Path(name).touch()
     Path("more").mkdir()
     Path("more/in it.png").touch()
+    Path("round").symlink_to("round")  # leads nowhere, and cannot be asked whether it is a folder
 
     items = {i.text: i for i in completions.items("load_image ")}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
 import subprocess
@@ -349,6 +350,18 @@ def test_the_log_holds_the_trace_of_a_failing_node_and_no_prompt(invoke, home, f
 
     log = home / "logs" / "invoke-shell.log"
     assert not log.exists() or "secret" not in log.read_text()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no full device")
+def test_a_log_on_a_full_disk_does_not_write_over_the_screen(invoke, home, capsys):
+    (home / "logs").mkdir(parents=True)
+    (home / "logs" / "invoke-shell.log").symlink_to("/dev/full")
+
+    ran = invoke("-v", "-c", 'txt2img "a cat" --seed 1')
+    logging.getLogger("invoke_shell.test").error("a line that finds no room")
+
+    assert ran.status == 0
+    assert "Logging error" not in ran.err + capsys.readouterr().err
 
 
 def test_help_of_every_command_is_short(invoke):

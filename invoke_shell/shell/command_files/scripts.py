@@ -48,7 +48,7 @@ def run_file(session: Session, path: Path, options: Options = Options(), *, resu
     resume: go on where it ended early the last time.
     """
     if str(path) == "-":
-        return run_script(session, sys.stdin.read(), "-", options)
+        return run_script(session, _decoded(sys.stdin.buffer.read(), STDIN), "-", options)
     text = _text_of(path)
     if resume and (before := session.keeper.store.runs.of_path(str(path.resolve()))) is not None:
         if before.status == "done" and before.text == text:
@@ -62,11 +62,25 @@ def run_file(session: Session, path: Path, options: Options = Options(), *, resu
 
 def _text_of(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        return _decoded(path.read_bytes(), visible(str(path)))
+    except OSError as error:
         why = "is not there" if isinstance(error, FileNotFoundError) else "cannot be read"
         why = "is a folder" if isinstance(error, IsADirectoryError) else why
         raise BlockedError(f"{visible(str(path))} {why}", code="missing-file") from error
+
+
+def _decoded(data: bytes, name: str) -> str:
+    """Text in UTF-8, with or without the mark that Windows programs put before it; CRLF is read as a line's end."""
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = 1 + data.count(b"\n", 0, error.start)
+        raise BlockedError(
+            f"{name} is no text in UTF-8: line {line} has a byte {data[error.start]:#04x}",
+            hint="save it as UTF-8",
+            code="missing-file",
+        ) from error
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 @contextmanager

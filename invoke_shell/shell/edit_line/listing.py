@@ -208,4 +208,11 @@ def _entries(folder: str) -> Iterator[str]:
     except OSError:
         return
     for entry in sorted(entries, key=lambda e: e.name.lower()):
-        yield entry.name + ("/" if entry.is_dir() else "")
+        yield entry.name + ("/" if _is_folder(entry) else "")
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads back to itself
+        return False
