@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
+import termios
 import time
 from pathlib import Path
 
 import pexpect
 
-__all__ = ["Program", "environment"]
+__all__ = ["Program", "environment", "shown"]
 
 PATIENCE = 40.0  # seconds; a busy machine takes a minute to load torch
 
@@ -94,6 +96,16 @@ class Program:
             pass
         return self.heard
 
+    def state(self) -> str:
+        """What the program waits for in the kernel, how its terminal is set, which signals it holds back."""
+        fd, pid = self._program.child_fd, self._program.pid
+        local = termios.tcgetattr(fd)[3]
+        flags = [name for name in ("ICANON", "ECHO", "ISIG") if local & getattr(termios, name)]
+        status = Path(f"/proc/{pid}/status").read_text()
+        masks = re.findall(r"^(?:State|Sig\w+|ShdPnd):.*", status, re.MULTILINE)
+        waits = Path(f"/proc/{pid}/wchan").read_text()
+        return f"terminal: {' '.join(flags) or 'raw'}; in the kernel: {waits}; {'; '.join(masks)}"
+
     def resize(self, rows: int, columns: int) -> None:
         if self.alive():
             self._program.setwinsize(rows, columns)
@@ -112,6 +124,15 @@ class Program:
 
     def close(self) -> None:
         self._program.close(force=True)
+
+
+def shown(heard: str, rows: int = 30, columns: int = 100) -> str:
+    """What stands on a screen on which this was written."""
+    import pyte
+
+    screen = pyte.Screen(columns, rows)
+    pyte.Stream(screen).feed(heard)
+    return "\n".join(line.rstrip() for line in screen.display).strip("\n")
 
 
 def environment(folder: Path) -> dict[str, str]:

@@ -38,7 +38,8 @@ def edited(session: Session, handle: str) -> None:
         copy = Path(folder, f"{row.path.stem}-edited.png")
         copy.write_bytes(encode(image))
         session.view.say(f"{editor.split()[0]} has {row.handle}; the shell waits until it ends")
-        run_and_wait(editor, copy)
+        with session.view.lent():
+            run_and_wait(editor, copy)
         saved = read_image(copy)[0]
         if saved.hash == image.hash:
             session.view.say(f"nothing was saved: {row.handle} stays as it is")

@@ -10,17 +10,32 @@ import re
 import select
 import sys
 import time
-from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 if sys.platform != "win32":
     import fcntl
     import struct
     import termios
 
-__all__ = ["AVAILABLE", "ask", "cell_pixels", "hold", "in_foreground", "is_held", "silence", "sync_folder"]
+__all__ = [
+    "AVAILABLE",
+    "Modes",
+    "ask",
+    "cell_pixels",
+    "hold",
+    "in_foreground",
+    "is_held",
+    "modes",
+    "set_modes",
+    "sync_folder",
+    "unread",
+    "without_echo",
+]
 
 AVAILABLE = sys.platform != "win32"
+Modes = list[Any]  # as termios.tcgetattr gives them
 
 
 def ask(fd_in: int, fd_out: int, question: bytes, last: re.Pattern[bytes], budget: float) -> bytes:
@@ -54,15 +69,43 @@ def _read_until(fd: int, last: re.Pattern[bytes], deadline: float) -> bytes:
     return heard
 
 
-def silence(fd: int) -> Callable[[], None]:
-    """Keep the keys that are typed from now on, and echo none, until the answer is called. Ctrl-C stays a signal."""
-    if sys.platform == "win32" or not os.isatty(fd) or not in_foreground(fd):
-        return lambda: None
-    before = termios.tcgetattr(fd)
-    silent = [*before]
-    silent[3] &= ~(termios.ECHO | termios.ICANON)
-    termios.tcsetattr(fd, termios.TCSADRAIN, silent)
-    return lambda: termios.tcsetattr(fd, termios.TCSADRAIN, before)
+def modes(fd: int) -> Modes | None:
+    """How a terminal treats keys; None for what is no terminal, or not this job's."""
+    if sys.platform == "win32" or fd < 0 or not os.isatty(fd) or not in_foreground(fd):
+        return None
+    try:
+        return termios.tcgetattr(fd)
+    except termios.error:  # it has just been closed
+        return None
+
+
+def set_modes(fd: int, wanted: Modes) -> None:
+    """Have a terminal treat keys so, from now on; nothing for one that is gone."""
+    if sys.platform != "win32":
+        with suppress(termios.error):
+            termios.tcsetattr(fd, termios.TCSANOW, wanted)
+
+
+def without_echo(before: Modes) -> Modes:
+    """As before, nothing echoed."""
+    if sys.platform == "win32":
+        return before
+    return [*before[:3], before[3] & ~termios.ECHO, *before[4:]]
+
+
+def unread(before: Modes) -> Modes:
+    """Keys as they come: no echo, no lines, no Ctrl-S, no signals but that of Ctrl-\\."""
+    if sys.platform == "win32":
+        return before
+    off = os.fpathconf(0, "PC_VDISABLE").to_bytes(1, "big") if "PC_VDISABLE" in os.pathconf_names else b"\0"
+    input_, output, control, local, in_speed, out_speed, characters = before
+    characters = [*characters]
+    for key in (termios.VINTR, termios.VSUSP):
+        characters[key] = off
+    characters[termios.VMIN], characters[termios.VTIME] = 1, 0
+    input_ &= ~(termios.IXON | termios.IXOFF | termios.ICRNL | termios.INLCR | termios.IGNCR)
+    local &= ~(termios.ECHO | termios.ICANON | termios.IEXTEN)
+    return [input_, output, control, local | termios.NOFLSH, in_speed, out_speed, characters]
 
 
 def in_foreground(fd: int) -> bool:

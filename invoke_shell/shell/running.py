@@ -88,6 +88,15 @@ class Run:
 
     def to_the_end(self, *, cached: bool) -> list[tuple[Result, Frame]]:
         """Run it and keep its results. Raises the error that ended it."""
+        with interruptible(self.bench) as stopper:
+            self._run(stopper, cached)
+        if self.failure is not None:
+            raise self.told(self.failure)
+        if stopper.presses:  # when all was made: what comes after this line must not begin
+            raise Cancelled()
+        return self.finished
+
+    def _run(self, stopper: Stopper, cached: bool) -> None:
         bench, made = self.bench, self.made
         if self.early is not None:
             self.line = self.early.line
@@ -99,16 +108,15 @@ class Run:
                 bench.keeper.sources.keep_source(ref)
                 self.packer.note_marks(ref)
         bench.hashing.begin(m for call in made.calls for _, m in models_of(call.params))
-        with interruptible(bench):
-            for event in bench.runtime.submit(made, cached=cached and bool(bench.settings["cache"])):
-                bench.events(event)
-                if not self.repeated(event):
-                    bench.view.event(event)
-                self.take(event)
+        events = bench.runtime.submit(made, cached=cached and bool(bench.settings["cache"]))
+        if stopper.presses:  # before there was anything to stop
+            bench.runtime.cancel()
+        for event in events:
+            bench.events(event)
+            if not self.repeated(event):
+                bench.view.event(event)
+            self.take(event)
         bench.keeper.end(self.line, made.source, [r.n for r, _ in self.finished], _status(self.failure))
-        if self.failure is not None:
-            raise self.told(self.failure)
-        return self.finished
 
     def repeated(self, event: Event) -> bool:
         """Whether the line has said this before, of another of its pictures."""
@@ -219,25 +227,25 @@ class Run:
 
 
 @contextmanager
-def interruptible(bench: Workbench) -> Iterator[None]:
+def interruptible(bench: Workbench) -> Iterator[Stopper]:
     """Ctrl-C asks the run to stop at the next step, again or after PATIENCE stops it now; the session stays."""
+    stopper = Stopper(bench)
     if threading.current_thread() is not threading.main_thread():
-        yield
+        yield stopper
         return
-    stopper = _Stopper(bench)
     signals = [signal.SIGINT, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
     before = {s: signal.signal(s, stopper.asked) for s in signals}
     try:
         stopper.begin()  # from here on Ctrl-C raises nothing that could leave its thread behind
-        yield
+        yield stopper
     finally:
         stopper.done()
         for s, handler in before.items():
             signal.signal(s, handler)
 
 
-class _Stopper:
-    """Hears Ctrl-C during one run, and answers it.
+class Stopper:
+    """Hears Ctrl-C during one run, and answers it. presses: how often it came.
 
     A handler may come in the middle of any write, so it only passes the news on; a thread of its own does the talking.
     """

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from invoke_shell.errors import InvokeShellError, LineError, RunError, SettingError
+from invoke_shell.errors import Cancelled, InvokeShellError, LineError, RunError, SettingError
 from invoke_shell.pipeline.bind import Bound, Reading, read
 from invoke_shell.pipeline.chain import Chain
 from invoke_shell.shell.display.view import Result, Where
@@ -106,6 +106,9 @@ class Session(Workbench):
         except InvokeShellError as error:
             self.view.error(error, where)
             return error.exit_status
+        except KeyboardInterrupt:  # outside a run, which hears of it otherwise
+            self.view.error(Cancelled(), where)
+            return Cancelled.exit_status
         except BrokenPipeError:  # whoever read our answers is gone, as head is after its ten lines
             raise
         except Exception as error:  # a fault of ours: one line, and the trace goes to the log
@@ -138,7 +141,8 @@ class Session(Workbench):
             )
         import subprocess
 
-        code = subprocess.run(self.keeper.with_paths(command), shell=True, check=False).returncode
+        with self.view.lent():
+            code = subprocess.run(self.keeper.with_paths(command), shell=True, check=False).returncode
         if code:
             raise RunError(f"the command ended with status {code}")
 

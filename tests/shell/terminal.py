@@ -26,9 +26,8 @@ class Terminal:
         self.stream = pyte.Stream(self.screen)
         self.raw = ""
         self.program = pexpect.spawn(
-            argv[0], argv[1:], dimensions=(rows, columns), encoding="utf-8", env=dict(env), cwd=cwd,
-            codec_errors="replace",  # as a terminal does: Ctrl-C may cut a sign of a progress line in two
-        )  # fmt: skip
+            argv[0], argv[1:], dimensions=(rows, columns), encoding="utf-8", env=dict(env), cwd=cwd
+        )
         self.screen.write_process_input = self.program.send
 
     # -- keys --------------------------------------------------------------------------------------------------------

@@ -237,6 +237,58 @@ def test_exit_leaves_while_a_worker_is_there(home):
             os.kill(worker, 0)
 
 
+def test_answers_of_the_terminal_are_never_echoed(home):
+    with shell(home) as terminal:
+        for _ in range(5):  # Ctrl-L is read with Ctrl-C, and done before the next prompt has the terminal
+            terminal.type("\x03\x0c" + "txt2img a fox --steps 3 " * 8)
+            terminal.settle()
+
+        assert "^[" not in terminal.raw
+        terminal.type("\x03")
+        terminal.wait_prompt()
+        terminal.line("txt2img a fox")
+        terminal.wait("@1")
+
+
+def test_ctrl_c_is_heard_behind_more_keys_than_the_system_keeps(home):
+    with shell(home, **SLOW) as terminal:
+        terminal.line("txt2img a fox --steps 90 --size 64x64")
+        terminal.wait("/90")
+        for _ in range(20):
+            terminal.type("x" * 1000)
+            terminal.pump(0)
+        terminal.type(CTRL_C)
+        terminal.wait("stopped in txt2img", seconds=6)
+        terminal.wait_prompt()
+
+
+def test_a_long_paste_into_a_run_stands_in_the_next_line_and_does_not_run(home):
+    pasted = "\n".join(f"txt2img picture {n} of a long tale" for n in range(300))
+    with shell(home, **SLOW) as terminal:
+        terminal.line("txt2img a fox --steps 20")
+        terminal.wait("/20")
+        assert terminal.raw.rindex("\x1b[?2004h") > terminal.raw.rindex("\x1b[?2004l")  # the terminal marks pastes
+        for at in range(0, len(pasted) + 12, 1000):
+            terminal.type(f"\x1b[200~{pasted}\x1b[201~"[at : at + 1000])
+            terminal.pump(0)
+        terminal.wait("picture 299 of a long tale")
+        terminal.type("\x7f" * 4)
+        terminal.wait("picture 299 of a long\n")
+
+        assert len(list((home / "outputs").iterdir())) == 1
+
+
+def test_ctrl_c_right_behind_enter_stops_the_line(home):
+    with shell(home) as terminal:
+        terminal.type("txt2img a fox\r" + CTRL_C + "txt2img a boat\r")
+        terminal.wait("@1")
+        terminal.wait_prompt()
+
+        assert re.search("stopped *$", terminal.lines[terminal.row("txt2img a fox") + 1])
+        terminal.type(UP * 2)
+        terminal.wait(lambda screen: terminal.edited == "txt2img a fox")
+
+
 def test_forty_columns_are_enough(home):
     with shell(home, columns=40, rows=30) as terminal:
         terminal.line('txt2img "a cat" --stpes 30')

@@ -68,7 +68,7 @@ def test_what_is_written_on_the_screen_is_left_whole():
     view = TerminalView(Settings(REGISTRY), out=io.StringIO(), stdin=io.StringIO(), env={"TERM": "xterm"})
 
     def work() -> None:
-        view.begin("invoke> help", waits=True)
+        view.begin("invoke> help")
         view.say("said")
         view.restore()
 

@@ -220,8 +220,9 @@ def test_plain_has_no_escape_codes_and_no_pictures(screen, how):
 
 def shown(screen, error, *, above="", where=None) -> list[str]:
     v = view(screen)
-    v.begin(above, waits=False)
+    v.begin(above)
     v.error(error, where or Where())
+    v.restore()
     return screen.bare.splitlines()
 
 
@@ -407,7 +408,7 @@ def test_a_line_of_which_nothing_is_heard_is_working(monkeypatch):
     monkeypatch.setattr(progress, "DELAY", 0.0)
     screen = Screen()
     v = view(screen)
-    v.begin("invoke> txt2img a", waits=True)
+    v.begin("invoke> txt2img a")
     end = time.monotonic() + 10
     while "working" not in screen.bare and time.monotonic() < end:
         time.sleep(0.01)
@@ -580,7 +581,7 @@ def test_progress_comes_back_after_something_was_said_though_nothing_is_told(mon
     monkeypatch.setattr(progress, "DELAY", 0.05)
     screen = Screen()
     v = view(screen)
-    v.begin("invoke> txt2img a", waits=True)
+    v.begin("invoke> txt2img a")
     v.say("a word")
     appears(screen, "working")
 
@@ -594,7 +595,7 @@ def test_after_something_counted_the_line_is_working_until_it_is_done(monkeypatc
     monkeypatch.setattr(progress, "DELAY", 0.05)
     screen = Screen()
     v = view(screen)
-    v.begin("invoke> txt2img a", waits=True)
+    v.begin("invoke> txt2img a")
     v.event(ChainStarted(stages=("hashing pocket",), pictures=0))
     v.event(ChainDone(pictures=0, seconds=1))
     appears(screen, "working")
@@ -604,7 +605,7 @@ def test_after_something_counted_the_line_is_working_until_it_is_done(monkeypatc
     assert screen.lines == []
 
 
-def test_keys_are_not_echoed_while_a_line_runs_and_are_afterwards():
+def test_keys_are_not_echoed_while_a_line_runs_but_by_another_program_and_afterwards():
     pty, termios = pytest.importorskip("pty"), pytest.importorskip("termios")
     master, slave = pty.openpty()
 
@@ -612,13 +613,13 @@ def test_keys_are_not_echoed_while_a_line_runs_and_are_afterwards():
         return bool(termios.tcgetattr(slave)[3] & termios.ECHO)
 
     with open(slave, encoding="utf-8") as stdin, open(master, "wb", buffering=0):
-        v = view(Screen())
-        v.stdin = stdin
+        v = TerminalView(Settings(REGISTRY), out=Screen(), stdin=stdin, env={"TERM": "xterm"})
         before = termios.tcgetattr(slave)
 
-        v.begin("invoke> $ vim", waits=False)
-        assert echoes()
-        v.begin("invoke> txt2img a", waits=True)
+        v.begin("invoke> $ vim")
+        assert not echoes()
+        with v.lent():
+            assert termios.tcgetattr(slave) == before
         assert not echoes()
         v.restore()
         assert termios.tcgetattr(slave) == before

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from invoke_shell.errors import BlockedError, Fault, InvokeShellError, LineError
+from invoke_shell.errors import BlockedError, Cancelled, Fault, InvokeShellError, LineError
 from invoke_shell.metadata.visible import visible
 from invoke_shell.pipeline.bind import Bound
 from invoke_shell.pipeline.chain import Value
@@ -154,6 +154,8 @@ class _Walk:
                 self.statuses.append(self.line(at, begun))
                 if self.over:
                     break
+        except KeyboardInterrupt:  # between two lines
+            self.statuses.append(Cancelled.exit_status)
         finally:
             if self.run:
                 self.session.keeper.run = before

@@ -6,6 +6,7 @@ The handles of a sheet are text, not pixels: they stay sharp at every size and c
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from math import ceil
 from typing import TYPE_CHECKING, TextIO
@@ -34,12 +35,19 @@ class Pictures:
     """Draws on one terminal, which is asked what it can do when the first picture comes, and only then.
 
     keep_keys: gets the keys that were typed ahead of the terminal's answer, once, to hand them to the prompt.
+    alone: for as long as it lasts nobody else reads the terminal.
     """
 
     def __init__(
-        self, stdin: TextIO, stdout: TextIO, env: Mapping[str, str], keep_keys: Callable[[bytes], None] | None = None
+        self,
+        stdin: TextIO,
+        stdout: TextIO,
+        env: Mapping[str, str],
+        keep_keys: Callable[[bytes], None] | None = None,
+        alone: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
         self._stdin, self._stdout, self._env, self._keep_keys = stdin, stdout, env, keep_keys
+        self._alone = alone
         self._answer: Answer | None = None
 
     @property
@@ -87,7 +95,8 @@ class Pictures:
 
     def _asked_once(self) -> Answer:
         if self._answer is None:
-            self._answer = terminals.ask(self._stdin, self._stdout, self._env)
+            with self._alone():
+                self._answer = terminals.ask(self._stdin, self._stdout, self._env)
             if self._answer.leftover and self._keep_keys:
                 self._keep_keys(self._answer.leftover)
         return self._answer

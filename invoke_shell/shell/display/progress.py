@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TextIO
 
@@ -198,6 +199,17 @@ class ProgressLine:
         with self._lock:
             self._block.erase()
             self._quiet_until = time.monotonic() + DELAY
+
+    @contextmanager
+    def away(self) -> Iterator[None]:
+        """Off the screen for as long as this lasts."""
+        with self._lock:
+            self._block.erase()
+            self._quiet_until = float("inf")
+        try:
+            yield
+        finally:
+            self.pause()
 
     def hide(self) -> None:
         """Take it off the screen; the next event brings it back."""

@@ -9,13 +9,15 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TextIO
 
 from invoke_shell.errors import Fault, InvokeShellError, SettingError, cells, render_fault, render_faults
 from invoke_shell.metadata.visible import visible_lines
 from invoke_shell.shell.display.held import columns, is_sheet, small, without_parts
+from invoke_shell.shell.display.keyboard import Keyboard, Quiet
 from invoke_shell.shell.display.themes import Theme, theme_of
 from invoke_shell.shell.display.view import INDENT, Result, Where, faults_told, result_line
 from invoke_shell.shell.display.wrapping import wrapped
@@ -35,7 +37,7 @@ SHOW_CURSOR = "\x1b[?25h"
 class TerminalView:
     """Implements View. color: escape codes are welcome; without it nothing is redrawn or drawn either.
 
-    keep_keys: gets the keys typed while the terminal was asked for its abilities.
+    keyboard: the terminal's keys while a line runs. keep_keys: gets those that were typed meanwhile.
     """
 
     records = False
@@ -57,7 +59,7 @@ class TerminalView:
         self.out = out or sys.stdout
         self.env = os.environ if env is None else env
         self._above = ""
-        self._echo: Callable[[], None] = _nothing
+        self.keyboard: Keyboard | Quiet = Quiet(self.stdin)
         self.keep_keys: Callable[[bytes], None] = lambda keys: None
         self._held: list[Result] = []
         self._shown: set[str] = set()
@@ -78,17 +80,15 @@ class TerminalView:
         background = self._pictures.background if self._pictures is not None else None
         return theme_of(str(self.settings["theme"]), self.env, background)
 
-    def begin(self, row: str, *, waits: bool) -> None:
-        """A line that was typed begins to run.
+    def begin(self, row: str) -> None:
+        """A line that was typed begins to run; after a while it is shown that something goes on.
 
-        row: what stands on the screen above, prompt and all: carets go straight under it. waits: show that something
-        goes on, and do not echo what is typed ahead into it; not where a program of the system takes the terminal.
+        row: what stands on the screen above, prompt and all: carets go straight under it.
         """
         self._above = row
-        if waits:
-            self._echo = _silence(self.stdin)
-            if not self.plain:
-                self._line().begin()
+        self.keyboard.begin()
+        if not self.plain:
+            self._line().begin()
 
     # -- what a run tells --------------------------------------------------------------------------------------------
 
@@ -136,8 +136,11 @@ class TerminalView:
 
         self._hide()
         rows = sum(1 + cells(line) // max(1, self._width()) for line in text.splitlines())
-        if self.plain or rows < window(self.out)[1] or not paged(visible_lines(text), self.out, self.env):
-            self.text(text)
+        if not self.plain and rows >= window(self.out)[1]:
+            with self.lent():
+                if paged(visible_lines(text), self.out, self.env):
+                    return
+        self.text(text)
 
     def say(self, text: str, *, warning: bool = False) -> None:
         if warning:
@@ -157,7 +160,7 @@ class TerminalView:
         if self._pictures is None:
             from invoke_shell.shell.display.pictures import Pictures
 
-            self._pictures = Pictures(self.stdin, self.out, self.env, lambda keys: self.keep_keys(keys))
+            self._pictures = Pictures(self.stdin, self.out, self.env, self._keep, lambda: self.keyboard.alone())
         return self._pictures
 
     def _finish(self) -> None:
@@ -196,11 +199,32 @@ class TerminalView:
 
     # -- the terminal ------------------------------------------------------------------------------------------------
 
-    def restore(self) -> None:
-        """A line ended, in whatever way: bring back the echo, and the cursor that a run may have left hidden."""
+    @contextmanager
+    def lent(self) -> Iterator[None]:
+        """Another program has the terminal."""
         self._hide()
-        self._echo()
-        self._echo = _nothing
+        with self.keyboard.lent():
+            yield
+
+    @contextmanager
+    def away(self) -> Iterator[None]:
+        """Nothing is redrawn, and the cursor is seen."""
+        if self._progress is None:
+            yield
+            return
+        with self._progress.away():
+            yield
+
+    def _keep(self, keys: bytes) -> None:
+        """Keys that were read beside the terminal's answers."""
+        if not self.keyboard.keep(keys):
+            self.keep_keys(keys)
+
+    def restore(self) -> None:
+        """A line ended, in whatever way: hand on what was typed, show the cursor that a run may have left hidden."""
+        self._hide()
+        if keys := self.keyboard.end():
+            self.keep_keys(keys)
         if not self.plain:
             self.out.write(SHOW_CURSOR)
             self.out.flush()
@@ -289,20 +313,6 @@ class TerminalView:
         from invoke_shell.shell.display.terminal import window
 
         return window(self.out)[0]
-
-
-def _nothing() -> None:
-    """Nothing to bring back."""
-
-
-def _silence(stdin: TextIO) -> Callable[[], None]:
-    """Stop the echo of a terminal; what brings it back."""
-    from invoke_shell.shell import posix
-
-    try:
-        return posix.silence(stdin.fileno())
-    except (OSError, ValueError):  # a stream without a descriptor
-        return _nothing
 
 
 def _excerpt(source: str, fault: Fault, width: int) -> tuple[str, Fault]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
@@ -86,6 +87,10 @@ class View(Protocol):
         """Something is wrong, in a sentence."""
         ...
 
+    def lent(self) -> AbstractContextManager[None]:
+        """Another program has the terminal for as long as this lasts."""
+        ...
+
     def line_done(self) -> None:
         """The line ended, well or not."""
         ...
@@ -146,6 +151,9 @@ class PlainView:
 
     def error(self, error: InvokeShellError, where: Where) -> None:
         self.write(self.err, told_to(self.err, error_text(error, where)))
+
+    def lent(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
     def line_done(self) -> None:
         self.out.flush()
@@ -248,6 +256,9 @@ class JsonView:
             self.out.write(record + "\n")
         else:
             print(json.dumps(record, ensure_ascii=True), file=self.out, flush=True)
+
+    def lent(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
     def line_done(self) -> None:
         self.out.flush()

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from prompt_toolkit.formatted_text import OneStyleAndTextTuple, StyleAndTextTuples
 from prompt_toolkit.key_binding import merge_key_bindings
-from prompt_toolkit.key_binding.key_processor import KeyPress
 from prompt_toolkit.output import ColorDepth
 from prompt_toolkit.styles import Style
 
@@ -55,8 +54,6 @@ class Editing:
         self._theme: Theme | None = None
         self._furnish(prompt)
         pastes.use(prompt.input)
-        if isinstance(session.view, TerminalView):
-            session.view.keep_keys = self._keep_keys
         self.status.refresh()
 
     def _furnish(self, prompt: PromptSession[str]) -> None:
@@ -107,17 +104,6 @@ class Editing:
             except InvokeShellError as error:
                 return str(error).splitlines()
         return list(help_lines(self.session, self.completions.pending(text)[1]))
-
-    def _keep_keys(self, keys: bytes) -> None:
-        """Keys that were typed while the terminal answered questions go into the next line."""
-        from prompt_toolkit.input.typeahead import store_typeahead
-        from prompt_toolkit.input.vt100_parser import Vt100Parser
-
-        pressed: list[KeyPress] = []
-        parser = Vt100Parser(pressed.append)
-        parser.feed(keys.decode("utf-8", "replace"))
-        parser.flush()
-        store_typeahead(self.prompt.input, pressed)
 
 
 def _continued(width: int, number: int, wrapped: int | bool) -> StyleAndTextTuples:

@@ -19,6 +19,7 @@ WHOLE = (
     "logging",
     "invoke_shell.database",
     "invoke_shell.runtime.wire",
+    "invoke_shell.shell.display.keyboard",
     "invoke_shell.shell.display.screen",
     "invoke_shell.shell.display.progress",
     "invoke_shell.shell.display.block",

@@ -1,7 +1,7 @@
 """Pasted text whose end never came: Ctrl-C gives the keyboard back.
 
-A terminal keeps at most 4 kB of keys for a program that is busy. A longer paste into a run loses its end and with it
-the mark that ends it; prompt_toolkit then takes every key for a part of the paste.
+A connection that breaks in the middle of a paste loses the mark that ends it; prompt_toolkit then takes every key for
+a part of the paste.
 """
 
 from __future__ import annotations

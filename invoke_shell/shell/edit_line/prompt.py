@@ -22,6 +22,7 @@ from prompt_toolkit.document import Document
 from prompt_toolkit.enums import EditingMode
 from prompt_toolkit.filters import Always
 from prompt_toolkit.input import Input
+from prompt_toolkit.input.typeahead import get_typeahead, store_typeahead
 from prompt_toolkit.key_binding import KeyBindings
 from prompt_toolkit.key_binding.key_processor import KeyPressEvent
 from prompt_toolkit.keys import Keys
@@ -29,9 +30,11 @@ from prompt_toolkit.output import Output
 
 from invoke_shell.collector import collector_paused
 from invoke_shell.shell.archive.lines import LineHistory
+from invoke_shell.shell.display.keyboard import Quiet
 from invoke_shell.shell.display.marks import DUMB, PROMPT
 from invoke_shell.shell.edit_line.guard import Watch, thread_failed
 from invoke_shell.shell.edit_line.interrupts import when_whole
+from invoke_shell.shell.edit_line.terminal_input import terminal_input
 
 if TYPE_CHECKING:
     from invoke_shell.shell.display.screen import TerminalView
@@ -63,6 +66,7 @@ def interact(opening: Callable[[], Session], *, input: Input | None = None, outp
     try:
         shell.run()
     finally:
+        shell.leave_terminal()
         shell.close()
         threading.excepthook = printed
         signal.signal(signal.SIGINT, before)
@@ -116,6 +120,11 @@ class Shell:
             greet(self._session)
         return self._session
 
+    def leave_terminal(self) -> None:
+        """Nobody reads keys here for now: the terminal is as it was found."""
+        if self._editor is not None:
+            self._editor.leave_terminal()
+
     def close(self) -> None:
         """End the session, when there is one."""
         if self._session is not None:
@@ -167,6 +176,7 @@ class Shell:
             from invoke_shell.shell.edit_line.plain import PlainLines
 
             self._plain = self._plain or PlainLines(self.session)
+            self.leave_terminal()
             return self._plain
         if self._editor is None:
             self._editor = Editor(lambda: self.session, input=self._input, output=self._output)
@@ -178,7 +188,9 @@ class Shell:
         reading, view = session.read(typed), _redrawing(session)
         wrong = reading.faults
         if view is not None:
-            view.begin(PROMPT + typed, waits=all(line.kind != "system" for line in reading.parsed.lines))
+            view.begin(PROMPT + typed)
+        else:
+            self.leave_terminal()
         try:
             self._stoppable = True
             lines.ready()
@@ -220,6 +232,7 @@ class Editor:
         self._watch = Watch(self._tell)
         self._moved = False
         self._warming: threading.Thread | None = None
+        self._terminal = terminal_input() if input is None else None
         self.prompt: PromptSession[str] = PromptSession(
             [("bold", PROMPT)],
             history=self.history,
@@ -230,7 +243,7 @@ class Editor:
             enable_open_in_editor=True,
             tempfile_suffix=".invoke",
             reserve_space_for_menu=MENU,
-            input=input,
+            input=input or self._terminal,
             output=output,
         )
         # PromptSession's own switch for this one turns completion while typing off.
@@ -239,17 +252,22 @@ class Editor:
 
     def ask(self, text: str, cursor: int) -> str:
         """One line. Raises EOFError, KeyboardInterrupt, PlainWanted, and with the first line what opening raises."""
+        if self._terminal is not None:
+            self._terminal.keyboard.take()
         if self.editing is not None:
             self.editing.renew()
             self._use_keys()
+            self._use_keyboard()
         for tries in count(1):
             try:
-                return self.prompt.prompt(
+                typed = self.prompt.prompt(
                     default=Document(text, cursor),
                     handle_sigint=False,
                     set_exception_handler=False,
                     pre_run=self._watch.begin,
                 )
+                self._heed_ctrl_c(typed)
+                return typed
             except (EOFError, KeyboardInterrupt, PlainWanted):
                 raise
             except Exception as error:  # of prompt_toolkit, at keys that no keyboard has
@@ -260,6 +278,25 @@ class Editor:
                     self._give_up(error)
                 text, cursor = self.stands(), 0
         raise AssertionError("counts for ever")
+
+    def _heed_ctrl_c(self, typed: str) -> None:
+        """Ctrl-C that was read together with Enter stops the line before it runs. Raises KeyboardInterrupt."""
+        ahead = get_typeahead(self.prompt.input)
+        last = max((i for i, press in enumerate(ahead) if press.key == Keys.ControlC), default=-1)
+        store_typeahead(self.prompt.input, ahead[last + 1 :])
+        if last >= 0 and typed.strip() and self.editing is not None:
+            if not self.editing.readings(typed).faults:
+                self.remember(typed)
+            self.editing.session.view.say("stopped")
+            raise KeyboardInterrupt
+
+    def leave_terminal(self) -> None:
+        """Somebody else reads its keys from here on."""
+        if self._terminal is not None and self.editing is not None:
+            self._terminal.keyboard.leave()
+            view = _redrawing(self.editing.session)
+            if view is not None and view.keyboard is self._terminal.keyboard:
+                view.keyboard = Quiet(view.stdin)
 
     def _give_up(self, error: Exception) -> None:
         """Nothing can be drawn here: go on without drawing. Raises PlainWanted."""
@@ -286,8 +323,6 @@ class Editor:
 
     def ahead(self) -> str:
         """Keys that were typed and not yet read, for somebody else to read."""
-        from prompt_toolkit.input.typeahead import get_typeahead
-
         return "".join(press.data for press in get_typeahead(self.prompt.input))
 
     def ready(self) -> None:
@@ -324,6 +359,7 @@ class Editor:
             self.history.path = session.home.history_file
             self.editing = Editing(session, self.prompt)
         self._use_keys()
+        self._use_keyboard()
         if session.settings["plain"]:
             app.erase_when_done = True
             app.exit(exception=PlainWanted())
@@ -370,6 +406,14 @@ class Editor:
         assert self.editing is not None  # furnished
         vi = self.editing.session.settings["keys"] == "vi"
         self.prompt.editing_mode = EditingMode.VI if vi else EditingMode.EMACS
+
+    def _use_keyboard(self) -> None:
+        """A line that runs leaves its keys to the next prompt."""
+        assert self.editing is not None  # furnished
+        view = _redrawing(self.editing.session)
+        if self._terminal is not None and view is not None:
+            self._terminal.keyboard.away = view.away
+            view.keyboard, view.keep_keys = self._terminal.keyboard, self._terminal.give
 
     def _warm(self, session: Session) -> None:
         time.sleep(PAUSE)

@@ -1,0 +1,44 @@
+"""prompt_toolkit's terminal, which is ours between the prompts too: what is typed there comes into the next line."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, TextIO
+
+from prompt_toolkit.input.typeahead import clear_typeahead, store_typeahead
+
+from invoke_shell.shell.display.keyboard import Keyboard
+
+if TYPE_CHECKING or sys.platform != "win32":
+    from prompt_toolkit.input.vt100 import Vt100Input
+
+    from invoke_shell.shell import posix
+
+    class TerminalInput(Vt100Input):
+        """The keys of a terminal; `keyboard` has them while no prompt reads them."""
+
+        def __init__(self, stdin: TextIO, out: TextIO) -> None:
+            super().__init__(stdin)
+            self.keyboard = Keyboard(stdin.fileno(), out)
+            self.keyboard.forget = lambda: clear_typeahead(self)
+
+        def cooked_mode(self) -> AbstractContextManager[None]:
+            """The terminal as another program expects it: an editor, the shell that this one is stopped under."""
+            return self.keyboard.cooked()
+
+        def give(self, keys: bytes) -> None:
+            """Keys for the next prompt. The end of a paste may be still to come."""
+            self.vt100_parser.feed(self.stdin_reader._stdin_decoder.decode(keys))
+            store_typeahead(self, self.flush_keys())
+
+
+def terminal_input() -> TerminalInput | None:
+    """This process's terminal; None where it has none, or none of this kind."""
+    if sys.platform == "win32":
+        return None
+    try:
+        there = posix.modes(sys.stdin.fileno()) is not None
+    except (OSError, ValueError):
+        return None
+    return TerminalInput(sys.stdin, sys.stdout) if there else None
