@@ -108,15 +108,21 @@ class Run:
                 bench.keeper.sources.keep_source(ref)
                 self.packer.note_marks(ref)
         bench.hashing.begin(m for call in made.calls for _, m in models_of(call.params))
-        events = bench.runtime.submit(made, cached=cached and bool(bench.settings["cache"]))
-        if stopper.presses:  # before there was anything to stop
-            bench.runtime.cancel()
-        for event in events:
+        for event in self._submitted(stopper, cached):
             bench.events(event)
             if not self.repeated(event):
                 bench.view.event(event)
             self.take(event)
         bench.keeper.end(self.line, made.source, [r.n for r, _ in self.finished], _status(self.failure))
+
+    def _submitted(self, stopper: Stopper, cached: bool) -> Iterator[Event]:
+        """The run's events; Ctrl-C may have come before there was anything to stop."""
+        if stopper.presses:
+            return iter([Failed(error=Cancelled())])
+        events = self.bench.runtime.submit(self.made, cached=cached and bool(self.bench.settings["cache"]))
+        if stopper.presses:
+            self.bench.runtime.cancel()
+        return events
 
     def repeated(self, event: Event) -> bool:
         """Whether the line has said this before, of another of its pictures."""

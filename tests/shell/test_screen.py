@@ -567,7 +567,7 @@ def test_a_picture_drawn_in_a_protocol_by_name_leaves_no_progress_behind(monkeyp
     monkeypatch.setattr(progress, "DELAY", 0.0)
     screen = Screen()
     v = view(screen)
-    v.begin("invoke> doctor --pictures", waits=True)
+    v.begin("invoke> doctor --pictures")
     end = time.monotonic() + 10
     while "working" not in screen.bare and time.monotonic() < end:
         time.sleep(0.01)
