@@ -53,7 +53,7 @@ def compose(options: Options, *, interactive: bool) -> Session:
     from invoke_shell.shell.settings import Settings, read_config
 
     home = Home.find(options.home)
-    registry = everything()
+    registry = everything(home.nodes)
     settings = Settings(registry)
     complaints = read_config(home.config_file, home.cache, settings)
     view = _view(options, settings, interactive=interactive)
@@ -82,14 +82,14 @@ def compose(options: Options, *, interactive: bool) -> Session:
     return session
 
 
-def everything() -> Registry:
-    """Nodes, plugins and the shell's own commands."""
+def everything(folder: Path | None = None) -> Registry:
+    """Nodes, plugins, the files of a folder of nodes, and the shell's own commands."""
     from dataclasses import replace
 
     from invoke_shell import commands
     from invoke_shell.shell import builtins
 
-    nodes = commands.registry().with_plugins()
+    nodes = commands.registry().with_plugins(folder)
     return replace(nodes, nodes={**nodes.nodes, **builtins.registry().nodes})
 
 
@@ -161,7 +161,7 @@ def _starter(home: Any, registry: Registry, *, inline: bool, drawn: bool) -> Cal
             previews=drawn and settings["preview"] != "off",
         )
         engine: Any = "fake" if os.environ.get(ENGINE) == "fake" else "diffusers"
-        setup = Setup(policy=policy, engine=engine, cache=home.cache / "steps")
+        setup = Setup(policy=policy, engine=engine, cache=home.cache / "steps", nodes=home.nodes)
         if inline:
             from invoke_shell.runtime.inline import InlineRuntime
 

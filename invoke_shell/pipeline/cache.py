@@ -40,7 +40,8 @@ def step_key(
 ) -> str:
     """Everything that changes a pixel: node, version, values, input pixels, model hashes, environment in force.
 
-    step: the record as it stands before the run (no output, no facts). besides: values that change what is told.
+    step: the record as it stands before the run (no output, no facts). besides: values that change what is told,
+    and the edition of a plugin's code.
     """
     models = {name: model.hash or model.stamp or model.path for name, model in step.models.items()}
     plain = [step.node, step.version, step.package, dict(step.params), models]

@@ -25,7 +25,8 @@ class Node(Generic[P, R]):
     builtin: runs in the shell and stands alone on a line; its first parameter, `shell`, is the session.
     rest: takes the rest of the line as its one text. alike: flat values -> what of them decides the pixels.
     changes: revision -> what is other since, for pictures of before. varies: flat values and a fresh seed -> what
-    makes a picture another one in place of a counted seed, or None where the seed counts up.
+    makes a picture another one in place of a counted seed, or None where the seed counts up. edition: a digest of a
+    plugin's code, for the cache alone: whoever writes a node does not raise its version at every try.
     """
 
     func: Callable[P, R]
@@ -46,6 +47,7 @@ class Node(Generic[P, R]):
     rest: bool = False
     group: str = ""
     package: str = "invoke_shell"
+    edition: str = ""
     explains: Callable[..., str] | None = None
     alike: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None = None
     varies: Callable[[Mapping[str, Any], int], Mapping[str, Any] | None] | None = None

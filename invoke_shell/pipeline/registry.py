@@ -1,4 +1,4 @@
-"""Which commands there are: nodes from modules, plugins by entry point. Nothing registers itself at import."""
+"""Which commands there are: nodes from modules, plugins by entry point or as files. Nothing registers itself."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from invoke_shell.errors import DeclarationError, nearest
 from invoke_shell.pipeline.node import Node
+from invoke_shell.pipeline.node_files import node_files
+from invoke_shell.records import digest
 
 __all__ = ["GROUP", "Registry", "load_plugins"]
 
@@ -41,9 +44,12 @@ class Registry(Mapping[str, Node[Any, Any]]):
                 _join(nodes, found)
         return cls(nodes, **options)
 
-    def with_plugins(self) -> Registry:
-        """This registry and every plugin's nodes; two plugins of one name are an error naming both."""
-        found, warnings = load_plugins()
+    def with_plugins(self, folder: Path | None = None) -> Registry:
+        """This registry and every plugin's nodes, and those of the files in `folder`.
+
+        Two nodes of one name are an error naming both.
+        """
+        found, warnings = load_plugins(folder=folder)
         nodes = dict(self.nodes)
         for plugin in found:
             _join(nodes, plugin)
@@ -76,12 +82,17 @@ def _nodes_of(module: ModuleType) -> list[Node[Any, Any]]:
 def _join(nodes: dict[str, Node[Any, Any]], found: Node[Any, Any]) -> None:
     there = nodes.get(found.name)
     if there is not None and there is not found:
-        raise DeclarationError(f"two nodes are called {found.name}: one of {there.package}, one of {found.package}")
+        raise DeclarationError(
+            f"two nodes are called {found.name}: one of {there.package}, one of {found.package}",
+            hint='rename or remove one; INVOKE_SHELL_PLUGINS="" starts without plugins',
+        )
     nodes[found.name] = found
 
 
-def load_plugins(entries: Iterable[Any] | None = None) -> tuple[list[Node[Any, Any]], list[str]]:
-    """Nodes of installed plugins, and a warning for each that cannot be loaded.
+def load_plugins(
+    entries: Iterable[Any] | None = None, folder: Path | None = None
+) -> tuple[list[Node[Any, Any]], list[str]]:
+    """Nodes of installed plugins and of a folder's files, and a warning for each that cannot be loaded or has none.
 
     INVOKE_SHELL_PLUGINS="" switches all off; a comma list takes only those packages.
     """
@@ -90,7 +101,7 @@ def load_plugins(entries: Iterable[Any] | None = None) -> tuple[list[Node[Any, A
         return [], []
     taken = None if wanted is None else {name.strip() for name in wanted.split(",")}
     if entries is None:
-        entries = _installed()
+        entries = (*_installed(), *node_files(folder))
     nodes: list[Node[Any, Any]] = []
     warnings: list[str] = []
     for entry in entries:
@@ -100,11 +111,21 @@ def load_plugins(entries: Iterable[Any] | None = None) -> tuple[list[Node[Any, A
         try:
             thing = entry.load()
             found = [thing] if isinstance(thing, Node) else _nodes_of(thing)
-            nodes += [replace(n, package=package) for n in found]
+            nodes += [replace(n, package=package, edition=_edition(n)) for n in found]
+            if not found:
+                warnings.append(f"plugin {package} has no node: a function with @node above it is one")
         except (Exception, SystemExit) as error:  # a plugin may raise anything; the shell must start all the same
             said = " ".join(f"{type(error).__name__}: {error}".split())
             warnings.append(f"plugin {package} cannot be loaded: {said}")
     return nodes, warnings
+
+
+def _edition(found: Node[Any, Any]) -> str:
+    """A digest of the file that a plugin's node was read from; "" when there is none."""
+    try:
+        return digest(Path(found.func.__code__.co_filename).read_bytes())
+    except (AttributeError, OSError):
+        return ""
 
 
 def _installed() -> Iterable[Any]:

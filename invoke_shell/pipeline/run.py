@@ -6,6 +6,7 @@ Step records are built in turn.py. What happens is told through `emit`, in order
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
@@ -89,9 +90,21 @@ def _unexpected(error: Exception, run: _Run) -> RunError:
     text = " ".join(str(error).split())[:300]
     code = "out-of-memory" if isinstance(error, MemoryError) else "step-failed"
     message = f"{run.node_name} failed: {text or type(error).__name__}"
-    failed = RunError(message, hint=f"the log has the rest: {log_id}", code=code)
+    place = _place(error, run.registry.get(run.node_name))
+    failed = RunError(message, hint=f"{place}the log has the rest: {log_id}", code=code)
     failed.log_id = log_id
     return failed
+
+
+def _place(error: Exception, node: Node[Any, Any] | None) -> str:
+    """Where a plugin's own file was when it failed: whoever writes a node looks there first."""
+    if node is None or node.package == "invoke_shell":
+        return ""
+    import traceback
+
+    file = node.func.__code__.co_filename
+    lines = [number for frame, number in traceback.walk_tb(error.__traceback__) if frame.f_code.co_filename == file]
+    return f"{type(error).__name__} in {os.path.basename(file)}, line {lines[-1]}; " if lines else ""
 
 
 class _Run:
@@ -329,4 +342,6 @@ def _made(result: Any) -> Iterator[Made]:
         for item in result:
             yield from _made(item)
     else:
+        if type(result).__module__.startswith("PIL."):
+            raise TypeError("a node gives no picture of Pillow: Image.from_pil makes an Image of it")
         raise TypeError(f"a node gives pictures, not {type(result).__name__}")

@@ -60,6 +60,7 @@ class Turn:
         if self.node.frames:
             hashes[self.node.frames] = [frame.step.key for frame in self.frames]
         besides = {p.name: _plain(p, self.call.params[p.name]) for p in self.node.unrecorded}
+        besides |= {"": self.node.edition} if self.node.edition else {}
         return step_key(record, hashes, record.environment, besides)
 
     def frame(self, record: StepRecord, made: Made) -> Frame:

@@ -9,12 +9,14 @@ import signal
 import sys
 import threading
 from functools import cached_property
+from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
 from invoke_shell.commands import registry
 from invoke_shell.errors import InvokeShellError
 from invoke_shell.pipeline.events import ChainDone, Event, Failed
+from invoke_shell.pipeline.node_files import reachable
 from invoke_shell.pipeline.plan import Plan
 from invoke_shell.pipeline.registry import Registry
 from invoke_shell.pipeline.run import execute
@@ -56,6 +58,7 @@ class _Server:
         self._cancelled: set[int] = set()
         self._host = LocalHost(Setup())
         self._cache = StepCache(None)
+        self._nodes: Path | None = None
 
     def listen(self) -> None:
         """Sort messages until the pipe ends; then leave at once, in mid-step too: nobody waits for the result."""
@@ -65,8 +68,11 @@ class _Server:
                 kind, number, content = self._channel.receive()
                 if kind == "cancel":
                     self._cancelled.add(number)
-                else:
-                    self._jobs.put((kind, number, content))
+                    continue
+                if kind == "setup" and content.nodes is not None:
+                    self._nodes = content.nodes
+                    reachable(content.nodes)  # before the next message: it may hold a value of a type declared there
+                self._jobs.put((kind, number, content))
         except (EOFError, OSError):
             status = 0
         except Exception:
@@ -89,7 +95,7 @@ class _Server:
 
     @cached_property
     def _registry(self) -> Registry:
-        return registry().with_plugins()
+        return registry().with_plugins(self._nodes)
 
     def _set_up(self, setup: Setup) -> None:
         self._host = LocalHost(setup)

@@ -25,7 +25,7 @@ class InlineRuntime:
     """Implements the shell's Runtime in a thread, so that events are told while the run goes on."""
 
     def __init__(self, setup: Setup, registry: Registry | None = None) -> None:
-        self._registry = registry or standard_registry().with_plugins()
+        self._registry = registry or standard_registry().with_plugins(setup.nodes)
         self._host = LocalHost(setup)
         self._cache = StepCache(setup.cache, setup.cache_bytes)
         self._stop = _Flag()

@@ -43,13 +43,14 @@ class Setup:
     """What a runtime is made from; crosses the worker's pipe.
 
     engine: fake runs without any model. cache: folder for results of steps, None keeps them in memory only.
-    cache_bytes: what that folder may take.
+    cache_bytes: what that folder may take. nodes: folder of the person's own nodes.
     """
 
     policy: Policy = Policy()
     engine: Literal["diffusers", "fake"] = "diffusers"
     cache: Path | None = None
     cache_bytes: int = 1 << 30
+    nodes: Path | None = None
 
 
 class Watcher(Protocol):

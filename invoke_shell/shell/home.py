@@ -52,6 +52,11 @@ class Home:
         return self.data / "wildcards"
 
     @property
+    def nodes(self) -> Path:
+        """Nodes of one's own, a file each or several in one."""
+        return self.data / "nodes"
+
+    @property
     def models(self) -> Path:
         return self.data / "models"
 

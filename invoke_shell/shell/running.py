@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
-from invoke_shell.errors import Cancelled, InvokeShellError, OutputError
+from invoke_shell.errors import Cancelled, InvokeShellError, OutputError, RunError
 from invoke_shell.pipeline.calls import models_of
 from invoke_shell.pipeline.chain import Chain, Source
 from invoke_shell.pipeline.events import AskShell, ChainStarted, Event, Failed, FrameDone, Progress, Said
@@ -161,6 +161,8 @@ class Run:
         if isinstance(failure, Cancelled) and wanted > 1:
             done = wanted - missing + len(self.finished)
             return Cancelled(f"{failure.message}: {done} of {wanted} done and kept", hint="resume makes the rest")
+        if isinstance(failure, RunError) and failure.log_id:
+            failure.hint = f"{failure.hint} in {self.bench.home.log_file}"
         return failure
 
     def keep(self, event: FrameDone) -> Result:
