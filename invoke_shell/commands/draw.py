@@ -1,13 +1,14 @@
-"""Nodes that write on pictures, in the font Pillow brings along (Aileron: Latin letters)."""
+"""A node that writes on pictures."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from invoke_shell.commands.layers import canvas, in_mode, layered, mode_over
+from invoke_shell.commands.letters import caption, unknown_letters
 from invoke_shell.commands.params import Background, FontSize, refuse_huge
+from invoke_shell.pipeline.context import Context
 from invoke_shell.pipeline.node import Arg, node
 from invoke_shell.pipeline.types import Color
 from invoke_shell.records import Frame, Image
@@ -15,7 +16,7 @@ from invoke_shell.records import Frame, Image
 if TYPE_CHECKING:
     from PIL.Image import Image as PILImage
 
-__all__ = ["caption", "text_label"]
+__all__ = ["text_label"]
 
 Text = Annotated[str, Arg(help="What to write.", text=True)]
 Where = Annotated[
@@ -26,11 +27,13 @@ Ink = Annotated[Color, Arg(help="Colour of the letters.")]
 
 
 @node(
-    version=1,
+    version=2,
+    changes={2: "its letters are of another font, which has accents, Greek and Cyrillic"},
     group="change",
     examples=["@-1 | text_label a red boat", '@-1 | text_label "seed 7" --where inside --background #ffffff80'],
 )
 def text_label(
+    ctx: Context,
     frame: Frame,
     text: Text,
     *,
@@ -41,43 +44,15 @@ def text_label(
 ) -> Image:
     """Write a text under a picture, over it, or on it.
 
-    Long texts are broken between words. Letters outside Latin are drawn as boxes. The alpha of the picture is kept,
-    and the strip has that of its background.
+    Long texts are broken between words. Letters are Latin, Greek and Cyrillic; of others boxes are drawn, and that is
+    said. The alpha of the picture is kept, and the strip has that of its background.
     """
+    if lacking := unknown_letters([text]):
+        ctx.say(f"text_label: {lacking}")
     strip = caption("text_label", text, frame.image.width, font_size, color, background)
     behind = replace(background, alpha=255) if where == "inside" else background
     whole = _inside(frame.image, strip) if where == "inside" else _beside(frame.image, strip, where, background)
     return in_mode(whole, mode_over(frame.image, replace(color, alpha=255), behind))
-
-
-def caption(name: str, text: str, width: int, font_size: int, color: Color, background: Color) -> PILImage:
-    """A strip with a text in its middle, in as many rows as it needs; RGBA. name: of the node, for the error."""
-    from PIL import ImageDraw, ImageFont
-
-    font = ImageFont.load_default(font_size)
-    rows = [row for line in text.splitlines() or [""] for row in _rows(line, lambda t: font.getlength(t) <= width)]
-    high = round(font_size * 1.25)
-    refuse_huge(name, width, len(rows) * high)
-    size, ink = (width, len(rows) * high), (color.red, color.green, color.blue, color.alpha)
-    letters = canvas(size, replace(color, alpha=0))
-    draw = ImageDraw.Draw(letters)
-    for number, row in enumerate(rows):
-        draw.text((width / 2, (number + 0.5) * high), row, ink, font, anchor="mm")
-    return layered(canvas(size, background), letters)
-
-
-def _rows(text: str, fits: Callable[[str], bool]) -> list[str]:
-    """A text broken between words; inside of one only where it does not fit alone."""
-    rows = [""]
-    for word in text.split():
-        if fits(joined := f"{rows[-1]} {word}".strip()):
-            rows[-1] = joined
-            continue
-        rows += [""] if rows[-1] else []
-        for letter in word:
-            rows += [] if fits(rows[-1] + letter) or not rows[-1] else [""]
-            rows[-1] += letter
-    return rows
 
 
 def _inside(image: Image, strip: PILImage) -> PILImage:

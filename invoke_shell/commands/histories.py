@@ -9,7 +9,10 @@ from collections.abc import Mapping, Sequence
 
 from invoke_shell.records import Json, StepRecord
 
-__all__ = ["differing", "said", "value_of", "values_of"]
+__all__ = ["differing", "said", "shortened", "value_of", "values_of"]
+
+LONG = 40  # letters of a text that is shortened to what differs
+AROUND = 2  # words that are kept on each side of it
 
 
 def values_of(step: StepRecord | None) -> Mapping[str, Json]:
@@ -38,7 +41,34 @@ def differing(steps: Sequence[StepRecord]) -> list[str]:
 
 
 def said(name: str, value: Json) -> str:
-    """A text speaks for itself, a number needs its name."""
-    if value is None:
+    """A prompt and a word speak for themselves; a number and another text need their name."""
+    if value is None or value == "":
         return f"no {name}"
+    if isinstance(value, str) and name != "prompt" and " " in value:
+        return f"{name}: {value}"
     return value if isinstance(value, str) else f"{name} {value}"
+
+
+def shortened(values: Sequence[Json]) -> list[Json]:
+    """Long texts without the words that all of them begin and end with, so that one sees in what they differ."""
+    texts = [value.split() for value in dict.fromkeys(v for v in values if isinstance(v, str) and v)]
+    if len(texts) < 2 or max(len(" ".join(words)) for words in texts) <= LONG:
+        return list(values)
+    shortest = min(len(words) for words in texts)
+    before = _alike(texts, shortest)
+    after = _alike([words[::-1] for words in texts], shortest - before)
+    return [_middle(value, before - AROUND, after - AROUND) if isinstance(value, str) else value for value in values]
+
+
+def _alike(texts: Sequence[Sequence[str]], most: int) -> int:
+    """How many words all of these begin with."""
+    same = (len({words[n] for words in texts}) == 1 for n in range(most))
+    return next((n for n, alike in enumerate(same) if not alike), most)
+
+
+def _middle(text: str, before: int, after: int) -> str:
+    """A text without its first and last words; one word is not worth leaving out."""
+    words = text.split()
+    head, tail = before > 1, after > 1
+    kept = words[before if head else 0 : len(words) - after if tail else None]
+    return " ".join((["…"] if head else []) + kept + (["…"] if tail else [])) if head or tail else text

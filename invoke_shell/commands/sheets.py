@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil, sqrt
+from textwrap import shorten
 from typing import TYPE_CHECKING, Annotated
 
-from invoke_shell.commands.draw import caption
-from invoke_shell.commands.histories import differing, said, value_of, values_of
+from invoke_shell.commands.histories import differing, said, shortened, value_of, values_of
 from invoke_shell.commands.layers import canvas, in_mode, layered, place_of
+from invoke_shell.commands.letters import caption, line_height, unknown_letters, width_of
 from invoke_shell.commands.params import Background, FontSize, Gap, refuse_huge
 from invoke_shell.errors import RunError
 from invoke_shell.pipeline.context import Context
 from invoke_shell.pipeline.node import Arg, node
 from invoke_shell.pipeline.types import Color
-from invoke_shell.records import Frame, Image
+from invoke_shell.records import Frame, Image, Json
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PILImage
@@ -24,18 +25,22 @@ __all__ = ["compare", "contact_sheet"]
 
 BLACK, WHITE = Color(0, 0, 0), Color(255, 255, 255)
 TOLD = 6  # differing values that are named
+WIDEST = 90  # letters of a text in a sentence
+ROWS = 4  # of a value that is written over or under a picture
+SHORT = 24  # letters of a value that stands in one row with others
 
 Columns = Annotated[int | None, Arg(help="Pictures in a row; none makes it about square.", ge=1, le=256)]
 Label = Annotated[list[str], Arg(help="A value to write under each picture: seed, guidance, prompt ...")]
-Across = Annotated[str | None, Arg(help="The value that changes from column to column, written over them.")]
-Down = Annotated[str | None, Arg(help="The value that changes from row to row, written before them.")]
-Axes = Annotated[bool, Arg(help="Take the one or two values that differ as columns and rows.")]
+Across = Annotated[list[str], Arg(help="A value that changes from column to column, written over them.")]
+Down = Annotated[list[str], Arg(help="A value that changes from row to row, written before them.")]
+Axes = Annotated[bool, Arg(help="Take the values that differ as columns and rows.")]
 Named = Annotated[bool, Arg(help="Write the values that differ under the pictures.")]
 OtherFrame = Annotated[Frame, Arg(help="The other picture: a file, a handle, or blake3:HEX.")]
 
 
 @node(
-    version=1,
+    version=2,
+    changes={2: "its labels are of another font and end with their cell; values that change together are one axis"},
     group="combine",
     examples=[
         "@1..3 | contact_sheet",
@@ -45,6 +50,7 @@ OtherFrame = Annotated[Frame, Arg(help="The other picture: a file, a handle, or 
     ],
 )
 def contact_sheet(
+    ctx: Context,
     frames: list[Frame],
     *,
     columns: Columns = None,
@@ -52,22 +58,26 @@ def contact_sheet(
     background: Background = WHITE,
     label: Label = (),  # type: ignore[assignment]  # a node always gets a list
     font_size: FontSize = 16,
-    across: Across = None,
-    down: Down = None,
+    across: Across = (),  # type: ignore[assignment]
+    down: Down = (),  # type: ignore[assignment]
     axes: Axes = False,
 ) -> Image:
     """Put all pictures on one sheet, in reading order, or by the values they were made with.
 
     Each cell is as large as the largest picture; smaller ones stand in its middle. --label writes a value that the
     picture was made with under it, the latest of that name in its history; repeat it for more. --across and --down make
-    columns and rows of two values, in the order in which they first come; --axes finds the two by itself.
+    columns and rows of values, in the order in which they first come; --axes finds them by itself: what changes first
+    goes across, all else down. Of long texts the labels have what differs.
     """
     if not frames:
         raise RunError("contact_sheet got no pictures", hint="begin with some, as in: @1..4 | contact_sheet")
     if axes:
         across, down = _axes_of(frames, across, down)
     grid = _by_values(frames, across, down) if across or down else _in_order(frames, columns)
-    return _drawn(frames, grid, _texts(frames, label), gap, background, font_size)
+    texts = _texts(frames, label)
+    if lacking := unknown_letters([*grid.over, *grid.before, *texts]):
+        ctx.say(f"contact_sheet: {lacking}")
+    return _drawn(frames, grid, texts, gap, background, font_size)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,28 +95,35 @@ def _in_order(frames: list[Frame], columns: int | None) -> _Grid:
     return _Grid(rows=[numbers[start : start + across] for start in range(0, len(numbers), across)])
 
 
-def _axes_of(frames: list[Frame], across: str | None, down: str | None) -> tuple[str | None, str | None]:
-    """The two values that differ, as far as they are not named: the one that changes first goes across.
+def _axes_of(frames: list[Frame], across: list[str], down: list[str]) -> tuple[list[str], list[str]]:
+    """The values that differ, as far as they are not named: those that change first go across, the others down.
 
-    None where nothing differs: then the sheet is in reading order.
+    Values that change together are one: a model and the steps that it advises. None where nothing differs: then the
+    sheet is in reading order.
     """
-    found = [name for name in differing([f.step for f in frames]) if name not in (across, down)]
-    free = [across, down].count(None)
-    if len(found) > free:
-        named = ", ".join(found[:TOLD]) + (" …" if len(found) > TOLD else "")
-        hint = f"as in: --across {found[0]} --down {found[1]}" if len(found) > 1 else ""
-        raise RunError(f"contact_sheet has two axes, and more differs: {named}", hint=hint, code="bad-choice")
-    if len(found) == 2:
-        first = [value_of(f.step, found[0]) for f in frames[:2]]
-        return (found[0], found[1]) if first[0] != first[-1] else (found[1], found[0])
-    only = found[0] if found else None
-    return (across or only, down) if across is None else (across, down or only)
+    found = [name for name in differing([f.step for f in frames]) if name not in (*across, *down)]
+    first = [] if across else _together(frames, found)
+    rest = [name for name in found if name not in first]
+    return [*across, *first], [*down, *rest]
 
 
-def _by_values(frames: list[Frame], across: str | None, down: str | None) -> _Grid:
-    """Columns by one value and rows by another; with one of them alone, pictures of a value in their order."""
-    for name in (across, down):
-        if name and all(value_of(f.step, name) is None for f in frames):
+def _together(frames: list[Frame], names: list[str]) -> list[str]:
+    """The first name whose value is another in the second picture, and the names that change whenever it does."""
+    ways = {name: _groups(frames, name) for name in names}
+    leader = next((name for name in names if ways[name][:2] == [0, 1]), None)
+    return [name for name in names if leader is not None and ways[name] == ways[leader]]
+
+
+def _groups(frames: list[Frame], name: str) -> list[int]:
+    """For each picture, which of the values of a name it has, counted as they first come."""
+    labels = [str(value_of(f.step, name)) for f in frames]
+    return [list(dict.fromkeys(labels)).index(label) for label in labels]
+
+
+def _by_values(frames: list[Frame], across: list[str], down: list[str]) -> _Grid:
+    """Columns by some values and rows by others; with one of them alone, pictures of a value in their order."""
+    for name in (*across, *down):
+        if all(value_of(f.step, name) is None for f in frames):
             message = f"contact_sheet: no picture was made with a value called {name}"
             raise RunError(message, hint="info tells the values of a picture", code="bad-choice")
     columns = _labels(frames, across)
@@ -115,7 +132,7 @@ def _by_values(frames: list[Frame], across: str | None, down: str | None) -> _Gr
     cells: dict[tuple[int, int], int] = {}
     for n, (column, row) in enumerate(zip(columns, rows, strict=True)):
         place = [before.index(row), over.index(column)]
-        free = 0 if across is None else 1  # the direction in which pictures of one value go on
+        free = 1 if across else 0  # the direction in which pictures of one value go on
         while (place[0], place[1]) in cells:
             if across and down:
                 raise _twice(frames, cells[place[0], place[1]], n, f"{column}, {row}")
@@ -126,28 +143,34 @@ def _by_values(frames: list[Frame], across: str | None, down: str | None) -> _Gr
     return _Grid(rows=grid, over=over if across else (), before=before if down else ())
 
 
-def _labels(frames: list[Frame], name: str | None) -> list[str]:
-    return [said(name, value_of(f.step, name)) if name else "" for f in frames]
+def _labels(frames: list[Frame], names: list[str], *, axis: bool = True) -> list[str]:
+    """The values of some names, a text a picture. axis: in one row, and what a picture has not is said too."""
+    values = [shortened([value_of(f.step, name) for f in frames]) for name in names]
+    found = [[(n, v[i]) for n, v in zip(names, values, strict=True)] for i in range(len(frames))]
+    texts = [[said(n, v) for n, v in one if axis or v is not None] for one in found]
+    in_a_row = axis or all(len(text) <= SHORT for one in texts for text in one)
+    return [(", " if in_a_row else "\n").join(one) for one in texts]
 
 
 def _twice(frames: list[Frame], one: int, two: int, place: str) -> RunError:
     """Two pictures of one cell, and in what they differ."""
     rest = differing([frames[one].step, frames[two].step])
     why = f": they differ in {', '.join(rest[:TOLD])}" if rest else ": they are alike"
-    return RunError(f"contact_sheet has two pictures for {place}{why}", hint="take one of each", code="bad-choice")
+    hint = f"make it an axis too, as in: --down {rest[0]}" if rest else "take one of each"
+    return RunError(f"contact_sheet has two pictures for {place}{why}", hint=hint, code="bad-choice")
 
 
 def _drawn(frames: list[Frame], grid: _Grid, texts: list[str], gap: int, background: Color, font_size: int) -> Image:
     """The sheet: labels of the columns above, of the rows at the left, of each picture under it."""
     width, height = max(f.image.width for f in frames), max(f.image.height for f in frames)
-    ink = BLACK if background.red + background.green + background.blue > 382 else WHITE
+    ink = _ink(background)
 
-    def strip(text: str, wide: int) -> PILImage:
-        return caption("contact_sheet", text, wide, font_size, ink, background)
+    def strip(text: str, wide: int, most: int = ROWS) -> PILImage:
+        return caption("contact_sheet", text, wide, font_size, ink, background, most=most)
 
     side = _widest(grid.before, width, font_size)
     heads = [strip(text, width) for text in grid.over]
-    lefts = [strip(text, side) for text in grid.before]
+    lefts = [strip(text, side, max(1, height // line_height(font_size))) for text in grid.before]
     strips = [strip(text, width) for text in texts]
     top, under = max((s.height for s in heads), default=0), max((s.height for s in strips), default=0)
     high = height + under
@@ -180,29 +203,24 @@ def _put(sheet: PILImage, image: Image, corner: tuple[int, int], cell: tuple[int
 
 def _widest(texts: Sequence[str], most: int, font_size: int) -> int:
     """Pixels that labels of rows need, at most those of a cell; longer ones are broken between words."""
-    from PIL import ImageFont
-
-    font = ImageFont.load_default(font_size)
-    return min(most, max((ceil(font.getlength(text)) + font_size // 2 for text in texts), default=0))
+    return min(most, max((width_of(text, font_size) + font_size // 2 for text in texts), default=0))
 
 
 def _texts(frames: list[Frame], names: list[str]) -> list[str]:
     """The labels of a sheet, one a picture; none without names. Raises RunError for a name that no picture has."""
-    found = [[value_of(f.step, name) for name in names] for f in frames]
-    for n, name in enumerate(names):
-        if all(values[n] is None for values in found):
+    for name in names:
+        if all(value_of(f.step, name) is None for f in frames):
             message = f"contact_sheet --label {name}: no picture was made with a value of this name"
             raise RunError(message, hint="info tells the values of a picture", code="bad-choice")
-    if not names:
-        return []
-    return [", ".join(said(n, v) for n, v in zip(names, values, strict=True) if v is not None) for values in found]
+    return _labels(frames, names, axis=False) if names else []
 
 
 # -- pairs -----------------------------------------------------------------------------------------------------------
 
 
 @node(
-    version=2,
+    version=3,
+    changes={3: "its letters are of another font; of long texts it writes what differs"},
     group="combine",
     examples=["compare @1 @3", "@-1 | compare @1 --no-values", "load_image a.png | compare b.png --gap 8"],
 )
@@ -219,16 +237,21 @@ def compare(
     """Put another picture to the right of each, and name the values in which they differ.
 
     The other one is brought to the same height. What is transparent shows the background. What differs is said, and
-    written under each of the two; pictures without a history have nothing to be named.
+    written under each of the two, of long texts the words that differ; pictures without a history have nothing to be
+    named.
     """
     from PIL import Image as Pillow
 
     high = frame.image.height
     wide = max(1, round(other.image.width * high / other.image.height))
     names = differing([frame.step, other.step]) if values else []
-    if names:
-        ctx.say(_difference(frame, other, names))
-    strips = [_named(f, names, w, font_size, background) for f, w in ((frame, frame.image.width), (other, wide))]
+    pairs = _pairs(frame, other, names)
+    if values and (line := _difference(frame, other, pairs)):
+        ctx.say(line)
+    strips = []
+    for side, width in enumerate((frame.image.width, wide)):
+        text = "\n".join(said(name, pair[side]) for name, pair in list(pairs.items())[:TOLD])
+        strips.append(caption("compare", text, width, font_size, _ink(background), background, most=ROWS))
     under = max(s.height for s in strips) if names else 0
     size = (frame.image.width + gap + wide, high + under)
     refuse_huge("compare", *size)
@@ -241,21 +264,30 @@ def compare(
     return in_mode(whole, "RGB")
 
 
-def _named(frame: Frame, names: list[str], width: int, font_size: int, background: Color) -> PILImage:
-    """The values of one picture that are others in the other; nothing for those it has not."""
-    ink = BLACK if background.red + background.green + background.blue > 382 else WHITE
-    found = values_of(frame.step)
-    text = "\n".join(said(name, found[name]) for name in names[:TOLD] if name in found)
-    return caption("compare", text, width, font_size, ink, background)
-
-
-def _difference(frame: Frame, other: Frame, names: list[str]) -> str:
-    """`they differ in seed (3, 7), guidance (5, 7.5)`."""
+def _pairs(frame: Frame, other: Frame, names: list[str]) -> dict[str, tuple[Json, Json]]:
+    """What each of two pictures was made with, by name; of long texts what differs."""
     left, right = values_of(frame.step), values_of(other.step)
-    rest = f" and {len(names) - TOLD} more" if len(names) > TOLD else ""
-    told = [f"{n} ({_word(left.get(n))}, {_word(right.get(n))})" for n in names[:TOLD]]
+    found = {name: shortened([left.get(name), right.get(name)]) for name in names}
+    return {name: (pair[0], pair[1]) for name, pair in found.items()}
+
+
+def _difference(frame: Frame, other: Frame, pairs: Mapping[str, tuple[Json, Json]]) -> str:
+    """`they differ in seed (3, 7), guidance (5, 7.5)`; that two pictures are one and the same is said too."""
+    if not pairs:
+        return "they are the same picture" if frame.image == other.image else ""
+    rest = f" and {len(pairs) - TOLD} more" if len(pairs) > TOLD else ""
+    told = [f"{name} ({_word(one)}, {_word(two)})" for name, (one, two) in list(pairs.items())[:TOLD]]
     return f"they differ in {', '.join(told)}{rest}"
 
 
-def _word(value: object) -> str:
-    return "none" if value is None else f'"{value}"' if isinstance(value, str) and " " in value else str(value)
+def _word(value: Json) -> str:
+    """A value in a sentence."""
+    if value is None or value == "":
+        return "none"
+    text = shorten(value, WIDEST, placeholder=" …") if isinstance(value, str) else str(value)
+    return f'"{text}"' if " " in text else text
+
+
+def _ink(background: Color) -> Color:
+    """Black on what is light, white on what is dark."""
+    return BLACK if background.red + background.green + background.blue > 382 else WHITE

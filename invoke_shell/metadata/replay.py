@@ -163,8 +163,8 @@ class _Reader:
             return None if p.required else p.default
         recorded = step.params[p.name]
         try:
-            if p.kind.many and isinstance(recorded, list):
-                items = [self.item(p, v, step, f"{p.name}.{n}") for n, v in enumerate(recorded)]
+            if p.kind.many:
+                items = [self.item(p, v, step, f"{p.name}.{n}") for n, v in enumerate(_several(recorded))]
             else:
                 items = [self.item(p, recorded, step, p.name)]
         except ValueError:
@@ -172,7 +172,7 @@ class _Reader:
             return None if p.required else p.default
         # A stranger's value may be of the right kind and far beyond what the flag takes.
         self.missing += [f"{node.name}: {wrong}" for item in items if (wrong := p.check(item))]
-        return tuple(items) if p.kind.many and isinstance(recorded, list) else items[0]
+        return tuple(items) if p.kind.many else items[0]
 
     def item(self, p: Param, recorded: Any, step: StepRecord, name: str) -> Any:
         """One recorded value; a model among them is the one recorded under `name`. Raises ValueError."""
@@ -294,3 +294,10 @@ def _is_number(value: Any) -> bool:
 
 def _wrong(word: str, message: str, hint: str, code: str) -> LineError:
     return LineError(word, [Fault(0, len(word), message, hint, code)])
+
+
+def _several(recorded: Any) -> list[Any]:
+    """The values of a list; of an older revision of a node, which took one or none here, that one."""
+    if isinstance(recorded, list):
+        return recorded
+    return [] if recorded is None else [recorded]

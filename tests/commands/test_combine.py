@@ -1,7 +1,7 @@
 """Sheets of many pictures."""
 
 import pytest
-from command_kit import frame_of, pixel
+from command_kit import FakeContext, frame_of, pixel
 from pipeline_kit import plain_image
 
 from invoke_shell.commands.sheets import contact_sheet
@@ -21,13 +21,13 @@ def pictures(*colours, size=(4, 4)):
      (5, 1, 1, 5), (5, 2, 2, 3), (3, 256, 3, 1)],
 )  # fmt: skip
 def test_how_many_pictures_stand_in_a_row(count, columns, across, down):
-    sheet = contact_sheet(pictures(*[RED] * count), columns=columns, gap=2)
+    sheet = contact_sheet(FakeContext(), pictures(*[RED] * count), columns=columns, gap=2)
 
     assert sheet.size == (across * 6 + 2, down * 6 + 2)
 
 
 def test_pictures_stand_in_reading_order():
-    sheet = contact_sheet(pictures(RED, GREEN, BLUE), columns=2, gap=1)
+    sheet = contact_sheet(FakeContext(), pictures(RED, GREEN, BLUE), columns=2, gap=1)
 
     assert [pixel(sheet, x, y) for x, y in ((1, 1), (6, 1), (1, 6), (6, 6))] == [RED, GREEN, BLUE, (255, 255, 255)]
 
@@ -35,7 +35,7 @@ def test_pictures_stand_in_reading_order():
 def test_a_smaller_picture_stands_in_the_middle_of_its_cell():
     small = frame_of(plain_image(2, 2, GREEN))
 
-    sheet = contact_sheet([*pictures(RED), small], columns=2, gap=0, background=Color(0, 0, 0))
+    sheet = contact_sheet(FakeContext(), [*pictures(RED), small], columns=2, gap=0, background=Color(0, 0, 0))
 
     assert [pixel(sheet, x, 0) for x in (4, 5)] == [(0, 0, 0)] * 2
     assert pixel(sheet, 5, 1) == pixel(sheet, 6, 2) == GREEN
@@ -44,20 +44,20 @@ def test_a_smaller_picture_stands_in_the_middle_of_its_cell():
 def test_the_background_shows_through_what_is_transparent():
     clear = frame_of(plain_image(2, 2, (0, 255, 0, 0)))
 
-    sheet = contact_sheet([clear], gap=0, background=Color(1, 2, 3))
+    sheet = contact_sheet(FakeContext(), [clear], gap=0, background=Color(1, 2, 3))
 
     assert pixel(sheet, 0, 0) == (1, 2, 3)
 
 
 def test_grey_pictures_are_shown_too():
-    assert pixel(contact_sheet([frame_of(plain_image(1, 1, (7,)))], gap=0), 0, 0) == (7, 7, 7)
+    assert pixel(contact_sheet(FakeContext(), [frame_of(plain_image(1, 1, (7,)))], gap=0), 0, 0) == (7, 7, 7)
 
 
 def test_no_pictures_are_said():
     with pytest.raises(RunError, match="contact_sheet got no pictures"):
-        contact_sheet([])
+        contact_sheet(FakeContext(), [])
 
 
 def test_a_sheet_too_large_to_be_read_back_is_refused():
     with pytest.raises(RunError, match="contact_sheet would make a picture of 8000x8004"):
-        contact_sheet([frame_of(plain_image(4000, 8004, (0,)))] * 2, gap=0)
+        contact_sheet(FakeContext(), [frame_of(plain_image(4000, 8004, (0,)))] * 2, gap=0)

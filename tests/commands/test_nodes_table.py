@@ -31,7 +31,7 @@ What the nodes over pixels have in common:
 - `--background` is the colour where there is no picture (`#ffffff00` makes it transparent), `--place` where in a
   picture, `--opacity` how much of the other picture is seen, `--to` the size of the result.
 - The same input and the same Pillow give the same pixels, so a replay is exact. Letters (`text_label`, `--label`) are
-  as the FreeType in Pillow draws them.
+  of the font in the package, as the FreeType in Pillow draws them.
 
 The pictures are of the lines in `docs/make_pictures.py`, most of them of a boat that pocket drew; `instruct` wants a
 model that is not in the box.

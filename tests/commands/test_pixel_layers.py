@@ -241,18 +241,21 @@ def strip_of(sheet, size=(60, 20), gap=4):
 
 
 def label_of(made, *names):
-    return strip_of(contact_sheet([framed(made)], label=list(names), font_size=10))
+    return strip_of(contact_sheet(FakeContext(), [framed(made)], label=list(names), font_size=10))
 
 
 def test_a_label_makes_room_under_each_picture_and_leaves_the_pictures():
     frames = [framed(step(seed=n), RED) for n in (1, 2, 3)]
 
-    plain, labelled = contact_sheet(frames, columns=3), contact_sheet(frames, columns=3, label=["seed"])
+    plain, labelled = (
+        contact_sheet(FakeContext(), frames, columns=3),
+        contact_sheet(FakeContext(), frames, columns=3, label=["seed"]),
+    )
 
     assert (plain.width, labelled.width) == (196, 196)
     assert labelled.height == plain.height + 20
     assert labelled.pil().crop((0, 0, 196, 24)).tobytes() == plain.pil().crop((0, 0, 196, 24)).tobytes()
-    assert len({contact_sheet([f], label=["seed"]).hash for f in frames}) == 3
+    assert len({contact_sheet(FakeContext(), [f], label=["seed"]).hash for f in frames}) == 3
 
 
 def test_the_latest_value_of_the_history_is_written():
@@ -270,20 +273,22 @@ def test_a_model_is_written_by_its_name():
 
 
 def test_a_picture_without_the_value_has_an_empty_label():
-    sheet = contact_sheet([framed(step(radius=1)), framed(step(seed=1, steps=3))], columns=1, label=["seed", "steps"])
+    sheet = contact_sheet(
+        FakeContext(), [framed(step(radius=1)), framed(step(seed=1, steps=3))], columns=1, label=["seed", "steps"]
+    )
 
     assert set(colours(strip_of(Image.from_pil(sheet.pil().crop((0, 0, 68, 48)))))) == {WHITE}
 
 
 def test_letters_are_light_on_a_dark_background():
-    dark = strip_of(contact_sheet([framed(step(seed=8))], label=["seed"], background=Color(20, 20, 60)))
+    dark = strip_of(contact_sheet(FakeContext(), [framed(step(seed=8))], label=["seed"], background=Color(20, 20, 60)))
 
     assert max(colours(dark)) == WHITE
 
 
 def test_a_name_that_no_picture_has_is_said():
     with pytest.raises(RunError) as caught:
-        contact_sheet([framed(step(seed=1))], label=["sede"])
+        contact_sheet(FakeContext(), [framed(step(seed=1))], label=["sede"])
 
     assert caught.value.message == "contact_sheet --label sede: no picture was made with a value of this name"
     assert (caught.value.hint, caught.value.code) == ("info tells the values of a picture", "bad-choice")
@@ -292,4 +297,6 @@ def test_a_name_that_no_picture_has_is_said():
 def test_a_label_does_not_depend_on_the_values_that_flow():
     one = framed(step(seed=1))
 
-    assert contact_sheet([replace(one, values={"seed": 5})], label=["seed"]) == contact_sheet([one], label=["seed"])
+    assert contact_sheet(FakeContext(), [replace(one, values={"seed": 5})], label=["seed"]) == contact_sheet(
+        FakeContext(), [one], label=["seed"]
+    )

@@ -111,6 +111,17 @@ def test_a_parameter_comes_back(node: Any, p: Any, tmp_path: Path):
     assert {q.name: again[q.name] for q in node.recorded} == {q.name: call.params[q.name] for q in node.recorded}
 
 
+@pytest.mark.parametrize(
+    ("recorded", "taken"), [(None, ()), ("seed", ("seed",)), (["seed", "steps"], ("seed", "steps"))]
+)
+def test_a_list_of_today_may_have_been_one_value_in_an_older_revision(recorded: Any, taken: Any, tmp_path: Path):
+    step = read_back(plan_of("load_image a.png | contact_sheet", REGISTRY), tmp_path).step()
+
+    recalled = recall(replace(step, params={**step.params, "down": recorded}), REGISTRY, Everything())
+
+    assert (recalled.missing, recalled.plan.calls[-1].params["down"]) == ((), taken)
+
+
 @pytest.mark.parametrize("node", [node for node in NODES if "variation" in node.params], ids=lambda node: node.name)
 def test_a_variation_comes_back_as_the_noise_that_was_mixed_in(node: Any, tmp_path: Path):
     plan = plan_of(line_with(node, node.params["variation"]), REGISTRY)
