@@ -111,7 +111,11 @@ class Monkey:
         self.type(self.chance.choice(WORDS) + " ", "words")
 
     def line(self) -> None:
+        """A line that means something; now and then it is let go on for a while."""
         self.type(CTRL_C + self.chance.choice(LINES) + "\r", "lines")
+        end = time.monotonic() + self.chance.choice((0, 0, 0.3, 1))
+        while time.monotonic() < end:
+            self.program.read(0.05)
 
     def paste(self) -> None:
         self.type(f"\x1b[200~{self.chance.choice(PASTES)}\x1b[201~", "pastes")

@@ -89,11 +89,14 @@ def _run(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
     if options.lines and words:
         parser.error("-c LINE and a FILE or COMMAND exclude each other")
     if not options.lines and not words and sys.stdin.isatty():
+        import signal
         from functools import partial
 
         with collector_paused():
             from invoke_shell.shell.edit_line.prompt import interact
 
+        # What `interact` finds again when the shell has closed: whoever has left cannot stop anything any more.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
         # The prompt is drawn first; the session is made while it is on the screen.
         return interact(partial(_compose, options, interactive=True))
     session = _compose(options, interactive=False)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 import select
+import stat
 import sys
 import time
 from contextlib import suppress
@@ -27,6 +28,7 @@ __all__ = [
     "hold",
     "in_foreground",
     "is_held",
+    "let_go",
     "modes",
     "set_modes",
     "sync_folder",
@@ -116,6 +118,16 @@ def in_foreground(fd: int) -> bool:
         return os.tcgetpgrp(fd) == os.getpgrp()
     except OSError:  # a terminal that controls no session, as in tests: nobody to be stopped by
         return True
+
+
+def let_go() -> None:
+    """Standard streams whose terminal is gone read and write nothing from now on, where they would raise."""
+    for fd in (0, 1, 2):
+        with suppress(OSError):
+            if stat.S_ISCHR(os.fstat(fd).st_mode) and not os.isatty(fd):
+                nothing = os.open(os.devnull, os.O_RDWR)
+                os.dup2(nothing, fd)
+                os.close(nothing)
 
 
 def cell_pixels(fd: int) -> tuple[int, int] | None:

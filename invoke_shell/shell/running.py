@@ -20,6 +20,7 @@ from invoke_shell.pipeline.events import AskShell, ChainStarted, Event, Failed, 
 from invoke_shell.pipeline.plan import Call, Given, InputRef, Plan, needs, plan
 from invoke_shell.pipeline.script import resolved_text
 from invoke_shell.records import Frame, Image, Json, ModelRecord
+from invoke_shell.shell import posix
 from invoke_shell.shell.archive.store import Status
 from invoke_shell.shell.beside import unhashed, with_models
 from invoke_shell.shell.display.view import Result, Where
@@ -242,7 +243,8 @@ def interruptible(bench: Workbench) -> Iterator[Stopper]:
         yield stopper
         return
     signals = [signal.SIGINT, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
-    before = {s: signal.signal(s, stopper.asked) for s in signals}
+    # What was ignored from the start, as under nohup, stays so.
+    before = {s: signal.signal(s, stopper.asked) for s in signals if signal.getsignal(s) is not signal.SIG_IGN}
     try:
         stopper.begin()  # from here on Ctrl-C raises nothing that could leave its thread behind
         yield stopper
@@ -269,6 +271,8 @@ class Stopper:
         self._thread.start()
 
     def asked(self, number: int, frame: object) -> None:
+        if number != signal.SIGINT:
+            posix.let_go()  # the run ends as by Ctrl-C, with nobody to tell it to
         self.presses += 1
         if self.presses == 1:
             self.bench.hashing.hurry()

@@ -237,6 +237,17 @@ def test_exit_leaves_while_a_worker_is_there(home):
             os.kill(worker, 0)
 
 
+def test_ctrl_c_while_the_shell_closes_ends_nothing(home):
+    with shell(home) as terminal:
+        terminal.type(CTRL_D)
+        while terminal.program.isalive():
+            terminal.type(CTRL_C)
+            terminal.pump(0.002)
+
+        assert (terminal.program.signalstatus, terminal.program.exitstatus) == (None, 0)
+        assert "Traceback" not in terminal.raw
+
+
 def test_answers_of_the_terminal_are_never_echoed(home):
     with shell(home) as terminal:
         for _ in range(5):  # Ctrl-L is read with Ctrl-C, and done before the next prompt has the terminal

@@ -1,9 +1,12 @@
-"""Ctrl-C that comes where no run hears of it: lines behind it do not begin, and a file can go on there."""
+"""Ctrl-C that comes where no run hears of it, terminals that are gone, streams that are closed."""
 
 from __future__ import annotations
 
 import os
 import signal
+import sqlite3
+import subprocess
+import sys
 
 import pytest
 
@@ -96,3 +99,76 @@ def test_ctrl_c_before_the_first_step_stops_the_line(opened, capsys):
     assert session.run(TWO) == 130
     assert seeds(session) == []
     assert session.keeper.store.history(limit=5)[0].status == "cancelled"
+
+
+# -- terminals and streams that are gone -------------------------------------------------------------------------------
+
+posix_only = pytest.mark.skipif(sys.platform == "win32", reason="signals and descriptors of POSIX")
+
+
+@posix_only
+def test_a_run_that_must_not_hear_of_the_terminals_end_goes_on(opened, monkeypatch):
+    session = opened()
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
+    try:
+        session.events = lambda event: os.kill(os.getpid(), signal.SIGHUP)
+
+        assert session.run(TWO) == 0
+        assert seeds(session) == [1, 2]
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+@posix_only
+def test_the_end_of_the_terminal_stops_the_run_and_what_was_finished_is_kept(home, folder):
+    import pty
+
+    env = {**os.environ, "INVOKE_SHELL_ENGINE": "fake", "INVOKE_SHELL_FAKE_LATENCY": "0.05", "TERM": "xterm"}
+    child, terminal = pty.fork()
+    if child == 0:
+        with open("errors", "wb") as errors:
+            os.dup2(errors.fileno(), 2)
+        os.execve(sys.executable, [sys.executable, "-m", "invoke_shell", "--home", str(home)], env)
+    heard = b""
+    asked = 0
+    os.write(terminal, b"txt2img a fox -n 9 --steps 10 --size 64x64\r")
+    while b"@1" not in heard:
+        heard += os.read(terminal, 65536)
+        if heard.count(b"\x1b[6n") > asked:
+            asked += 1
+            os.write(terminal, b"\x1b[1;1R")
+    os.close(terminal)
+    _, status = os.waitpid(child, 0)
+
+    assert os.waitstatus_to_exitcode(status) == 0
+    assert (folder / "errors").read_bytes() == b""
+    (database,) = home.rglob("sessions.db")
+    with sqlite3.connect(database) as rows:
+        assert rows.execute("SELECT status FROM lines").fetchall() == [("cancelled",)]
+        assert rows.execute("SELECT count(*) FROM results WHERE state = 'done'").fetchone()[0] >= 1
+
+
+def program(home, folder, line: str, streams: str) -> subprocess.CompletedProcess[str]:
+    env = {**os.environ, "INVOKE_SHELL_ENGINE": "fake", "INVOKE_SHELL_PLUGINS": ""}
+    command = f'"$0" -m invoke_shell --home "$1" --inline -c "$2" {streams}'
+    argv = ["sh", "-c", command, sys.executable, str(home), line]
+    return subprocess.run(argv, env=env, cwd=folder, capture_output=True, text=True, check=False)
+
+
+@posix_only
+@pytest.mark.parametrize("streams", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_streams_are_as_empty_ones(home, folder, streams):
+    ran = program(home, folder, "txt2img a fox --steps 1 --size 64x64", streams)
+
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert bool(ran.stdout) == (">&-" not in streams.replace("2>&-", ""))
+    assert len(list((home / "outputs").iterdir())) == 1
+
+
+@posix_only
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")
+def test_a_full_disk_behind_the_output_is_told(home, folder):
+    ran = program(home, folder, "nodes", "> /dev/full")
+
+    assert ran.returncode == 1
+    assert ran.stderr == "the answer cannot be written to <stdout>: no space left on device\n"

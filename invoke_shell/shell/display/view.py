@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
-from invoke_shell.errors import Fault, InvokeShellError, render_fault
+from invoke_shell.errors import Fault, InvokeShellError, OutputError, render_fault
 from invoke_shell.metadata.visible import visible, visible_lines
 from invoke_shell.shell.display.wrapping import told_to
 
@@ -164,7 +164,18 @@ class PlainView:
         text = text if text.isprintable() else visible_lines(text)
         encoding = getattr(stream, "encoding", None) or "utf-8"
         safe = text.encode(encoding, "backslashreplace").decode(encoding)
-        print(safe, file=stream, flush=True)
+        _print(safe, stream)
+
+
+def _print(line: str, stream: TextIO) -> None:
+    """Raises OutputError for a full disk, BrokenPipeError for a reader who has gone."""
+    try:
+        print(line, file=stream, flush=True)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        why = (error.strerror or str(error)).lower()
+        raise OutputError(f"the answer cannot be written to {stream.name}: {why}") from error
 
 
 def error_text(error: InvokeShellError, where: Where) -> str:
@@ -255,7 +266,7 @@ class JsonView:
         if isinstance(record, str):
             self.out.write(record + "\n")
         else:
-            print(json.dumps(record, ensure_ascii=True), file=self.out, flush=True)
+            _print(json.dumps(record, ensure_ascii=True), self.out)
 
     def lent(self) -> AbstractContextManager[None]:
         return nullcontext()
