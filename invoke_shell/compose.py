@@ -97,6 +97,7 @@ def _keeper(options: Options, home: Home, registry: Registry, settings: Settings
     """The store, opened; what a killed run left is put in order. Says what is amiss."""
     from datetime import date
 
+    from invoke_shell.shell.archive.handles import numbers_text
     from invoke_shell.shell.archive.keeper import Keeper
     from invoke_shell.shell.archive.outputs import output_folder
     from invoke_shell.shell.archive.results import Results
@@ -112,9 +113,8 @@ def _keeper(options: Options, home: Home, registry: Registry, settings: Settings
 
     results = Results(store, folder, lambda: str(settings["filename"]))
     recovered = results.recover()
-    if recovered.completed or recovered.lost:
-        kept = f"{len(recovered.completed)} picture(s) of an interrupted run were whole and are kept"
-        view.say(f"{kept}; {len(recovered.lost)} were not finished", warning=True)
+    if recovered.completed:
+        view.say(f"{numbers_text(recovered.completed)}, of a run that was killed, whole and kept", warning=True)
     if options.session:
         session = store.take_up(options.session)
     else:

@@ -117,8 +117,9 @@ class WordReader(ValueReader):
                 message = f"the {p.name} stands in two pieces"
                 self.fault(start, end, message, hint, "split-prompt", also=((first, last),))
                 return
-        names = " and ".join(p.name for p in self.node.positionals)
-        message = f"{self.node.name} takes {'only ' + names if names else 'no such word'}"
+        names = [p.name for p in self.node.positionals]
+        taken = f"one {names[0]}" if len(names) == 1 else f"only {' and '.join(names)}" if names else "no such word"
+        message = f"{self.node.name} takes {taken}"
         hint = "put all of it in quotes" if any(p.arg.text for p in self.node.positionals) else ""
         self.fault(start, end, message, hint, "extra-word")
 

@@ -7,11 +7,13 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from invoke_shell.errors import RunError
+from invoke_shell.errors import BlockedError, RunError
 from invoke_shell.metadata.decode import read_image
 from invoke_shell.metadata.png import encode
+from invoke_shell.metadata.visible import visible
 from invoke_shell.pipeline.bind import understand
 from invoke_shell.pipeline.text import quote_word
+from invoke_shell.records import Image
 from invoke_shell.shell.display.view import Where
 from invoke_shell.shell.opening import run_and_wait
 
@@ -26,7 +28,7 @@ KNOWN = ("gimp", "krita", "pinta", "kolourpaint", "mtpaint")  # looked for when 
 def edited(session: Session, handle: str) -> None:
     """Let the person change a copy, and keep what they saved. Raises RunError and BlockedError."""
     row = session.keeper.row(handle)
-    editor = str(session.settings["editor"]) or next((name for name in KNOWN if shutil.which(name)), "")
+    editor = str(session.settings["editor"]).strip() or next((name for name in KNOWN if shutil.which(name)), "")
     if not editor:
         raise RunError(
             "there is no picture editor", hint='set editor "COMMAND" names one; it must end when it is closed',
@@ -37,12 +39,20 @@ def edited(session: Session, handle: str) -> None:
         # Bare pixels: what is inside the first picture would not be true of the changed one.
         copy = Path(folder, f"{row.path.stem}-edited.png")
         copy.write_bytes(encode(image))
-        session.view.say(f"{editor.split()[0]} has {row.handle}; the shell waits until it ends")
+        waits = "; the shell waits until it ends"
         with session.view.lent():
-            run_and_wait(editor, copy)
-        saved = read_image(copy)[0]
-        if saved.hash == image.hash:
+            run_and_wait(editor, copy, lambda name: session.view.say(f"{visible(name)} has {row.handle}{waits}"))
+        if not copy.exists() or _saved(copy, row.handle).hash == image.hash:
             session.view.say(f"nothing was saved: {row.handle} stays as it is")
             return
         chain = understand(f"load_image {quote_word(str(copy))}", session.registry)[0].chain
         session.run_plan(session.planned(chain), Where(), parents=(row.n,))
+
+
+def _saved(copy: Path, handle: str) -> Image:
+    """What the editor left in the copy. Raises BlockedError when it is no picture."""
+    try:
+        return read_image(copy)[0]
+    except BlockedError:
+        message = f"what the editor saved cannot be read as a picture: {handle} stays as it is"
+        raise BlockedError(message, hint="save it as PNG, under the name it has", code="not-a-picture") from None

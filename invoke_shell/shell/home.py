@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Home"]
+__all__ = ["Home", "short"]
 
 NAME = "invoke-shell"
 VARIABLE = "INVOKE_SHELL_HOME"
@@ -63,3 +63,11 @@ class Home:
     @property
     def log_file(self) -> Path:
         return self.data / "logs" / "invoke-shell.log"
+
+
+def short(path: Path) -> str:
+    """A path with the person's own folder as ~, to be read."""
+    try:
+        return str("~" / path.relative_to(Path.home()))
+    except (ValueError, RuntimeError):  # it lies elsewhere, or nobody's folder is known
+        return str(path)

@@ -8,14 +8,16 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TextIO
 
 from invoke_shell.errors import RunError
+from invoke_shell.metadata.visible import visible
 
 __all__ = ["clipboard", "copied", "run_and_wait", "show"]
 
+EXAMPLES = {"viewer": "feh %s", "editor": "gimp --new-instance"}
 OSC_52 = 100_000  # characters that terminals take at most, as base64
 CLIPBOARDS = (  # (what must be set, the program and its words)
     ("WAYLAND_DISPLAY", ("wl-copy",)),
@@ -32,7 +34,7 @@ def show(path: Path, viewer: str, env: Mapping[str, str] = os.environ) -> bool:
     if not viewer and sys.platform == "win32":
         os.startfile(path)
         return True
-    command = _command(viewer, path) if viewer else _opener(path, env)
+    command = _command("viewer", viewer, path) if viewer else _opener(path, env)
     if not command:
         return False
     try:
@@ -41,7 +43,7 @@ def show(path: Path, viewer: str, env: Mapping[str, str] = os.environ) -> bool:
             start_new_session=True,
         )  # fmt: skip
     except OSError as error:
-        raise _not_started(command[0], "viewer", error) from error
+        raise _not_started(command[0], "viewer", _why(error)) from error
     return True
 
 
@@ -53,26 +55,40 @@ def _opener(path: Path, env: Mapping[str, str]) -> list[str]:
     return ["xdg-open", str(path)] if screen and shutil.which("xdg-open", path=env.get("PATH")) else []
 
 
-def _command(text: str, path: Path) -> list[str]:
-    """A setting's command with the file in the place of `%s`, or behind it."""
-    words = shlex.split(text)
+def _command(setting: str, text: str, path: Path) -> list[str]:
+    """A setting's command with the file in the place of `%s`, or behind it. Raises RunError."""
+    try:
+        words = shlex.split(text)
+    except ValueError:
+        message = f"a quote is never closed in the {setting} {visible(text)}"
+        raise RunError(message, hint=_as_in(setting), code="bad-setting") from None
+    if not words or (shutil.which(words[0]) is None and not Path(words[0]).exists()):
+        raise _not_started(words[0] if words else text, setting, "there is no such program")
     return [w.replace("%s", str(path)) for w in words] if any("%s" in w for w in words) else [*words, str(path)]
 
 
-def run_and_wait(editor: str, path: Path) -> None:
-    """Run a program on a file until it ends. Raises RunError."""
-    command = _command(editor, path)
+def run_and_wait(editor: str, path: Path, started: Callable[[str], None]) -> None:
+    """Run a program on a file until it ends; `started` is told its name. Raises RunError."""
+    command = _command("editor", editor, path)
+    started(command[0])
     try:
         status = subprocess.run(command, check=False).returncode
     except OSError as error:
-        raise _not_started(command[0], "editor", error) from error
+        raise _not_started(command[0], "editor", _why(error)) from error
     if status:
         raise RunError(f"{command[0]} ended with status {status}")
 
 
-def _not_started(program: str, setting: str, error: OSError) -> RunError:
-    why = (error.strerror or str(error)).lower()
-    return RunError(f"{program} cannot be started: {why}", hint=f'as in: set {setting} "gimp --new-instance"')
+def _not_started(program: str, setting: str, why: str) -> RunError:
+    return RunError(f"{visible(program)} cannot be started: {why}", hint=_as_in(setting), code="bad-setting")
+
+
+def _why(error: OSError) -> str:
+    return (error.strerror or str(error)).lower()
+
+
+def _as_in(setting: str) -> str:
+    return f'as in: set {setting} "{EXAMPLES[setting]}"'
 
 
 def copied(text: str, out: TextIO, env: Mapping[str, str] = os.environ) -> str:

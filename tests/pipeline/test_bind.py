@@ -118,7 +118,7 @@ txt2img has no --foo
     "extra-word": """
   @-1 | blur 2 3 4
                ^^^
-blur takes only radius""",
+blur takes one radius""",
     "extra-word of a command without words": """
   @-1 | upscale 2
                 ^
@@ -126,7 +126,7 @@ upscale takes no such word""",
     "extra-word behind a quoted prompt": """
   txt2img "a cat" on a mat
                   ^^^^^^^^
-txt2img takes only prompt
+txt2img takes one prompt
   put all of it in quotes""",
     "extra-word, a name before a flag": """
   txt2img a cat as @fox --steps 5
@@ -582,7 +582,7 @@ def test_handles_beyond_those_a_command_has_words_for_are_its_pictures(typed, me
     ("typed", "said"),
     [
         ("compare @3", "compare needs a picture, and nothing comes before it"),
-        ("@1 | compare @3 @7", "compare takes only other"),
+        ("@1 | compare @3 @7", "compare takes one other"),
         ("upscale @x @", "@ is not a handle"),
     ],
 )

@@ -100,7 +100,7 @@ def test_a_file_of_512_pictures_that_was_killed_is_told_at_the_next_start_and_re
 
     with shell(home) as terminal:
         terminal.wait(re.compile("done:\\s+resume").search)
-        found = re.search(r"many\.invoke: (\d+) of 512 done: *resume", terminal.text.replace("\n", ""))
+        found = re.search(r"^many\.invoke: (\d+) of 512 done: resume$", terminal.text, re.M)
         assert found, terminal.text
         assert int(found[1]) == there
         terminal.line("resume")

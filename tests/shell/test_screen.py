@@ -260,6 +260,32 @@ def test_wide_characters_move_the_carets(screen):
     )
 
 
+def test_a_result_takes_one_row_with_as_much_of_its_path_as_fits(screen, monkeypatch):
+    monkeypatch.setenv("HOME", "/home/anna")
+    short, long = "/home/anna/boat.png", f"/home/anna/{'pictures/' * 8}000012-boat.png"
+    elsewhere = f"/mnt/{'pictures/' * 8}000012-boat.png"
+    at_home = f"/home/anna/{'p/' * 20}boat.png"
+
+    run(view(screen, show="off"), *(result(n, path=p) for n, p in enumerate((short, at_home, long, elsewhere), 1)))
+
+    assert screen.lines[-4:] == [
+        "@1  8x8  seed 7  1.2 s  /home/anna/boat.png",
+        f"@2  8x8  seed 7  1.2 s  ~/{'p/' * 20}boat.png",
+        "@3  8x8  seed 7  1.2 s  …/000012-boat.png",
+        "@4  8x8  seed 7  1.2 s  …/000012-boat.png",
+    ]
+
+
+def test_what_is_said_is_broken_between_words(screen):
+    v = view(screen)
+
+    v.say("a picture " * 12)
+    v.say("a picture " * 12, warning=True)
+
+    assert [len(line) for line in screen.lines] == [79, 39, 77, 47]
+    assert screen.lines[2].startswith("note: a picture")
+
+
 def test_a_line_that_does_not_stand_above_is_shown_again(screen):
     line = "txt2img a |\nupscal"
 

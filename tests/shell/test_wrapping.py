@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from invoke_shell.errors import cells
-from invoke_shell.shell.display.wrapping import wrapped
+from invoke_shell.shell.display.wrapping import in_column, wrapped
 
 
 def test_a_long_line_is_broken_at_blanks_and_goes_on_further_in():
@@ -39,6 +39,28 @@ PATH = "/a/very/long/path/that/nobody/should/have/to/put/together/again.safetens
 )
 def test_lines_end_between_words(text, wanted):
     assert wrapped(text, 20, hang=0) == wanted
+
+
+def test_two_blanks_part_columns_and_stay():
+    assert wrapped("one  two  three  four", 12, hang=0) == "one  two\nthree  four"
+
+
+def test_a_row_of_a_list_stays_in_its_column_and_within_a_few_rows(monkeypatch):
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "60")
+
+    assert in_column("   1  ", "a short line", "  0.1 s") == "   1  a short line  0.1 s"
+    rows = in_column("   1  ", "a longer line " * 40, "  0.1 s").split("\n")
+    assert [row[:6] for row in rows] == ["   1  ", " " * 6, " " * 6]
+    assert rows[-1].endswith(" …  0.1 s")
+    assert max(map(len, rows)) <= 60
+    whole = in_column("* ", "狐狸" * 60, rows=1)
+    assert whole.endswith("…")
+    assert cells(whole) <= 60
+
+
+def test_in_a_pipe_a_row_of_a_list_is_one_line():
+    assert in_column("   1  ", "a longer line " * 40, "  0.1 s").count("\n") == 0
 
 
 @given(st.text("ab 狐^\n", max_size=200), st.integers(20, 40))

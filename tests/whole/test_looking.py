@@ -55,7 +55,12 @@ def test_what_an_editor_saved_is_a_result_that_comes_from_the_first(invoke, fold
     [
         ("pass", "nothing was saved: @1 stays as it is", 0),
         ("raise SystemExit(3)", "ended with status 3", 1),
-        ("import sys; open(sys.argv[-1], 'w').write('x')", "cannot be read as a picture", 3),
+        ("import os, sys; os.unlink(sys.argv[-1])", "nothing was saved: @1 stays as it is", 0),
+        (
+            "import sys; open(sys.argv[-1], 'w').write('x')",
+            "what the editor saved cannot be read as a picture: @1 stays as it is\n  save it as PNG, under the name",
+            3,
+        ),
     ],
 )
 def test_an_editor_that_saves_nothing_makes_nothing(invoke, folder, text, said, status):
@@ -71,7 +76,33 @@ def test_an_editor_that_is_not_there_is_said(invoke):
     ran = invoke("-c", "txt2img fox --size 64x64", "-c", "set editor nowhere-at-all", "-c", "edit @1")
 
     assert ran.status == 1
-    assert "nowhere-at-all cannot be started: no such file or directory" in ran.err
+    assert ran.err.endswith(
+        'nowhere-at-all cannot be started: there is no such program\n  as in: set editor "gimp --new-instance"\n'
+    )
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("set editor 'vi \"'; edit @1", 'a quote is never closed in the editor vi "\n  as in: set editor "gimp --new'),
+        ("set viewer 'vi \"'; open @1", 'a quote is never closed in the viewer vi "\n  as in: set viewer "feh %s"\n'),
+        (
+            "set viewer nowhere; open @1",
+            'nowhere cannot be started: there is no such program\n  as in: set viewer "feh ',
+        ),
+    ],
+)
+def test_a_command_that_cannot_be_one_is_said_with_one_that_can(invoke, line, said):
+    assert said in invoke("-c", "txt2img fox --size 64x64", "-c", line).err
+
+
+def test_a_file_that_is_gone_is_neither_opened_nor_copied(invoke):
+    path = Path(invoke("--session", "s", "--json", "-c", "txt2img fox --size 64x64").results[0]["path"])
+    path.unlink()
+
+    for line in ("open @1", "copy @1 --path"):
+        gone = invoke("--session", "s", "-c", line).err
+        assert gone == f"the file of @1 is gone: {path}\n  replay @1 makes it again\n"
 
 
 def test_open_runs_the_viewer_with_the_pictures_path(invoke, folder):
@@ -95,9 +126,6 @@ def test_without_a_screen_open_prints_the_path(invoke, monkeypatch):
     ran = invoke("-c", "txt2img fox --size 64x64 --seed 1", "-c", "open @1")
 
     assert ran.out.splitlines()[-1].endswith("/000001-fox-1.png")
-    Path(ran.out.splitlines()[-1]).unlink()
-    gone = invoke("-c", "open @1")
-    assert (gone.status, gone.err) == (1, "the file of @1 is gone\n  replay @1 makes it again\n")
 
 
 def test_copy_hands_the_line_to_the_desktops_clipboard(invoke, folder, monkeypatch):

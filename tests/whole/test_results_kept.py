@@ -144,6 +144,54 @@ def test_a_strangers_file_deletes_nothing(invoke, folder):
     assert "trash empty deletes files, which a file may only with --trust" in ran.err
 
 
+def test_a_discarded_result_whose_file_was_gone_is_told_so_and_comes_back_as_it_was(invoke):
+    made = invoke("--session", "s", "--json", "-c", "txt2img fox -n 2").results
+    Path(made[0]["path"]).unlink()
+
+    ran = invoke("--session", "s", "-c", "keep @1", "-c", "discard @1..2", "-c", "discard @1", "-c", "undo")
+
+    assert ran.out.splitlines()[1:] == [
+        "@2 moved to the trash; undo brings it back",
+        "@1 discarded; the file was gone already",
+        "undone: discard @1..2 (@1 kept, @2 back); redo does it again",
+    ]
+    assert ran.err == "@1 discarded before\n"
+    assert invoke("--session", "s", "-c", "history --kept").out
+
+
+def test_undo_gives_a_name_back_to_what_it_stood_for(invoke):
+    ran = invoke(
+        "--json", "-c", "txt2img a as @x", "-c", "txt2img b -n 2 as @x", "-c", "undo", "-c", "@x | blur", "-c", "undo",
+        "-c", "redo", "-c", "undo", "-c", "undo", "-c", "@x | blur",
+    )  # fmt: skip
+
+    told = [r["text"] for r in ran.records if r["event"] == "text"]
+    assert told[0] == "undone: txt2img b -n 2 as @x (@2 @3 to the trash, @x is @1 again); redo does it again"
+    assert ran.results[3]["parents"] == [1]
+    assert told[-1] == "undone: txt2img a as @x (@1 to the trash); redo does it again"
+    assert ran.records[-1]["message"] == "@x is no name of this session"
+
+
+def test_the_trash_says_what_is_too_young_to_be_emptied(invoke):
+    empty = invoke("-c", "trash", "-c", "trash empty")
+    young = invoke("-c", "txt2img fox", "-c", "discard @1", "-c", "trash empty --older 2h", "-c", "trash --older 0m")
+
+    assert empty.err + empty.out == "the trash is empty\nthe trash is empty\n"
+    assert young.out.splitlines()[-2] == "nothing has been in the trash for 2h"
+    assert young.err.endswith("; trash empty --older 0m deletes them\n")
+
+
+def test_disk_counts_pictures_wherever_they_are(invoke, folder):
+    (folder / "notes.txt").write_text("not ours")
+    invoke("--outdir", str(folder), "-c", "txt2img fox")
+    invoke("--outdir", str(folder / "more"), "-c", "txt2img cat")
+
+    rows = {r["what"]: r for r in invoke("--json", "-c", "disk").records}
+
+    assert (rows["pictures"]["files"], rows["pictures"]["path"]) == (2, str(folder))
+    assert rows["sessions"]["bytes"] > 4000
+
+
 def test_disk_tells_what_takes_room(invoke):
     invoke("-c", "txt2img fox", "-c", "txt2img cat", "-c", "discard @2")
 

@@ -110,7 +110,7 @@ def test_a_killed_file_goes_on_in_its_session_and_makes_the_same_pictures(invoke
     assert whole.status == ran.status == 0, ran.err
     assert len(whole.results) == 34
     done = 34 - len(ran.results)
-    assert f"many.invoke  {done} of 34 done" in told
+    assert told == f"       {f'{done} of 34 done':<18} {file}\n"
     assert after <= done < 34
     assert hashes(ran) == hashes(whole)[done:]
     assert {r["session"] for r in ran.results} == {ran.results[0]["session"]}

@@ -84,6 +84,18 @@ def test_sessions_are_listed_taken_up_and_cloned(invoke, played):
     assert "there is no session dog" in invoke("-c", "sessions dog --clone x").err
 
 
+def test_a_new_session_is_called_new_and_listed_as_soon_as_it_has_a_name(invoke):
+    new = invoke("-c", 'sessions "boats | 2"')
+    back = invoke("-c", 'sessions "boats | 2"')
+    listed = invoke("--json", "-c", "help", "-c", "sessions").records
+
+    assert new.err == "this is session boats | 2 now, a new one\n"
+    assert back.err == "this is session boats | 2 now, 0 pictures\n"
+    assert [r["name"] for r in listed if r["event"] == "session"][1:] == ["boats | 2"]
+    taken = invoke("-c", 'sessions --clone "boats | 2"').err
+    assert taken == 'there is a session boats | 2 already\n  sessions "boats | 2" goes on in it\n'
+
+
 def test_history_is_searched_and_filtered(invoke, played):
     invoke("--session", "fox", "-c", "keep @4", "-c", "@-1 | crop 0:0:9999:9999")
 

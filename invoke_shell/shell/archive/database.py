@@ -59,6 +59,8 @@ MIGRATIONS: Migrations = (
         "CREATE INDEX lines_of_run ON lines (run) WHERE run <> 0",
         "CREATE TABLE abbreviations (word TEXT PRIMARY KEY, text TEXT NOT NULL) WITHOUT ROWID",
     ),
+    # Names that an action gave or moved. JSON: name -> the numbers it stood for before, and after.
+    ("ALTER TABLE actions ADD COLUMN names TEXT NOT NULL DEFAULT '{}'",),
 )
 
 

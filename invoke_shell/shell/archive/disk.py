@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,12 +34,30 @@ def emptied(folder: Path, older: float = 0.0) -> tuple[int, int]:
 def rows(bench: Workbench) -> Iterator[tuple[str, int, int, str]]:
     """(what, files, bytes, where) of everything that grows."""
     home, keeper = bench.home, bench.keeper
-    yield _of("pictures", keeper.results.folder())
+    pictures = keeper.store.files()
+    yield _these("pictures", pictures, _above(pictures) or keeper.results.folder())
     yield _of("trash", keeper.results.trash)
+    yield _these("sessions", sorted(home.data.glob("sessions.db*")), home.data / "sessions.db")
     yield _of("sources", home.resources)
     yield _of("steps", home.cache / "steps")
     yield _of("models", home.models)
     yield _of("logs", home.log_file.parent)
+
+
+def _these(name: str, paths: Iterable[Path], where: Path) -> tuple[str, int, int, str]:
+    """As _of, of files by their paths: pictures may lie in many folders, beside those of other programs."""
+    sizes = []
+    for path in paths:
+        with suppress(OSError):
+            sizes.append(path.stat().st_size)
+    return name, len(sizes), sum(sizes), str(where)
+
+
+def _above(paths: Sequence[Path]) -> Path | None:
+    """The folder that all of them are in; None where there is no such folder."""
+    with suppress(ValueError):  # no files, or on several drives
+        return Path(os.path.commonpath([path.parent for path in paths]))
+    return None
 
 
 def _of(name: str, folder: Path) -> tuple[str, int, int, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from invoke_shell.database import Database
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Action", "Journal", "Written"]
 
-COLUMNS = "id, session, said, before, after, files"
+COLUMNS = "id, session, said, before, after, files, names"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +28,10 @@ class Written:
 
 @dataclass(frozen=True, kw_only=True)
 class Action:
-    """One thing a person did. said: in their words; before, after: states of results by number."""
+    """One thing a person did. said: in their words; before, after: states of results by number.
+
+    names: that were given or moved, each with the numbers it stood for before and after.
+    """
 
     id: int
     session: int
@@ -36,6 +39,7 @@ class Action:
     before: Mapping[int, str]
     after: Mapping[int, str]
     files: tuple[Written, ...] = ()
+    names: Mapping[str, tuple[list[int], list[int]]] = field(default_factory=dict)
 
 
 class Journal:
@@ -51,13 +55,16 @@ class Journal:
         before: Mapping[int, str],
         after: Mapping[int, str],
         files: Sequence[Written] = (),
+        names: Mapping[str, tuple[list[int], list[int]]] | None = None,
     ) -> None:
         """Something was done: what was undone before it cannot be redone any more."""
-        row = (session, said, json.dumps(before), json.dumps(after), _files_text(files))
+        row = (session, said, json.dumps(before), json.dumps(after), _files_text(files), json.dumps(names or {}))
 
         def write(db: sqlite3.Connection) -> None:
             db.execute("DELETE FROM actions WHERE session = ? AND undone", (session,))
-            db.execute("INSERT INTO actions (session, said, before, after, files) VALUES (?, ?, ?, ?, ?)", row)
+            db.execute(
+                "INSERT INTO actions (session, said, before, after, files, names) VALUES (?, ?, ?, ?, ?, ?)", row
+            )
 
         self._db.write(write)
 
@@ -84,7 +91,7 @@ def _files_text(files: Sequence[Written]) -> str:
 
 
 def _action(row: Sequence[str]) -> Action:
-    number, session, said, before, after, files = row
+    number, session, said, before, after, files, names = row
     return Action(
         id=int(number),
         session=int(session),
@@ -92,4 +99,5 @@ def _action(row: Sequence[str]) -> Action:
         before={int(n): state for n, state in json.loads(before).items()},
         after={int(n): state for n, state in json.loads(after).items()},
         files=tuple(Written(path=path, hash=digest, trashed=trashed) for path, digest, trashed in json.loads(files)),
+        names={name: (was, now) for name, (was, now) in json.loads(names).items()},
     )

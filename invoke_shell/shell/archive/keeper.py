@@ -102,13 +102,17 @@ class Keeper:
     def end(self, line: int, said: str, numbers: Sequence[int], status: stores.Status) -> None:
         """A line is over; its names are set now, all at once, and what it made can be undone."""
         self.store.end_line(line, status, time.perf_counter() - self.begun)
+        named = {name: self._name(name, [n for _, n in sorted(places)]) for name, places in self.names.items()}
         if numbers or self.exported:
             gone, there = dict.fromkeys(numbers, "discarded"), dict.fromkeys(numbers, "done")
-            self.store.journal.add(self.session.id, said, gone, there, self.exported)
-        for name, places in self.names.items():
-            numbers = [n for _, n in sorted(places)]
-            if before := self.store.set_name(self.session.id, name, numbers):
-                self.say(f"@{name} was {numbers_text(before)} and is {numbers_text(numbers)} now")
+            self.store.journal.add(self.session.id, said, gone, there, self.exported, named)
+
+    def _name(self, name: str, numbers: list[int]) -> tuple[list[int], list[int]]:
+        """Let a name stand for pictures, said when it stood for others; those it stood for, and those now."""
+        before = self.store.set_name(self.session.id, name, numbers)
+        if before:
+            self.say(f"@{name} was {numbers_text(before)} and is {numbers_text(numbers)} now")
+        return before, numbers
 
     def keep(
         self, line: int, event: FrameDone, parcel: Parcel, *, place: int, inner: bool, parents: tuple[int, ...]
@@ -201,7 +205,8 @@ class Keeper:
         """The one result a handle names. Raises BlockedError."""
         found = self.rows(text)
         if len(found) != 1:
-            raise BlockedError(f"{text} names {len(found)} pictures; one is wanted", code="unknown-handle")
+            message = f"{text} names {len(found)} pictures; one is wanted"
+            raise BlockedError(message, hint=f"as in: {found[0].handle}", code="unknown-handle")
         return found[0]
 
     def handle(self, text: str) -> list[Given]:

@@ -190,7 +190,7 @@ class Results:
                 continue
             if state == "discarded":
                 self.discard([row])
-            elif row.state == "discarded" and not (row.trashed and row.trashed.exists()):
+            elif row.state == "discarded" and row.trashed and not row.trashed.exists():
                 gone.append(n)
                 continue
             else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ __all__ = [
     "Status",
     "Unfinished",
     "result_of",
+    "time_name",
     "values_by",
 ]
 
@@ -49,6 +51,16 @@ class Session:
     name: str
     started: float
     used: float
+
+    @property
+    def named(self) -> bool:
+        """Whether a person gave it its name."""
+        return not self.name.startswith(time_name(self.started))
+
+
+def time_name(when: float) -> str:
+    """What a session without a name is called."""
+    return time.strftime("%Y-%m-%d-%H%M%S", time.localtime(when))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -31,6 +31,7 @@ from invoke_shell.shell.archive.rows import (
     Status,
     Unfinished,
     result_of,
+    time_name,
     values_by,
 )
 from invoke_shell.shell.archive.runs import Runs
@@ -89,7 +90,7 @@ class Store:
         if name and self._sessions("WHERE name = ?", name):
             raise OutputError(f"there is a session {name} already", hint=f"--session {name} takes it up")
         now = time.time()
-        title = name or time.strftime("%Y-%m-%d-%H%M%S", time.localtime(now))
+        title = name or time_name(now)
         made = self._db.write(lambda db: _add_session(db, title, now))
         return self._sessions("WHERE id = ?", made)[0]
 
@@ -310,6 +311,10 @@ class Store:
     def counts(self) -> dict[str, int]:
         """How many results of the home are in each state."""
         return dict(self._db.read("SELECT state, count(*) FROM results GROUP BY state ORDER BY state"))
+
+    def files(self) -> list[Path]:
+        """The paths of all results that are to be seen."""
+        return [Path(row[0]) for row in self._db.read(f"SELECT path FROM results WHERE {SHOWN}")]
 
     def with_pixels(self, start: str) -> list[ResultRow]:
         """Results whose pixel hash (`blake3:` and hex digits) begins so, the newest first."""

@@ -37,7 +37,8 @@ def undo(keeper: Keeper) -> str:
     if action is None:
         raise RunError("there is nothing to undo in this session", code="nothing-left")
     files = [_to_trash(keeper, file) for file in action.files]
-    what = _put(keeper, action.before, files)
+    names = {name: before for name, (before, _) in action.names.items()}
+    what = _put(keeper, action.before, files, names)
     keeper.store.journal.turn(action.id, undone=True, files=files)
     return f"undone: {_line(action.said)} ({what}); redo does it again"
 
@@ -48,17 +49,20 @@ def redo(keeper: Keeper) -> str:
     if action is None:
         raise RunError("there is nothing to redo", hint="redo does again what undo took back", code="nothing-left")
     files = [_back(keeper, file, action) for file in action.files]
-    what = _put(keeper, action.after, files)
+    names = {name: after for name, (_, after) in action.names.items()}
+    what = _put(keeper, action.after, files, names)
     keeper.store.journal.turn(action.id, undone=False, files=files)
     return f"done again: {_line(action.said)} ({what})"
 
 
-def _put(keeper: Keeper, states: Mapping[int, str], files: list[Written]) -> str:
-    """Bring results into these states; what that was, in words."""
+def _put(keeper: Keeper, states: Mapping[int, str], files: list[Written], names: Mapping[str, Sequence[int]]) -> str:
+    """Bring results into these states, and names to these results; what that was, in words."""
     before = {row.n: row.state for row in keeper.store.results(*states)}
     put, gone = keeper.results.put(states)  # type: ignore[arg-type]  # states as they were written
     _say_gone(keeper, gone)
-    return _what(before, {n: states[n] for n in put}, files)
+    for name, numbers in names.items():
+        keeper.store.set_name(keeper.session.id, name, numbers)
+    return _what(before, {n: states[n] for n in put}, files, names)
 
 
 def _say_gone(keeper: Keeper, gone: list[int]) -> None:
@@ -85,8 +89,10 @@ def _back(keeper: Keeper, file: Written, action: Action) -> Written:
     return Written(path=str(path), hash=file.hash)
 
 
-def _what(before: Mapping[int, str], put: Mapping[int, str], files: list[Written]) -> str:
-    """`@3..5 to the trash, poster.png too`. before, put: states by number, as they were and as they are."""
+def _what(
+    before: Mapping[int, str], put: Mapping[int, str], files: list[Written], names: Mapping[str, Sequence[int]]
+) -> str:
+    """`@3..5 to the trash, poster.png too, @fox is @1 again`. before, put: states as they were and as they are."""
     groups: dict[str, list[int]] = {}
     for n, state in put.items():
         said = {"discarded": "to the trash", "kept": "kept"}.get(state)
@@ -95,6 +101,7 @@ def _what(before: Mapping[int, str], put: Mapping[int, str], files: list[Written
     moved = [visible(Path(f.path).name) for f in files if f.trashed]
     if moved:
         parts.append(f"{', '.join(moved) if len(moved) < 4 else f'{len(moved)} saved files'} too")
+    parts += [f"@{name} is {numbers_text(numbers)} again" for name, numbers in names.items() if numbers]
     return ", ".join(parts) or "nothing is there any more"
 
 

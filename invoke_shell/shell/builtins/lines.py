@@ -11,6 +11,7 @@ from invoke_shell.pipeline.node import Arg, node
 from invoke_shell.shell.archive.handles import numbers_text
 from invoke_shell.shell.builtins.words import Age, OptionalRest, PicturesRest, Rest, Words, expanded, fault, seconds_of
 from invoke_shell.shell.display.view import Where
+from invoke_shell.shell.display.wrapping import in_column
 from invoke_shell.shell.session import Session, StatusError
 
 __all__ = ["again", "explain", "history", "recall", "replay"]
@@ -131,7 +132,8 @@ def history(
             "event": "line", "id": row.id, "text": row.text, "status": row.status, "handles": numbers,
             "started": row.started, "seconds": round(row.seconds, 3),
         }  # fmt: skip
-        shell.view.text(f"{row.id:>5}  {made:<14} {visible(row.text)}  {row.seconds:.1f} s{how}", record)
+        text = in_column(f"{row.id:>5}  {made:<14} ", visible(row.text), f"  {row.seconds:.1f} s{how}")
+        shell.view.text(text, record)
     if not rows:
         asked = search or status or kept or since
         shell.view.say("no line is like that" if asked else "no line made anything yet")

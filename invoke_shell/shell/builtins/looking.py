@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from invoke_shell.errors import OutputError, RunError
 from invoke_shell.metadata.visible import visible
@@ -12,6 +12,9 @@ from invoke_shell.pipeline.node import Arg, node
 from invoke_shell.shell.archive.outputs import slug
 from invoke_shell.shell.builtins.words import Handles
 from invoke_shell.shell.session import Session
+
+if TYPE_CHECKING:
+    from invoke_shell.shell.archive.store import ResultRow
 
 __all__ = ["copy", "edit", "gallery", "open_"]
 
@@ -63,19 +66,23 @@ def open_(shell: Session, handles: Handles) -> None:
     Where there is no screen, as over ssh, their paths are printed.
     """
     for row in [row for handle in handles for row in shell.keeper.rows(handle)]:
-        path = row.trashed or row.path
-        if not path.exists():
-            raise RunError(
-                f"the file of {row.handle} is gone", hint=f"replay {row.handle} makes it again", code="missing-file"
-            )
-        _open(shell, path)
+        _open(shell, _there(row))
+
+
+def _there(row: ResultRow) -> Path:
+    """The file of a result, in the trash or not. Raises RunError when it is gone."""
+    path = row.trashed or row.path
+    if not path.exists():
+        hint = f"replay {row.handle} makes it again"
+        raise RunError(f"the file of {row.handle} is gone: {path}", hint=hint, code="missing-file")
+    return path
 
 
 def _open(shell: Session, path: Path) -> None:
     from invoke_shell.shell.opening import show
 
     _only_trusted(shell, "open starts a program of the system")
-    if not show(path, str(shell.settings["viewer"])):
+    if not show(path, str(shell.settings["viewer"]).strip()):
         shell.view.text(visible(str(path)))
 
 
@@ -112,6 +119,6 @@ def copy(
     from invoke_shell.shell.replay.finding import recalled_text
 
     row = shell.keeper.row(handle)
-    text = str(row.trashed or row.path) if path else recalled_text(shell.registry, from_metadata(loads(row.metadata)))
+    text = str(_there(row)) if path else recalled_text(shell.registry, from_metadata(loads(row.metadata)))
     how = copied(text, sys.stdout)
     shell.view.say(f"{'the path' if path else 'the line'} of {row.handle} is in the clipboard ({how})")

@@ -55,15 +55,18 @@ def discard(
     keeper = shell.keeper
     rows = keeper.store.not_kept(keeper.session.id) if rest else _rows(shell, handles)
     said = "discard --rest" if rest else f"discard {' '.join(handles)}"
+    gone = [row.n for row in rows if row.trashed is None and not row.path.exists()]
     numbers = change(keeper, said, rows, "discarded")
     if not numbers:
-        shell.view.say("there is no rest: all of this session is kept or discarded" if rest else "discarded before")
+        before = f"{numbers_text(row.n for row in rows)} discarded before"
+        shell.view.say("there is no rest: all of this session is kept or discarded" if rest else before)
         return
-    what = numbers_text(numbers) if len(numbers) < 9 else f"{len(numbers)} pictures"
-    shell.view.text(
-        f"{what} moved to the trash; undo brings {'it' if len(numbers) == 1 else 'them'} back",
-        {"event": "discarded", "handles": numbers},
-    )
+    moved = [n for n in numbers if n not in gone]
+    what = numbers_text(moved) if len(moved) < 9 else f"{len(moved)} pictures"
+    back = f"undo brings {'it' if len(moved) == 1 else 'them'} back"
+    without = f"{numbers_text(gone)} discarded; the file was gone already"
+    parts = [f"{what} moved to the trash; {back}" if moved else "", without if gone else ""]
+    shell.view.text("\n".join(filter(None, parts)), {"event": "discarded", "handles": numbers})
 
 
 def _rows(shell: Session, handles: Sequence[str]) -> list[ResultRow]:
@@ -79,16 +82,18 @@ def undo(shell: Session) -> None:
     A file that save wrote goes to the trash too, unless it was changed since. Again, the one before it.
     """
     from invoke_shell.shell.archive.undoing import undo as undone
+    from invoke_shell.shell.display.wrapping import hung
 
-    shell.view.text(undone(shell.keeper))
+    shell.view.text(hung(undone(shell.keeper)))
 
 
 @node(builtin=True, group="results", examples=["undo; redo"])
 def redo(shell: Session) -> None:
     """Do again what undo took back."""
     from invoke_shell.shell.archive.undoing import redo as redone
+    from invoke_shell.shell.display.wrapping import hung
 
-    shell.view.text(redone(shell.keeper))
+    shell.view.text(hung(redone(shell.keeper)))
 
 
 @node(builtin=True, group="results", examples=["trash", "trash empty --older 30d"])
@@ -105,11 +110,12 @@ def trash(
     from invoke_shell.shell.archive.disk import emptied, in_trash
 
     seconds = seconds_of(older) if older else 0.0
+    nothing = f"nothing has been in the trash for {older}" if older else "the trash is empty"
     if action == "empty":
         if not shell.trusted:
             raise RunError("trash empty deletes files, which a file may only with --trust", code="not-trusted")
         count, size = emptied(shell.keeper.results.trash, seconds)
-        said = f"{count} file{'' if count == 1 else 's'} deleted, {size_text(size)}" if count else "there was nothing"
+        said = f"{count} file{'' if count == 1 else 's'} deleted, {size_text(size)}" if count else nothing
         shell.view.text(said, {"event": "trash", "deleted": count, "bytes": size})
         return
     files = in_trash(shell.keeper.results.trash, seconds)
@@ -117,9 +123,9 @@ def trash(
         shell.view.text(f"{size_text(size):>9}  {visible(path.name)}")
     total = sum(size for _, size, _ in files)
     more = f", the last {min(20, len(files))} here" if len(files) > 20 else ""
-    shell.view.say(
-        f"{len(files)} in the trash{more}, {size_text(total)}; trash empty deletes them" if files else "empty"
-    )
+    which = f"trash empty --older {older}" if older else "trash empty"
+    found = f"{len(files)} in the trash{more}, {size_text(total)}; {which} deletes them"
+    shell.view.say(found if files else nothing)
 
 
 @node(builtin=True, group="results", examples=["disk"])

@@ -57,7 +57,8 @@ def resume(
         found = left(shell.keeper.store)
         for one in found:
             record = {"event": "unfinished", "key": one.key, "progress": one.progress, "text": one.what}
-            shell.view.text(f"{one.key:>5}  {one.progress:<18} {one.what if one.line else ''}".rstrip(), record)
+            number, what = (one.key, one.what) if one.line else ("", one.key)
+            shell.view.text(f"{number:>5}  {one.progress:<18} {what}", record)
         if not found:
             shell.view.say("nothing was left unfinished")
         return

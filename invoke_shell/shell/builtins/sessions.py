@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 from invoke_shell.errors import LineError, OutputError, RunError
 from invoke_shell.metadata.visible import visible
 from invoke_shell.pipeline.node import Arg, node
+from invoke_shell.pipeline.text import quote_word
 from invoke_shell.shell.builtins.words import Handles, OptionalRest, fault
+from invoke_shell.shell.display.wrapping import in_column
 from invoke_shell.shell.session import Session
 
 if TYPE_CHECKING:
@@ -41,16 +43,21 @@ def sessions(
         if original is None:
             raise RunError(f"there is no session {visible(str(name))}", hint="sessions lists them", code="bad-usage")
         if any(s.name == clone for s in store.sessions()):
-            raise OutputError(f"there is a session {clone} already", hint=f"sessions {clone} goes on in it")
+            hint = f"sessions {quote_word(clone)} goes on in it"
+            raise OutputError(f"there is a session {visible(clone)} already", hint=hint)
         store.clone(original.id, clone)
     if name is not None or clone is not None:
+        new = not any(s.name == name for s in store.sessions())
         shell.take_up(clone or str(name))
-        count = store.count(shell.keeper.session.id)
-        shell.view.say(f"this is session {visible(shell.keeper.session_name)} now, {_pictures(count)}")
+        count = "a new one" if new and clone is None else _pictures(store.count(shell.keeper.session.id))
+        shell.view.say(f"this is session {visible(shell.keeper.session_name)} now, {count}")
         return
     own = shell.keeper.session.id
-    for one in [s for s in store.sessions() if s.id == own or store.was_used(s.id)][:SHOWN]:
+    there = [s for s in store.sessions() if s.id == own or s.named or store.was_used(s.id)]
+    for one in there[:SHOWN]:
         _tell(shell, one, own=one.id == own)
+    if len(there) > SHOWN:
+        shell.view.say(f"and {len(there) - SHOWN} older ones")
 
 
 def _tell(shell: Session, one: stores.Session, *, own: bool) -> None:
@@ -58,8 +65,9 @@ def _tell(shell: Session, one: stores.Session, *, own: bool) -> None:
     last = next(iter(shell.keeper.store.history(one.id, limit=1)), None)
     when = f"{datetime.fromtimestamp(one.used):%Y-%m-%d %H:%M}"
     record = {"event": "session", "name": one.name, "used": one.used, "pictures": count, "current": own}
-    text = f"  {visible(last.text)}" if last is not None else ""
-    shell.view.text(f"{'*' if own else ' '} {visible(one.name):<20} {when}  {_pictures(count):>13}{text}", record)
+    text = visible(last.text) if last is not None else ""
+    head = f"{'*' if own else ' '} {visible(one.name):<20} {when}  {_pictures(count):>13}  "
+    shell.view.text(in_column(head, text, rows=1).rstrip(), record)
 
 
 def _pictures(count: int) -> str:

@@ -42,6 +42,8 @@ class Exported:
 
 def export(session: Session, rows: Sequence[ResultRow], path: Path, *, with_files: bool) -> Exported:
     """Write a file that makes these results again. Nothing is overwritten. Raises OutputError and BlockedError."""
+    if path.is_dir() or not path.name:
+        raise OutputError(f"{visible(str(path))} is a folder", hint=f"as in: export {path / 'today.invoke'}")
     path = path if path.suffix else path.with_suffix(".invoke")
     if path.exists():
         raise OutputError(f"{path} is there already, and nothing is overwritten", code="file-exists")

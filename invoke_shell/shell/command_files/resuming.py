@@ -52,8 +52,8 @@ def _line(found: Unfinished) -> Left:
 def _file(run: FileRun) -> Left:
     lines = f"line {run.at + 1} of {run.lines}"
     progress = f"{run.done} of {run.pictures} done" if run.pictures else lines
-    path = visible(run.path)
-    return Left(key=path, session=run.session, started=run.started, progress=progress, what=path, file=run)
+    path, name = visible(run.path), visible(Path(run.path).name)
+    return Left(key=path, session=run.session, started=run.started, progress=progress, what=name, file=run)
 
 
 def _short(text: str) -> str:

@@ -197,7 +197,8 @@ class _Walk:
             self.session.keeper.store.runs.end(self.run, ended if early else "done")
         say = self.session.view.say
         if early and self.run and len(self.lines) > 1:
-            say(f"stopped in command {at + 1} of {len(self.lines)} of {visible(self.name)}: resume goes on there")
+            file = visible(Path(self.name).name)
+            say(f"stopped in command {at + 1} of {len(self.lines)} of {file}: resume goes on there")
         elif self.options.keep_going and failed:
             count = len(self.statuses)
             say(f"{count - failed} of {count} lines done, {failed} failed", warning=True)

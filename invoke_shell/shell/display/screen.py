@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from invoke_shell.errors import Fault, InvokeShellError, SettingError, cells, render_fault, render_faults
 from invoke_shell.metadata.visible import visible_lines
-from invoke_shell.shell.display.held import columns, is_sheet, small, without_parts
+from invoke_shell.shell.display.held import columns, fitting, is_sheet, small, without_parts
 from invoke_shell.shell.display.keyboard import Keyboard, Quiet
 from invoke_shell.shell.display.themes import Theme, theme_of
 from invoke_shell.shell.display.view import INDENT, Result, Where, faults_told, result_line
@@ -144,9 +144,9 @@ class TerminalView:
 
     def say(self, text: str, *, warning: bool = False) -> None:
         if warning:
-            self._print(f"{self._paint('note:', 'note')} {visible_lines(text)}")
+            self._print(self._paint("note:", "note") + self._folded(f"note: {text}").removeprefix("note:"))
         elif not self.quiet:
-            self._print(self._paint(visible_lines(text), "dim"))
+            self._print(self._paint(self._folded(text), "dim"))
 
     def error(self, error: InvokeShellError, where: Where) -> None:
         self._finish()
@@ -272,7 +272,7 @@ class TerminalView:
         return text if self.plain or not text or not code else f"\x1b[{code}m{text}\x1b[0m"
 
     def _result_text(self, result: Result) -> str:
-        handle, space, rest = result_line(result).partition("  ")
+        handle, space, rest = result_line(fitting(result, self._width())).partition("  ")
         return self._paint(handle, "handle") + space + rest
 
     # -- errors ------------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import sys
 from collections.abc import Iterator
@@ -9,7 +10,9 @@ from typing import TextIO
 
 from invoke_shell.errors import cells
 
-__all__ = ["columns", "hung", "told_to", "wrapped"]
+__all__ = ["columns", "cut", "hung", "in_column", "told_to", "wrapped"]
+
+WORD = re.compile(r"( *)([^ ]+)")  # with the blanks before it: two of them part columns
 
 
 def columns() -> int:
@@ -36,6 +39,25 @@ def hung(text: str) -> str:
     return wrapped(text, columns()) if sys.stdout.isatty() else text
 
 
+def in_column(head: str, text: str, tail: str = "", *, rows: int = 3) -> str:
+    """A row of a list: on a terminal what follows a head stands in a column, in a few rows at most, and ends in `…`."""
+    if not sys.stdout.isatty():
+        return head + text + tail
+    room = columns() - cells(head)
+    lines = wrapped(text.replace("\n", " "), room - cells(tail), hang=0).split("\n")
+    if len(lines) > rows:
+        lines = [*lines[: rows - 1], f"{lines[rows - 1]} …"]
+    lines = [cut(line, room - cells(tail)) for line in lines]
+    return ("\n" + " " * cells(head)).join([head + lines[0], *lines[1:]]) + tail
+
+
+def cut(text: str, width: int) -> str:
+    """A text in at most `width` cells; one that is longer ends in `…`."""
+    while cells(text) > width:
+        text = text[: -2 if text.endswith("…") else -1].rstrip() + "…"
+    return text
+
+
 def told_to(stream: TextIO, text: str) -> str:
     """A message as it is written to a stream: wrapped to the whole width of a terminal, a hint under its sentence."""
     if not stream.isatty():
@@ -55,10 +77,10 @@ def _lines(line: str, width: int, hang: int) -> Iterator[str]:
         return
     indent = line[: len(line) - len(line.lstrip(" "))]
     row, further = "", indent
-    for word in line.split():
-        if row and cells(f"{further}{row} {word}") > width:
+    for blanks, word in WORD.findall(line.strip(" ")):
+        if row and cells(f"{further}{row}{blanks}{word}") > width:
             yield further + row
             row, further = word, indent + " " * hang
         else:
-            row = f"{row} {word}" if row else word
+            row += blanks + word
     yield further + row

@@ -27,6 +27,7 @@ from invoke_shell.shell.edit_line.guard import guarded
 from invoke_shell.shell.edit_line.keys import bindings
 from invoke_shell.shell.edit_line.listing import Listing, recent
 from invoke_shell.shell.edit_line.status import Status, help_lines, model_name
+from invoke_shell.shell.home import short
 
 if TYPE_CHECKING:
     from prompt_toolkit import PromptSession
@@ -123,7 +124,7 @@ def greet(session: Session) -> None:
 
 def greeting(session: Session, now: datetime | None = None) -> str:
     """The first line: version, model, where pictures go; and the last result, when there is one."""
-    folder = visible(str(session.keeper.results.folder()))
+    folder = visible(short(session.keeper.results.folder()))
     lines = [f"invoke_shell {__version__}  {model_name(session)}  pictures go to {folder}"]
     if last := next(iter(recent(session.keeper.store, 1)), None):
         lines.append(f"last {last.handle}, {_when(datetime.fromtimestamp(last.made), now or datetime.now())}")
