@@ -361,7 +361,7 @@ REFUSED = {
 def test_a_command_file_is_refused_before_its_first_line(line: str, how: str, invoke, folder, monkeypatch):
     script = f'txt2img "a cat" --seed 1 --steps 1\n{line}\n'
     Path("x.invoke").write_text(script)
-    monkeypatch.setattr(sys, "stdin", io.StringIO(script))
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(script.encode()), encoding="utf-8"))
     before = set(folder.rglob("*"))
 
     ran = invoke("--json", *{"file": ["x.invoke"], "source": ["source", "x.invoke"], "pipe": ["-"]}[how])
