@@ -61,8 +61,9 @@ def keep(path: Path, name: str, p: Param, text: str) -> None:
     line = f"{name}: {written(p, text)}"
     try:
         lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    except OSError as error:
-        raise OutputError(f"{path} cannot be read: {error.strerror}") from error
+    except (OSError, UnicodeDecodeError) as error:
+        why = (error.strerror or str(error)).lower() if isinstance(error, OSError) else "it is no UTF-8"
+        raise OutputError(f"{path} cannot be read: {why}") from error
     places = [i for start in (f"{name}:", f"#{name}:") for i, known in enumerate(lines) if known.startswith(start)]
     if places:
         lines[places[0]] = line
@@ -73,10 +74,11 @@ def keep(path: Path, name: str, p: Param, text: str) -> None:
 
 
 def _replace(path: Path, text: str) -> None:
+    path = path.resolve()  # a link to a file that is kept elsewhere stays one
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_suffix(".tmp")
         temporary.write_text(text, encoding="utf-8")
         temporary.replace(path)
     except OSError as error:
-        raise OutputError(f"{path} cannot be written: {error.strerror}") from error
+        raise OutputError(f"{path} cannot be written: {(error.strerror or str(error)).lower()}") from error

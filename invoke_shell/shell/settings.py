@@ -238,7 +238,11 @@ def _parsed(path: Path) -> tuple[Texts, list[str]]:
 
     try:
         root = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
-    except (OSError, yaml.YAMLError) as error:
+    except OSError as error:
+        return {}, [f"{path.name} cannot be read: {(error.strerror or str(error)).lower()}"]
+    except UnicodeDecodeError as error:
+        return {}, [f"{path.name}:{error.object.count(10, 0, error.start) + 1}: this is no UTF-8"]
+    except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
         return {}, [f"{path.name}{where}: {getattr(error, 'problem', None) or error}"]
@@ -253,7 +257,8 @@ def _parsed(path: Path) -> tuple[Texts, list[str]]:
         if isinstance(value, yaml.ScalarNode):
             texts[str(key.value)] = (_text_of(value), at, where)
         else:
-            faults.append(f"{path.name}:{where}: {key.value} takes one value")
+            one = f" (of one command: {key.value}.steps)" if isinstance(value, yaml.MappingNode) else ""
+            faults.append(f"{path.name}:{where}: {key.value} takes one value{one}")
     return texts, faults
 
 

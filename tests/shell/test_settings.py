@@ -6,7 +6,7 @@ import pytest
 import yaml
 from shell_kit import REGISTRY
 
-from invoke_shell.errors import SettingError
+from invoke_shell.errors import OutputError, SettingError
 from invoke_shell.pipeline.chain import Source
 from invoke_shell.shell.config_file import commented, keep, write
 from invoke_shell.shell.settings import SHELL, Settings, read_config
@@ -78,15 +78,38 @@ def test_every_key_with_its_comment_taken_away_is_read_as_the_default(tmp_path):
         ("  steps:   999\n", "config.yaml:1:12: steps is 1 to 150, not 999"),
         ("steps: 3\nsteps: 4\n", "config.yaml:2:1: steps is there twice; this one counts"),
         ("steps: [1, 2]\n", "config.yaml:1:8: steps takes one value"),
+        ("img2img:\n  steps: 3\n", "config.yaml:2:3: img2img takes one value (of one command: img2img.steps)"),
+        ("steps: 3\nnegative: caf\udce9\n", "config.yaml:2: this is no UTF-8"),
         ("steps: {\n", "config.yaml:2:1: expected the node content, but found '<stream end>'"),
         ("- steps\n", "config.yaml:1:1: settings are written as `name: value`"),
     ],
 )
 def test_what_is_wrong_in_the_file_is_told_with_its_place(tmp_path, text, complaint):
     path = tmp_path / "config.yaml"
-    path.write_text(text, "utf-8")
+    path.write_text(text, "utf-8", errors="surrogateescape")
 
     assert read_config(path, tmp_path, Settings(REGISTRY)) == [complaint]
+
+
+def test_a_file_that_cannot_be_read_or_written_is_told(tmp_path):
+    path = tmp_path / "config.yaml"
+    path.mkdir()
+
+    assert read_config(path, tmp_path, Settings(REGISTRY)) == ["config.yaml cannot be read: is a directory"]
+    with pytest.raises(OutputError) as raised:
+        keep(path, "theme", SHELL["theme"], "light")
+    assert raised.value.message == f"{path} cannot be read: is a directory"
+
+
+def test_a_link_to_a_file_that_is_kept_elsewhere_stays_one(tmp_path):
+    there, path = tmp_path / "dotfiles.yaml", tmp_path / "config.yaml"
+    there.write_text("# mine\n")
+    path.symlink_to(there)
+
+    keep(path, "theme", SHELL["theme"], "light")
+
+    assert path.is_symlink()
+    assert there.read_text() == "# mine\ntheme: light\n"
 
 
 def test_a_kept_value_takes_the_place_of_its_comment_and_all_else_stays(tmp_path):

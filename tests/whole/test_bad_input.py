@@ -167,6 +167,7 @@ def test_an_output_folder_that_is_a_file_keeps_the_picture_and_says_how_to_save_
 
     assert ran.status == 1
     assert "@1 is kept in memory; @1 | save PATH writes it elsewhere" in ran.err
+    assert invoke("-c", "sessions").err == ""  # the next start has no news of it
 
 
 def test_a_picture_kept_in_memory_can_be_saved_elsewhere(invoke, folder):

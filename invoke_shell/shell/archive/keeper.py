@@ -72,7 +72,9 @@ class Keeper:
         return self.session.name
 
     def close(self) -> None:
-        """Close the store."""
+        """Close the store. What could not be written is lost with this process, which is no news to the next one."""
+        for n in self.results.unsaved:
+            self.store.lose(n)
         self.store.close()
 
     # -- lines and results -------------------------------------------------------------------------------------------

@@ -48,7 +48,7 @@ def set_(
         keep_in(shell.home.config_file, name, p, value)
     if name in ENGINE:
         shell.restart()
-    shell.view.say(f"{name} is {shown(p, shell.settings.session[name].value)}" + (", kept" if keep else ""))
+    shell.view.say(f"{name} is {shown(p, shell.settings.session[name].value) or 'empty'}" + (", kept" if keep else ""))
     if note := NOTES.get((name, shell.settings.session[name].value)):
         shell.view.say(f"  {note}")
 
