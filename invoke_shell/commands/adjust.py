@@ -111,7 +111,10 @@ def rotate(frame: Frame, angle: Angle, *, background: Background = Color(255, 25
 
 @node(version=1, group="change", examples=["@-1 | flip horizontal"])
 def flip(frame: Frame, direction: Direction) -> Image:
-    """Mirror a picture: horizontal swaps left and right, vertical top and bottom."""
+    """Mirror a picture, left to right or top to bottom.
+
+    `horizontal` swaps left and right, `vertical` top and bottom.
+    """
     from PIL import ImageOps
 
     turn = ImageOps.mirror if direction == "horizontal" else ImageOps.flip

@@ -34,7 +34,7 @@ Shades = Annotated[int, Arg(help="Shades a channel keeps.", ge=2, le=256)]
 
 @node(version=1, group="change", examples=["@-1 | levels --black 16 --white 235", "@-1 | levels --gamma 0.8..1.2..0.2"])
 def levels(frame: Frame, *, black: Black = 0, white: White = 255, gamma: Gamma = 1.0) -> Image:
-    """Set what is black, what is white, and how light the middle is.
+    """Set what is black, what is white, how light the middle is.
 
     The same for each channel; what lies outside black and white is cut. Alpha is kept.
     """
@@ -102,20 +102,20 @@ def grayscale(frame: Frame) -> Image:
 
 @node(version=1, group="change", examples=["@-1 | posterize 4"])
 def posterize(frame: Frame, shades: Shades = 4) -> Image:
-    """Keep a few shades of each channel, black and white among them.
+    """Keep a few shades of each colour.
 
-    Alpha is kept.
+    In each channel; black and white are among them. Alpha is kept.
     """
     return _curved(frame.image, lambda v: round(v * (shades - 1) / 255) * 255 / (shades - 1))
 
 
 @node(version=1, group="change", examples=["@-1 | match_colors a.png", "@1..3 | match_colors @1"])
 def match_colors(frame: Frame, other: Other) -> Image:
-    """Give a picture the colours of another one, channel by channel.
+    """Give a picture the colours of another one.
 
-    Each value becomes the one of the same rank in the other picture (histogram matching: Gonzalez and Woods, Digital
-    Image Processing, 3.3.2). In whole numbers, so the same everywhere. What is fully transparent does not count; alpha
-    is kept.
+    Each value becomes the one of the same rank in the other picture (histogram matching: Gonzalez and Woods,
+    Digital Image Processing, 3.3.2). In whole numbers, so the same everywhere. What is fully transparent does not
+    count; alpha is kept.
     """
     colourless = frame.image.mode == other.mode == "L"
     pil, model = frame.image.pil(), other.pil()

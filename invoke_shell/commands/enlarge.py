@@ -32,7 +32,7 @@ Faces = Annotated[list[Box], Arg(help=f"{BOX} One face each.")]
     ],
 )
 def upscale(ctx: Context, frame: Frame, *, scale: Scale = 2.0, upscaler: Upscaler = None) -> Iterator[Made | Image]:
-    """Make a picture larger, with an upscaler network or with Lanczos.
+    """Make a picture larger, by an upscaler network or Lanczos.
 
     A network has a factor of its own; what is left of the scale is done with Lanczos. Alpha is kept.
     """
@@ -62,12 +62,12 @@ def restore_faces(
     box: Faces = (),  # type: ignore[assignment]  # none
     opacity: Opacity = 1.0,
 ) -> Image | Made:
-    """Draw faces anew with a network that was made for them, such as GFPGAN or RestoreFormer.
+    """Draw faces anew with a network such as GFPGAN.
 
-    Each --box is one face with some room around it; without one the whole picture is taken as a face. It is drawn at
-    512x512 and fades into the picture toward its sides; --opacity keeps some of the old face. Nothing here looks for
-    faces: that takes a model of its own. Such networks lie among the upscalers and need an extra:
-    pip install 'invoke-shell[upscalers]'.
+    Each --box is one face with some room around it; without one the whole picture is taken as a face. It is drawn
+    at 512x512 and fades into the picture toward its sides; --opacity keeps some of the old face. Nothing here looks
+    for faces: that takes a model of its own. Such networks lie among the upscalers and need an extra: pip install
+    'invoke-shell[upscalers]'.
     """
     from PIL import Image as Pillow
 

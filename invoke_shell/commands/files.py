@@ -23,9 +23,9 @@ def load_image(image: Picture, *, embed: Embed = False, graft: Graft = False) ->
 
 @node(version=1, group="files", stage_only=True, examples=["@-1 | save copy.png", "@-1 | save friend.webp --embed"])
 def save(ctx: Context, frame: Frame, path: Target, *, embed: Embed = False) -> None:
-    """Write a copy of each picture to a file of your choice; nothing is overwritten.
+    """Write a copy of each picture to a file of your choice.
 
-    Every result has a file already; this is for another place, name or format: a.png, a.jpg or a.webp. `-` writes a PNG
-    to standard output.
+    Nothing is overwritten. Every result has a file already; this is for another place, name or format: a.png, a.jpg
+    or a.webp. `-` writes a PNG to standard output.
     """
     ctx.ask(Ask(what="save", frame=frame, path=path, options={"embed": embed}))

@@ -190,7 +190,7 @@ def img2img(
     extras: Extras = Extras(),
     guides: Guides = Guides(),
 ) -> Iterator[Made]:
-    """Draw a picture anew from a prompt and the picture that comes in.
+    """Draw a picture anew, near to what it was, from a prompt.
 
     The prompt follows down the line when none is typed. Strength 0 passes the picture through untouched; strength 1
     still mixes a little of it in, --pure-noise does not. A side that is no multiple of 8 is made smaller, and said.

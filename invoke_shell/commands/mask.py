@@ -62,7 +62,7 @@ def mask_from(
 
 @node(version=1, group="mask", examples=["@-1 | mask_from luminance | mask_grow 8", "@-1 | mask_grow -2"])
 def mask_grow(frame: Frame, pixels: Pixels) -> Image:
-    """Make the white part of a mask larger on all sides, or smaller.
+    """Make the white part of a mask larger, or smaller.
 
     By a square, and nothing comes in from outside of the picture. A picture is read as --mask reads it.
     """

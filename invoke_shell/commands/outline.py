@@ -24,10 +24,11 @@ Near = Annotated[bool, Arg(help="In the file dark is near; a ControlNet wants ne
 
 @node(version=1, group="change", examples=["@-1 | canny", "load_image a.png | canny --low 50 --high 150"])
 def canny(frame: Frame, *, low: Low = 100, high: High = 200) -> Image:
-    """Draw the edges of a picture white on black (Canny 1986), one pixel wide.
+    """Draw the edges of a picture, one pixel wide, white on black.
 
-    For a ControlNet of the kind canny. Of the three colours the one that changes most counts. The picture is not
-    blurred before: `blur 1 | canny` leaves out what is small. Transparent parts count as they look on black.
+    By the method of Canny (1986). For a ControlNet of the kind canny. Of the three colours the one that changes
+    most counts. The picture is not blurred before: `blur 1 | canny` leaves out what is small. Transparent parts
+    count as they look on black.
     """
     if low > high:
         raise RunError(f"canny has --low {low} and --high {high}", hint="low lies below high", code="out-of-range")
@@ -39,10 +40,10 @@ def canny(frame: Frame, *, low: Low = 100, high: High = 200) -> Image:
 
 @node(version=1, group="change", examples=["@-1 | lineart", "load_image a.png | lineart --spread 3"])
 def lineart(frame: Frame, *, spread: Fineness = 6.0) -> Image:
-    """Draw the lines of a picture light on black, as strong as they stand out.
+    """Draw the lines of a picture light on black.
 
-    For a ControlNet of the kind lineart. What is darker than its surroundings is a line; --spread is the standard
-    deviation of what counts as surroundings.
+    Each is as strong as it stands out. For a ControlNet of the kind lineart. What is darker than its surroundings
+    is a line; --spread is the standard deviation of what counts as surroundings.
     """
     import numpy as np
     from PIL import Image as Pillow
@@ -58,7 +59,7 @@ def lineart(frame: Frame, *, spread: Fineness = 6.0) -> Image:
 
 @node(version=1, group="change", examples=["@-1 | tile", "load_image a.png | tile --times 4"])
 def tile(frame: Frame, *, times: Times = 8) -> Image:
-    """Take the details out of a picture and keep its colours where they are.
+    """Take the details out of a picture; the colours stay.
 
     For a ControlNet of the kind tile, which draws details anew. The picture is made smaller and as large again.
     """
@@ -71,9 +72,10 @@ def tile(frame: Frame, *, times: Times = 8) -> Image:
 
 @node(version=1, group="change", examples=["load_image a.png | depth_map", "load_image a.png | depth_map --near-dark"])
 def depth_map(frame: Frame, *, near_dark: Near = False) -> Image:
-    """Spread a picture of distances over black to white, near is white.
+    """Make a depth map of a picture of distances: near is white.
 
-    For a ControlNet of the kind depth. The distances come from a file: of a renderer, a camera, another program.
+    They are spread over all shades from black to white. For a ControlNet of the kind depth. The distances come from
+    a file: of a renderer, a camera, another program.
     """
     import numpy as np
 

@@ -124,12 +124,12 @@ def inpaint(
     extras: Extras = Extras(),
     guides: Guides = Guides(),
 ) -> Iterator[Made]:
-    """Paint into a picture where a mask is white, and leave every pixel where it is black.
+    """Paint a part of a picture anew: where a mask is white.
 
-    Without --mask the transparent part is painted. Strength 1 still mixes in a little of what was there, and
-    --pure-noise nothing. --zoom cuts out the masked part with some pixels around it, paints it at the model's own
-    size and puts it back: small things get all of the model's attention. Any model will do; one that was trained to
-    inpaint reads the mask itself.
+    Where it is black every pixel stays. Without --mask the transparent part is painted. Strength 1 still mixes in a
+    little of what was there, and --pure-noise nothing. --zoom cuts out the masked part with some pixels around it,
+    paints it at the model's own size and puts it back: small things get all of the model's attention. Any model
+    will do; one that was trained to inpaint reads the mask itself.
     """
     picture, soft = frame.image, _soft(_mask_of(ctx, frame.image, mask, invert_mask), mask_blur)
     part = share(soft)
@@ -195,9 +195,9 @@ def outpaint(
 ) -> Iterator[Made]:
     """Make a picture larger by painting what lies beyond its sides.
 
-    The new part begins from --fill: its outermost pixels drawn on (original), blurred, or scattered. It fades into the
-    old picture over --seam pixels; behind them every old pixel stays. A control picture of the old size stands where
-    the old picture does, black beyond it; any other is for the whole.
+    The new part begins from --fill: its outermost pixels drawn on (original), blurred, or scattered. It fades into
+    the old picture over --seam pixels; behind them every old pixel stays. A control picture of the old size stands
+    where the old picture does, black beyond it; any other is for the whole.
     """
     picture = _rgb(frame.image)
     width, height = picture.width + left + right, picture.height + top + bottom
@@ -257,10 +257,11 @@ def instruct(
     extras: Extras = Extras(),
     guides: Guides = Guides(),
 ) -> Iterator[Made]:
-    """Change a picture as it is told, with a model that was trained to follow instructions (InstructPix2Pix).
+    """Change a picture as it is told: make it winter.
 
-    --guidance is the weight of the words, --image-guidance that of the picture. Sides that are no multiples of 8 are
-    filled up for the drawing and cut again.
+    The model is one that was trained to follow instructions (InstructPix2Pix). --guidance is the weight of the
+    words, --image-guidance that of the picture. Sides that are no multiples of 8 are filled up for the drawing and
+    cut again.
     """
     picture = _rgb(frame.image)
     source = fitted(picture)

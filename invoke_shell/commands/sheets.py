@@ -62,12 +62,13 @@ def contact_sheet(
     down: Down = (),  # type: ignore[assignment]
     axes: Axes = False,
 ) -> Image:
-    """Put all pictures on one sheet, in reading order, or by the values they were made with.
+    """Put all pictures on one sheet, in order or by their values.
 
-    Each cell is as large as the largest picture; smaller ones stand in its middle. --label writes a value that the
-    picture was made with under it, the latest of that name in its history; repeat it for more. --across and --down make
-    columns and rows of values, in the order in which they first come; --axes finds them by itself: what changes first
-    goes across, all else down. Of long texts the labels have what differs.
+    They stand in reading order, or in columns and rows of the values that they were made with. Each cell is as
+    large as the largest picture; smaller ones stand in its middle. --label writes a value that the picture was made
+    with under it, the latest of that name in its history; repeat it for more. --across and --down make columns and
+    rows of values, in the order in which they first come; --axes finds them by itself: what changes first goes
+    across, all else down. Of long texts the labels have what differs.
     """
     if not frames:
         raise RunError("contact_sheet got no pictures", hint="begin with some, as in: @1..4 | contact_sheet")
@@ -234,11 +235,11 @@ def compare(
     values: Named = True,
     font_size: FontSize = 16,
 ) -> Image:
-    """Put another picture to the right of each, and name the values in which they differ.
+    """Put another picture beside each and name what differs.
 
     The other one is brought to the same height. What is transparent shows the background. What differs is said, and
-    written under each of the two, of long texts the words that differ; pictures without a history have nothing to be
-    named.
+    written under each of the two, of long texts the words that differ; pictures without a history have nothing to
+    be named.
     """
     from PIL import Image as Pillow
 

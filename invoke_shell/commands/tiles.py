@@ -72,12 +72,12 @@ def upscale_diffuse(
     extras: Extras = Extras(),
     guides: Guides = Guides(),
 ) -> Iterator[Made]:
-    """Make a picture larger and draw over it tile by tile, so that details come in.
+    """Make a picture larger and draw details in, tile by tile.
 
-    First it is enlarged, by --upscaler or by Lanczos, then img2img redraws each tile at the size the model draws best.
-    Neighbours share --overlap and fade into each other there. The first tile has the seed, the next ones those after
-    it. A high strength draws the prompt's whole picture into every tile; --control tile holds against it. A control
-    picture is of the whole, and each tile reads its part.
+    First it is enlarged, by --upscaler or by Lanczos, then img2img redraws each tile at the size the model draws
+    best. Neighbours share --overlap and fade into each other there. The first tile has the seed, the next ones
+    those after it. A high strength draws the prompt's whole picture into every tile; --control tile holds against
+    it. A control picture is of the whole, and each tile reads its part.
     """
     width, height = (max(1, round(side * scale)) for side in frame.image.size)
     refuse_huge("upscale_diffuse", width, height)

@@ -1,4 +1,4 @@
-"""The pages of help: all commands, one group of them, a search, the keys, the language. Lines of 80 columns.
+"""The pages of help: all commands, one group of them, the keys, the language. Lines of 80 columns.
 
 A page of a single command is made by pipeline/derive.py, from its signature.
 """
@@ -19,9 +19,9 @@ __all__ = [
     "flag_page",
     "groups",
     "overview",
-    "search",
     "setting_page",
     "shortened",
+    "summarised",
     "topic",
 ]
 
@@ -90,14 +90,15 @@ def _title(word: str) -> str:
 
 
 def _described(word: str, nodes: Sequence[AnyNode]) -> list[str]:
-    return [_title(word), *(_line(node) for node in nodes)]
+    return [_title(word), *(summarised(node) for node in nodes)]
 
 
 def _named(word: str, nodes: Sequence[AnyNode]) -> list[str]:
     return [_title(word), *derive.wrapped("  ".join(node.name for node in nodes), "  ")]
 
 
-def _line(node: AnyNode) -> str:
+def summarised(node: AnyNode) -> str:
+    """A command and what it does, in one line of 80 columns."""
     return f"  {node.name:<{NAME}} {cut(node.summary, derive.COLUMNS - NAME - 3)}".rstrip()
 
 
@@ -137,31 +138,6 @@ def _schedulers() -> Iterator[str]:
         yield from derive.wrapped(f"{levels.help}.", f"  _{word:<13} ", " " * 17)
     yield ""
     yield from derive.wrapped(f"The default is {DEFAULT}. Other programs' names are read too: Euler a", "  ")
-
-
-# -- search ----------------------------------------------------------------------------------------------------------
-
-
-def search(text: str, registry: Registry) -> list[str]:
-    """Commands whose page has every word of a text: those that are called so first, then by what they say."""
-    words = text.lower().split()
-    ranked = []
-    for node in registry.values():
-        page = "\n".join(derive.help_node(node)).lower()
-        if all(word in page for word in words):
-            says = f"{node.name} {node.summary}".lower()
-            ranked.append((sum(word in node.name for word in words), sum(word in says for word in words), node))
-    ranked.sort(key=lambda found: found[:2], reverse=True)
-    lines = []
-    for _, said, node in ranked:
-        lines.append(_line(node))
-        if said < len(words):
-            lines += [f"  {'':<{NAME}} {p.flag}  {p.arg.help}"[: derive.COLUMNS] for p in _having(node, words)[:2]]
-    return lines
-
-
-def _having(node: AnyNode, words: Sequence[str]) -> list[Param]:
-    return [p for p in node.params.values() if any(word in f"{p.flag} {p.arg.help}".lower() for word in words)]
 
 
 def flag_page(flag: str, registry: Registry) -> list[str]:

@@ -25,10 +25,10 @@ def info(
     check: Annotated[bool, Arg(help="Compare with the specification; status 1 when something is wrong.")] = False,
     json: Annotated[bool, Arg(help="One JSON object a line, for programs.")] = False,
 ) -> None:
-    """Say what is inside pictures: program, command, steps. Runs nothing.
+    """Say what is inside pictures: program, command, steps.
 
-    --check says whether our metadata is what docs/sd-metadata.md promises, a line for each fault; it takes the JSON
-    beside a picture too.
+    Runs nothing. --check says whether our metadata is what docs/sd-metadata.md promises, a line for each fault; it
+    takes the JSON beside a picture too.
     """
     from invoke_shell.metadata.read import read_picture
     from invoke_shell.shell.answers.checking import checked
@@ -64,7 +64,10 @@ def info(
 
 @node(builtin=True, group="shell", examples=["schema"])
 def schema(shell: Session) -> None:
-    """Print the JSON Schema of what is written into pictures: every node that is here, and the envelope."""
+    """Print the JSON Schema of what is written into pictures.
+
+    It describes every node that is here, and the envelope around them.
+    """
     from invoke_shell.metadata.schema import whole_schema
 
     made = whole_schema(shell.registry)
@@ -79,9 +82,10 @@ def strip(
     output: Annotated[Path | None, Arg(help="File or folder for the copies.", short="o")] = None,
     all: Annotated[bool, Arg(help="The mark that AI made it goes too.")] = False,
 ) -> None:
-    """Write copies of pictures without what is inside them; the pictures stay as they are.
+    """Write copies of pictures without what is inside them.
 
-    PNG, JPEG and WebP, their pixels as they stand. What decides how they look stays, and the mark that AI made them.
+    The pictures themselves stay as they are. PNG, JPEG and WebP, their pixels as they stand. What decides how they
+    look stays, and the mark that AI made them.
     """
     from invoke_shell.shell.answers.inside import stripped, stripped_name
 

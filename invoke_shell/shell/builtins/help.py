@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+from difflib import get_close_matches
 from typing import Annotated
 
 from invoke_shell.errors import LineError
 from invoke_shell.pipeline import derive
 from invoke_shell.pipeline.node import Arg, node
 from invoke_shell.shell.answers import pages
+from invoke_shell.shell.answers.searching import search
 from invoke_shell.shell.builtins.words import fault
 from invoke_shell.shell.session import Session
 from invoke_shell.shell.settings import SHELL
 
 __all__ = ["doctor", "exit_", "help_", "nodes"]
+
+NEAR = 0.75  # how much alike a word and a command's name are for a misspelling; `animation` is no saturation
 
 What = Annotated[list[str], Arg(help="A command, flag, setting, handle, group or topic; or words to look for.")]
 
@@ -52,9 +56,14 @@ def _help(shell: Session, what: str, *, whole: bool) -> list[str]:
     if word in SHELL:
         name, text, source = next(row for row in shell.settings.rows() if row[0] == word)
         return pages.setting_page(SHELL[name], text, source)
-    found = pages.flag_page(f"--{word.replace('_', '-')}", registry) + pages.search(word, registry)
+    found = search(word, registry)
+    if page := pages.flag_page(f"--{word.replace('_', '-')}", registry):
+        return [*page, "", *found]
     if not found:
-        raise LineError(word, [fault(word, f"there is no command {word}", registry.suggest(word))])
+        hint = "help lists all commands, help language what a line may have"
+        if near := get_close_matches(word, registry, n=1, cutoff=NEAR):
+            hint = f"did you mean {near[0]}?"
+        raise LineError(word, [fault(word, f"nothing is called {word}, and no page speaks of it", hint)])
     return found
 
 
@@ -92,7 +101,7 @@ def doctor(
         bool, Arg(help="Draw a test card in every protocol, to see which ones this terminal knows.")
     ] = False,
 ) -> None:
-    """Look at the terminal, the engine, the folders and the models, and say what is amiss."""
+    """Look at terminal, engine, folders and models: what is amiss?"""
     from invoke_shell.shell.answers.doctor import examine, show_cards
 
     if pictures:

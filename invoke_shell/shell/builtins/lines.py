@@ -19,7 +19,10 @@ __all__ = ["again", "explain", "history", "recall", "replay"]
 
 @node(builtin=True, rest=True, group="shell", examples=['explain txt2img "a fox" --seed 1..8 | contact_sheet'])
 def explain(shell: Session, line: Rest) -> None:
-    """Say what a line would do: values and where they come from, pictures, models. Runs nothing."""
+    """Say what a line would do. Runs nothing.
+
+    It tells every value and where it comes from, the pictures and the models.
+    """
     from invoke_shell.shell.answers.explain import explain as explained
 
     reading = shell.read(line)
@@ -32,9 +35,10 @@ def explain(shell: Session, line: Rest) -> None:
 
 @node(builtin=True, group="shell", examples=["recall @1", "recall a.png", "recall @1..3"])
 def recall(shell: Session, what: Words) -> None:
-    """Put the command of a picture, or a line of the history, into the edit line; printed outside the shell.
+    """Put a picture's command, or an old line, into the edit line.
 
-    Several are printed as a command file, each below a comment with its name: recall *.png > all.invoke
+    Outside the shell it is printed. Several are printed as a command file, each below a comment with its name:
+    recall *.png > all.invoke
     """
     from invoke_shell.shell.answers.inside import in_a_file, line_of
 
@@ -66,10 +70,11 @@ def recalled_record(word: str, text: str) -> dict[str, str]:
 
 @node(builtin=True, rest=True, group="shell", examples=["replay @1", "replay a.png --steps 30"])
 def replay(shell: Session, what: PicturesRest) -> None:
-    """Make pictures again from what is inside them, and say whether they are the same.
+    """Make pictures again from what is inside, and compare them.
 
-    Takes files and handles; flags change a value: --steps 30, or so much more: --steps +5, --seed +1. --exact ends with
-    status 1 unless all are exact. --yes runs what a picture from elsewhere asks for, however much it is.
+    The verdict is exact, close, different or blocked, with the reasons. Takes files and handles; flags change a
+    value: --steps 30, or so much more: --steps +5, --seed +1. --exact ends with status 1 unless all are exact.
+    --yes runs what a picture from elsewhere asks for, however much it is.
     """
     from invoke_shell.shell.replay.changes import options, switches_of
     from invoke_shell.shell.replay.replaying import replay as replayed
@@ -86,7 +91,7 @@ def replay(shell: Session, what: PicturesRest) -> None:
 
 @node(builtin=True, rest=True, group="shell", examples=["again", "again @1 --steps 30"])
 def again(shell: Session, changes: OptionalRest = "") -> None:
-    """Run the line that made a picture again, with other values and a fresh seed.
+    """Run a picture's line again, with changes and a fresh seed.
 
     Without a handle the last line. A flag that two stages have is written --txt2img.steps or --2.steps. --seed +1
     counts on from the picture's seed, and with --variation it stays.
@@ -115,9 +120,9 @@ def history(
     since: Age = None,
     limit: Annotated[int, Arg(help="How many lines.", ge=1, le=100_000)] = 20,
 ) -> None:
-    """List the lines of this session and what they made, the last one below.
+    """List the lines of this session and what they made.
 
-    recall 41 puts line 41 into the edit line; @12? tells how one picture was made.
+    The last one stands below. recall 41 puts line 41 into the edit line; @12? tells how one picture was made.
     """
     store = shell.keeper.store
     session = None if everywhere else shell.keeper.session.id

@@ -29,9 +29,10 @@ def gallery(
     file: Annotated[Path | None, Arg(help="The page to be written; none is one in the pictures' folder.")] = None,
     open: Annotated[bool, Arg(help="Open it in the browser.")] = False,
 ) -> None:
-    """Write one HTML page of this session's pictures, or of some: thumbnails, their lines to copy, a filter.
+    """Write an HTML page of pictures, with their lines to copy.
 
-    The page holds all it needs and asks nothing of a network; a click on a picture opens its file.
+    It has the results of this session, or those that are named, and a filter for words. The page holds all it needs
+    and asks nothing of a network; a click on a picture opens its file.
     """
     from invoke_shell.shell.answers.gallery import write
 
@@ -61,9 +62,10 @@ def _page_path(shell: Session, file: Path | None) -> Path:
 
 @node(builtin=True, group="results", name="open", examples=["open @-1", "open @1..3"])
 def open_(shell: Session, handles: Handles) -> None:
-    """Open results in the viewer (set viewer COMMAND), or what the system opens pictures with.
+    """Open results in a picture viewer.
 
-    Where there is no screen, as over ssh, their paths are printed.
+    The viewer is that of `set viewer COMMAND`, else what the system opens pictures with. Where there is no screen,
+    as over ssh, their paths are printed.
     """
     for row in [row for handle in handles for row in shell.keeper.rows(handle)]:
         _open(shell, _there(row))
@@ -88,9 +90,10 @@ def _open(shell: Session, path: Path) -> None:
 
 @node(builtin=True, group="results", examples=["edit @-1"])
 def edit(shell: Session, handle: Handle) -> None:
-    """Change a result in a picture editor (set editor COMMAND); what is saved becomes a new result that comes from it.
+    """Change a result in a picture editor; it becomes a new one.
 
-    The editor gets a copy, and the shell waits until it ends. Nothing saved, nothing made.
+    The editor is that of `set editor COMMAND`; what is saved is a result that comes from the first. The editor gets
+    a copy, and the shell waits until it ends. Nothing saved, nothing made.
     """
     from invoke_shell.shell.editor import edited
 
@@ -110,7 +113,7 @@ def copy(
     *,
     path: Annotated[bool, Arg(help="The path of its file, not its line.")] = False,
 ) -> None:
-    """Put the line of a result, or the path of its file, into the clipboard.
+    """Put a result's line, or its file's path, into the clipboard.
 
     With a program of the desktop (wl-copy, xclip, pbcopy), else by the terminal itself, over ssh too.
     """

@@ -45,11 +45,11 @@ def models(
     output: Annotated[Path | None, Arg(help="File or folder that convert writes.", short="o")] = None,
     hash: Hashes = (),  # type: ignore[assignment]  # always a list
 ) -> None:
-    """List models, show one, add, remove, rename, verify, scan and convert them.
+    """List models; show, add, remove, rename, verify, scan them.
 
     A model is named by its name, its key, a path, or 6 digits or more of a hash. Adding takes a file, a folder or
-    hf:owner/name, and leaves it where it is; removing leaves it there too. scan takes in the folders of other programs,
-    and without a folder looks through those of before. convert makes a safetensors file of a pickle.
+    hf:owner/name, and leaves it where it is; removing leaves it there too. scan takes in the folders of other
+    programs, and without a folder looks through those of before. convert makes a safetensors file of a pickle.
     """
     if action in WRITES and not shell.trusted:
         raise RunError(f"models {action} changes the catalogue, which a file may only with --trust", code="not-trusted")

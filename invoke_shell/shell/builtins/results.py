@@ -19,7 +19,7 @@ __all__ = ["discard", "disk", "keep", "redo", "trash", "undo"]
 
 @node(builtin=True, group="results", examples=["keep @-1", "keep @1 @3"])
 def keep(shell: Session, handles: Handles) -> None:
-    """Keep results: they are @kept from now on, and discard --rest leaves them."""
+    """Keep results: discard --rest leaves them, @kept names them."""
     from invoke_shell.shell.archive.handles import numbers_text
     from invoke_shell.shell.archive.undoing import change
 
@@ -77,9 +77,10 @@ def _rows(shell: Session, handles: Sequence[str]) -> list[ResultRow]:
 
 @node(builtin=True, group="results", examples=["undo"])
 def undo(shell: Session) -> None:
-    """Take back the last thing: pictures made go to the trash, what was kept or discarded is as it was.
+    """Take back the last thing you did.
 
-    A file that save wrote goes to the trash too, unless it was changed since. Again, the one before it.
+    Pictures made go to the trash, what was kept or discarded is as it was. A file that save wrote goes to the trash
+    too, unless it was changed since. Again, the one before it.
     """
     from invoke_shell.shell.archive.undoing import undo as undone
     from invoke_shell.shell.display.wrapping import hung
@@ -103,9 +104,10 @@ def trash(
     *,
     older: Age = None,
 ) -> None:
-    """Say what is in the trash, or empty it: the only command that deletes pictures.
+    """Say what is in the trash, or empty it.
 
-    The lines that made them stay: replay @12 makes a picture again whose file is gone.
+    This is the only command that deletes pictures. The lines that made them stay: replay @12 makes a picture again
+    whose file is gone.
     """
     from invoke_shell.shell.archive.disk import emptied, in_trash
 
@@ -130,7 +132,7 @@ def trash(
 
 @node(builtin=True, group="results", examples=["disk"])
 def disk(shell: Session) -> None:
-    """Say how much room pictures, the trash, the caches and the models take."""
+    """Say how much room pictures, trash, caches and models take."""
     from invoke_shell.shell.archive.disk import rows
 
     for name, count, size, where in rows(shell):

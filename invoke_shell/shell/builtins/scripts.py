@@ -22,9 +22,10 @@ def source(
     resume: Annotated[bool, Arg(help="Go on where it ended early the last time.")] = False,
     trust: Annotated[bool, Arg(help="Let it run $ lines, change models and write anywhere.")] = False,
 ) -> None:
-    """Run the lines of a command file; the whole file is checked before its first line runs.
+    """Run the lines of a command file.
 
-    A file is a stranger's: $ lines, changes of the models and files outside the output folder need --trust.
+    The whole file is checked before its first line runs. A file is a stranger's: $ lines, changes of the models and
+    files outside the output folder need --trust.
     """
     from invoke_shell.shell.command_files.scripts import Options, run_file
 
@@ -46,9 +47,10 @@ def resume(
     list: Annotated[bool, Arg(help="Tell what ended early, and run nothing.")] = False,
     forget: Annotated[bool, Arg(help="Leave it as it is, and speak of it no more.")] = False,
 ) -> None:
-    """Go on with a line or a file that was stopped, that failed, or whose program was killed.
+    """Go on with a line or file that was stopped or failed.
 
-    Without a word the newest one. What is finished is not made again; the rest gets the same values and names.
+    Also one whose program was killed. Without a word the newest one. What is finished is not made again; the rest
+    gets the same values and names.
     """
     from invoke_shell.shell.command_files.resuming import chosen, drop, left
     from invoke_shell.shell.command_files.resuming import resume as resumed

@@ -32,10 +32,10 @@ def sessions(
         str | None, Arg(help="Go on in a new session of this name, with the names and settings of the other.")
     ] = None,
 ) -> None:
-    """List sessions, the last used first; go on in another, or in a copy of one.
+    """List sessions; go on in another, or in a copy of one.
 
-    Every start is a session of its own. Numbers count for all of them: @12 is the same picture everywhere. A copy has
-    the names and settings of its original, and is counted back from on its own.
+    The last used stands first. Every start is a session of its own. Numbers count for all of them: @12 is the same
+    picture everywhere. A copy has the names and settings of its original, and is counted back from on its own.
     """
     store = shell.keeper.store
     if clone is not None:
@@ -81,10 +81,11 @@ def _pictures(count: int) -> str:
     examples=['abbr ink txt2img "in ink and gold" --steps 8', "abbr", "abbr ink blur; abbr --erase ink"],
 )
 def abbr(shell: Session, text: OptionalRest = "") -> None:
-    """Let a short word stand for a longer text, list such words, or forget one with --erase WORD.
+    """Let a short word stand for a longer text.
 
-    It expands in the edit line, after a blank or Enter, where a command may stand: you see what will run, and the
-    history keeps that. Files and -c know no abbreviations.
+    Without a word all of them are listed; --erase WORD forgets one. It expands in the edit line, after a blank or
+    Enter, where a command may stand: you see what will run, and the history keeps that. Files and -c know no
+    abbreviations.
     """
     from invoke_shell.shell.edit_line.abbreviations import define
 
@@ -116,10 +117,11 @@ def export(
     *,
     with_files: Annotated[bool, Arg(help="Copy sources and masks into a folder beside it.")] = False,
 ) -> None:
-    """Write this session, or some results, as a command file that makes the same pictures again.
+    """Write this session as a command file that makes it again.
 
-    Every value is written out, and the hashes of models and sources stand at its head. Without --with-files the sources
-    are named by their pixels, which this home knows; with it the file and its folder can go anywhere.
+    Or some results alone. The file makes the same pictures. Every value is written out, and the hashes of models
+    and sources stand at its head. Without --with-files the sources are named by their pixels, which this home
+    knows; with it the file and its folder can go anywhere.
     """
     from invoke_shell.shell.command_files.exporting import export as exported
 

@@ -82,7 +82,7 @@ def settings(
     *,
     write: Annotated[bool, Arg(help="Write config.yaml, every setting in it, commented out, with its help.")] = False,
 ) -> None:
-    """Show every setting, its value, and where the value comes from."""
+    """Show every setting, its value and where that comes from."""
     if write:
         from invoke_shell.shell.config_file import write as written
 
