@@ -21,7 +21,7 @@ Fit = Annotated[
     Arg(help="fit keeps all of it, fill cuts the sides that are too long, stretch bends it."),
 ]
 Area = Annotated[Box | None, Arg(help=BOX, excludes="to")]
-To = Annotated[Size | None, Arg(help="Width x height of the result.", unit="px", ge=1, le=16384)]
+To = Annotated[Size | None, Arg(help="Width x height of the result.", unit="px", ge=1, le=16384, aliases=("--size",))]
 Margin = Annotated[int, Arg(help="How much to add on every side.", unit="px", ge=0, le=8192)]
 Left = Annotated[int, Arg(help="More on the left.", unit="px", ge=0, le=8192)]
 Right = Annotated[int, Arg(help="More on the right.", unit="px", ge=0, le=8192)]

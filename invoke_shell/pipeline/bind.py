@@ -66,6 +66,7 @@ def bind(line: Line, text: str, registry: Registry, settings: Mapping[str, Value
     known = True
     for number, words in enumerate(line.stages):
         binder = _Binder(words, text, registry, settings, bound, reading, first=number == 0)
+        binder.brace = _open_brace(text, line.stages[number - 1]) if number else -1
         found = binder.run(upstream=number > 0 or line.continues)
         known = known and bool(found)
         for stage, node in found:
@@ -126,6 +127,7 @@ class _Binder(WordReader):
     ) -> None:
         super().__init__(words, text, registry, bound, reading, first=first)
         self.settings = settings
+        self.brace = -1  # of the stage before, when nothing closes it: then the bar behind it was meant as a choice
 
     def run(self, *, upstream: bool) -> list[tuple[Stage, Node[Any, Any] | None]]:
         name = self.take_name()
@@ -223,7 +225,10 @@ class _Binder(WordReader):
             self.expects("command", head.value, head.start)
             self.reading.pending.used = frozenset() if self.first else frozenset(["|"])
         node = self.registry.get(word)
-        if node is None:
+        if node is None and self.brace >= 0:
+            hint = "close it with }, or write \\{ for a brace"
+            self.fault(self.brace, self.brace + 1, "this { is never closed", hint, "bad-sweep")
+        elif node is None:
             hint = self.registry.suggest(head.value) or ("a quoted text can only begin a line" if head.quote else "")
             hint = hint or self.prompt_hint(head)
             self.fault(head.start, head.end, f"there is no command {word}", hint, "unknown-command")
@@ -275,9 +280,23 @@ class _Binder(WordReader):
         self.fault(*first, message, "keep one of them", "excluded-flag", also=(second,))
 
 
+def _open_brace(text: str, words: Words) -> int:
+    """Where a brace stands in the unquoted words of a stage that nothing in it closes; -1 without one."""
+    at = -1
+    for t in words.words:
+        for m in re.finditer(r"\\.|[{}]", "" if t.quote else text[t.start : t.end]):
+            at = t.start + m.start() if m[0] == "{" else -1 if m[0] == "}" else at
+    return at
+
+
 def _noun(p: Param) -> str:
     """What a word is called that must be there: `a prompt`, or what its help names before a colon, `pictures`."""
     what, colon, _ = p.arg.help.partition(":")
-    if colon and what.isalpha():
+    if colon and (what.isalpha() or what.startswith("The ")):
         return what.lower()
+    if p.kind.choices and len(p.kind.choices) < 9:
+        *most, last = p.kind.choices
+        return f"{', '.join(most)} or {last}"
+    if p.name.endswith("s"):
+        return p.name
     return f"{'an' if p.name[0] in 'aeiou' else 'a'} {p.name}"

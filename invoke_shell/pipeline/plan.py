@@ -190,7 +190,8 @@ class _Planner:
         if _identity(before, before.params) == key:
             hint = "take the overlap out of the sweep or of --count"
             message = f"{node.name} would make the same picture twice: {one}"
-            raise self.values.fault(stage.span, message, hint, "repeated-picture")
+            span = stage.values[swept[0]].span if len(swept) == 1 else stage.span
+            raise self.values.fault(span or stage.span, message, hint, "repeated-picture")
         self.calls.pop()
         self.values.notes.append(f"{node.name} runs {two} once, with {one}: the same steps")
         return False

@@ -41,7 +41,7 @@ def _range(part: str) -> list[str]:
     from decimal import Decimal  # 1 ms; only a range pays for it
 
     m = RANGE.fullmatch(part)
-    if not m or not m[1] or not m[2]:
+    if not m or not m[1] or not m[2] or "..." in part:
         raise ValueError("a range such as 1..8, or 10..50..10 with a step")
     first, last = Decimal(m[1]), Decimal(m[2])
     step = abs(Decimal(m[3])) if m[3] else Decimal(1)

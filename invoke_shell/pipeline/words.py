@@ -165,10 +165,16 @@ class WordReader(ValueReader):
         self.flagged.setdefault(p.name, (t.start, end))
         if p.kind.is_switch:
             self.take_switch(t, p, name)
-        elif t.eq >= 0:
+        elif t.eq >= 0 and (t.value or t.quote or p.kind.is_text):
             self.store(p, t, t.eq + 1)
+        elif t.eq >= 0:
+            self.no_value(t, p)
         else:
             self.take_value(t, p)
+
+    def no_value(self, t: Token, p: Param) -> None:
+        self.fault(t.start, t.end, f"{p.flag} needs {p.kind.label}", f"as in: {p.flag} {sample(p)}", "missing-value")
+        self.values.setdefault(p.name, Value(None, Source.LINE, (t.start, t.end)))
 
     def repeats_flag(self, p: Param, span: tuple[int, int]) -> None:
         self.repeated.add(p.name)
@@ -188,8 +194,7 @@ class WordReader(ValueReader):
             if following is None and len(self.text) > t.end:
                 self.expects("value", "", len(self.text), p)
         elif following is None or self.ends_text(self.i) or (self.is_flag(following) and not p.arg.text):
-            hint = f"as in: {p.flag} {sample(p)}"
-            self.fault(t.start, t.end, f"{p.flag} needs {p.kind.label}", hint, "missing-value")
+            self.no_value(t, p)
             if following is None and len(self.text) > t.end:
                 self.expects("value", "", len(self.text), p)
         elif p.arg.text and not following.quote:
@@ -209,6 +214,7 @@ class WordReader(ValueReader):
         # Without the dashes: they alone make --cfg look like --foo.
         near = nearest(name.lstrip("-"), [f[2:] for f in self.node.flags if f.startswith("--")])
         hint = f"did you mean --{near}?" if near else self.quoted_hint(t)
+        hint = hint if hint and not near else " ".join(filter(None, [hint, self.elsewhere(name)]))
         hint = f"its help is {self.node.name}?" if name in ("--help", "-h") else hint
         self.fault(t.start, end, f"{self.node.name} has no {name}", hint, "unknown-flag")
         if self.at_end(t):
@@ -217,6 +223,14 @@ class WordReader(ValueReader):
         if t.eq < 0 and self.i < len(self.words) and not self.is_flag(self.words[self.i]) and not self.text_next():
             self.paint(self.words[self.i].start, self.words[self.i].end, "dim")
             self.i += 1
+
+    def elsewhere(self, name: str) -> str:
+        """Which commands have a flag that this one has not: most likely one of them was meant."""
+        others = [n.name for n in self.registry.values() if name in n.flags and not n.builtin]
+        shown = others if len(others) < 4 else [*others[:2], "others"]
+        *most, last = shown or [""]
+        listed = f"{', '.join(most)} and {last}" if most else last
+        return f"{listed} {'have' if most else 'has'} {name}" if shown else ""
 
     def quoted_hint(self, t: Token) -> str:
         """The way to write a word that looks like a flag behind an unquoted text."""
@@ -330,6 +344,10 @@ class WordReader(ValueReader):
             if self.is_flag(t):
                 hint = f"if it belongs to the {p.name}, quote it: {whole}"
                 self.fault(t.start, t.end, f"{self.node.name} has no {t.value}", hint, "quote-needed")
+        for mark, following in zip(taken, [*taken[1:], None], strict=True):
+            if hint := _of_other_shells(mark, following):
+                words = f"{hint}; if it belongs to the {p.name}, quote it: {whole}"
+                self.fault(mark.start, mark.end, f"there is no {mark.value} here", words, "quote-needed")
         if raw.count('"') % 2 and not any(t.open for t in taken):
             at = self.text.rindex('"', taken[0].start, taken[-1].end)
             self.fault(
@@ -339,6 +357,17 @@ class WordReader(ValueReader):
                 f"write {p.flag + ' ' if not p.positional else ''}{whole}",
                 "quote-needed",
             )
+
+
+def _of_other_shells(mark: Token, following: Token | None) -> str:
+    """What to write in the place of `&&`, or of a `>` before a file's name; "" where neither stands."""
+    if mark.quote or following is None:
+        return ""
+    if mark.value == "&&":
+        return "; stands between two lines"
+    if mark.value in (">", ">>") and re.search(r"\.(png|jpe?g|webp)$", following.value, re.I):
+        return f"| save {following.value} writes a file"
+    return ""
 
 
 def sample(p: Param) -> str:

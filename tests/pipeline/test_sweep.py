@@ -183,19 +183,19 @@ def test_a_sweep_of_a_node_that_takes_all_pictures():
 
 
 @pytest.mark.parametrize(
-    ("line", "named"),
+    ("line", "under", "named"),
     [
-        ("txt2img x --seed 1..4 -n 2", "--seed 2"),
-        ("txt2img x --seed 1,1", "--seed 1"),
-        ("txt2img x --steps 5,5 --seed 1", "--steps 5"),
-        ("txt2img {a|a} --seed 1", '--prompt "a"'),
-        ("txt2img x --steps 5,6,5 -A euler,ddim --seed 1", "--steps 5 --scheduler euler"),
-        ("txt2img x --seed random,random", "--seed 1000"),
+        ("txt2img x --seed 1..4 -n 2", "1..4", "--seed 2"),
+        ("txt2img x --seed 1,1", "1,1", "--seed 1"),
+        ("txt2img x --steps 5,5 --seed 1", "5,5", "--steps 5"),
+        ("txt2img {a|a} --seed 1", "{a|a}", '--prompt "a"'),
+        ("txt2img x --steps 5,6,5 -A euler,ddim --seed 1", "txt2img", "--steps 5 --scheduler euler"),
+        ("txt2img x --seed random,random", "random,random", "--seed 1000"),
     ],
 )
-def test_pairs_that_come_out_twice_are_refused_by_name(line, named):
+def test_pairs_that_come_out_twice_are_refused_by_name(line, under, named):
     wanted = (
-        f"  {line}\n  ^^^^^^^\n"
+        f"  {line}\n  {' ' * line.index(under)}{'^' * len(under)}\n"
         f"txt2img would make the same picture twice: {named}\n  take the overlap out of the sweep or of --count"
     )
 

@@ -12,6 +12,28 @@ TABLE = [
     ('txt2img "a cat" --stpes 3', "txt2img has no --stpes\n  did you mean --steps?", 2),
     ('txt2img "a cat" --steps 999', "--steps is 1 to 150, not 999", 2),
     ('txt2img "a cat" --steps many', "--steps is a whole number, not many", 2),
+    ('txt2img "a cat" --steps=', "--steps needs a whole number\n  as in: --steps 24", 2),
+    ('txt2img "a cat" --seed 1...3', "--seed is a range such as 1..8, or 10..50..10 with a step, not 1...3", 2),
+    (
+        'txt2img "a cat" --strength 0.5',
+        "did you mean --hires-strength? img2img, inpaint and others have --strength",
+        2,
+    ),
+    (
+        "load_image a.png | resize 8x8 --radius 3",
+        "resize has no --radius\n  blur, sharpen and mask_blur have --radius",
+        2,
+    ),
+    (
+        "txt2img a cat && txt2img a dog",
+        "there is no && here\n  ; stands between two lines; if it belongs to the prompt, quote it: ",
+        2,
+    ),
+    ("txt2img a cat > cat.png", "there is no > here\n  | save cat.png writes a file; if it belongs to the prompt, ", 2),
+    ("txt2img a {red|blue cat", "this { is never closed\n  close it with }, or write \\{ for a brace", 2),
+    ("load_image a.png | flip", "flip needs horizontal or vertical\n  as in: @-1 | flip horizontal", 2),
+    ("load_image a.png | blend", "blend needs the other picture\n  as in: ", 2),
+    ("load_image a.png | hue", "hue needs degrees\n  as in: ", 2),
     ('| | txt2img "a cat"', "there is no command before this |", 2),
     ('txt2img "a cat" |', "a command must follow this |", 2),
     ('txt2img "a cat" | | upscale', "there is no command before this |", 2),
@@ -188,3 +210,15 @@ def test_a_failing_engine_is_one_line_and_the_next_line_works(invoke, monkeypatc
     assert ran.status == 1
     assert sentence in ran.err
     assert ran.out.startswith("@1  64x64")
+
+
+@pytest.mark.parametrize("text", ["a > b", "x >> y", "a cat && c", "gt > v1.5", "quoted && text"])
+def test_marks_of_other_shells_are_text_in_quotes_and_where_they_mean_nothing(invoke, text):
+    line = f"txt2img {text}" if "&&" not in text else f'txt2img "{text}"'
+
+    assert invoke("--dry-run", "-c", line).status == 0
+
+
+def test_a_brace_that_is_closed_or_quoted_is_not_held_against_the_next_stage(invoke):
+    for before in ("a {red|blue} cat", '"a {red"', "a \\{red"):
+        assert "there is no command bluer\n" in invoke("-c", f"txt2img {before} | bluer").err

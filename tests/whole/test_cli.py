@@ -78,6 +78,15 @@ def test_explain_names_what_was_chosen_and_folds_the_defaults(invoke):
     assert '     label        "seed", "steps"  (typed)' in rows
 
 
+def test_explain_names_no_seed_that_only_a_run_draws(invoke):
+    drawn = invoke("explain", "txt2img x | upscale | img2img").out
+    typed = invoke("explain", "txt2img x --seed 7 | upscale | img2img").out
+
+    assert "seed         drawn when it runs  (follows)" in drawn
+    assert "seed drawn when it runs," in " ".join(drawn.split())
+    assert ("drawn" in typed, "seed         8  (follows)" in typed) == (False, True)
+
+
 def test_explain_of_a_sheet_without_labels_names_none(invoke):
     ran = invoke("explain", "txt2img x | contact_sheet")
 

@@ -33,6 +33,7 @@ ORIGIN = {
 def explain(plan: Plan, registry: Registry, precision: str = "float32") -> Iterator[str]:
     """Lines for people; the first is the sum. precision: that models will most likely compute in."""
     yield _sum(plan)
+    drawn = _drawn(plan, registry)
     for number, name in enumerate(plan.stages):
         calls = plan.stage_calls(number)
         if name == "@":
@@ -40,7 +41,7 @@ def explain(plan: Plan, registry: Registry, precision: str = "float32") -> Itera
             continue
         node = registry[name]
         yield f"{number + 1}  {name:<14} {_often(node, calls)}".rstrip()
-        yield from _values(node, calls)
+        yield from _values(node, calls, drawn)
         yield from _tokens(calls)
         yield from _memory(calls, precision)
     yield "Nothing was run."
@@ -77,7 +78,21 @@ def _tokens(calls: Sequence[Call]) -> Iterator[str]:
     yield from (f"     {line}" for name, text in texts for line in token_lines(name, text, spell))
 
 
-def _values(node: Node[Any, Any], calls: Sequence[Call]) -> Iterator[str]:
+def _drawn(plan: Plan, registry: Registry) -> set[int]:
+    """Calls whose seed, or that of the picture they change, was drawn for this plan: a run draws its own."""
+    found: set[int] = set()
+    for call in plan.calls:
+        node = registry[call.node] if call.node else None
+        if node is None:
+            continue
+        source = call.sources.get(node.seed.name) if node.seed else Source.PIPE
+        follows = source is Source.PIPE and any(i in found for i in call.inputs.get(node.frames, ()))
+        if follows or source is Source.DEFAULT:
+            found.add(call.id)
+    return found
+
+
+def _values(node: Node[Any, Any], calls: Sequence[Call], drawn: set[int]) -> Iterator[str]:
     """What was chosen, a line each with who chose it; then in one paragraph the defaults that do something."""
     defaults: list[str] = []
     for p in node.params.values():
@@ -86,6 +101,7 @@ def _values(node: Node[Any, Any], calls: Sequence[Call]) -> Iterator[str]:
         source = calls[0].sources.get(p.name, Source.LINE)
         several = list(dict.fromkeys(_shown(p, c) for c in calls))
         text = ", ".join(several[:SHOWN]) + (f", … {several[-1]}" if len(several) > SHOWN else "")
+        text = "drawn when it runs" if p.kind.is_seed and calls[0].id in drawn else text
         if source is not Source.DEFAULT:
             if text:
                 yield f"     {p.name:<12} {text}  ({ORIGIN[source]})"
