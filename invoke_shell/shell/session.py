@@ -142,7 +142,12 @@ class Session(Workbench):
         import subprocess
 
         with self.view.lent():
-            code = subprocess.run(self.keeper.with_paths(command), shell=True, check=False).returncode
+            try:
+                code = subprocess.run(self.keeper.with_paths(command), shell=True, check=False).returncode
+            except KeyboardInterrupt:
+                if self.interactive:
+                    self.view.text("")  # behind the ^C that the terminal wrote
+                raise
         if code:
             raise RunError(f"the command ended with status {code}")
 

@@ -421,3 +421,14 @@ def test_other_programs_models_are_offered_once_and_taken_in_by_the_line_that_is
         assert "found models" not in terminal.text
         terminal.type("@-1 | upscale --upscaler sh\t")
         terminal.wait(lambda screen: terminal.edited.startswith("@-1 | upscale --upscaler sharp"))
+
+
+def test_ctrl_c_ends_a_program_of_the_system_and_says_so_on_a_row_of_its_own(home):
+    with shell(home) as terminal:
+        terminal.line("$ echo begun; sleep 60")
+        terminal.wait(lambda screen: "\nbegun" in screen)
+
+        terminal.type(CTRL_C)
+
+        terminal.wait(lambda screen: "\nstopped\n" in screen)
+        terminal.wait_prompt()

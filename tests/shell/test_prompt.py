@@ -645,6 +645,17 @@ def test_recall_of_a_path_however_the_terminal_writes_it(tmp_path):
         "file://" + str(picture).replace(" ", "%20"),
     ):
         assert recall_of(text) == f'recall "{picture}"'
+    other = tmp_path / "it's.png"
+    other.touch()
+    both = f'recall "{other}" "{picture}"'
+    written = f"'{tmp_path}/it'\\''s.png' '{picture}' "
+    for text in (
+        written,
+        f"{tmp_path}/it\\'s.png {escaped}",
+        f"file://here{other}\nfile://{str(picture).replace(' ', '%20')}\n",
+    ):
+        assert recall_of(text) == both
+    assert recall_of(f"{other} and {escaped}") == ""
     for text in ("", "nowhere.png", str(tmp_path / "text.txt"), f"{picture}\n{picture}", "txt2img a.png"):
         assert recall_of(text) == ""
 

@@ -268,7 +268,7 @@ def test_recall_goes_on_after_what_it_cannot_read(invoke, made):
 
     assert ran.status == 3
     assert ran.out.startswith('# good.png\ntxt2img "a cat"')
-    assert "nothing in it tells how it was made" in ran.err
+    assert "nothing in it tells how it was made\n  load_image a.png begins a line with it\n" in ran.err
 
 
 def test_a_line_that_wants_a_picture_is_a_comment_in_a_command_file(invoke, folder, made):

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from invoke_shell.compose import Options, compose
+
 pytestmark = pytest.mark.timeout(120)
 
 
@@ -56,6 +58,17 @@ def test_a_killed_sweep_goes_on_where_it_was_and_its_names_are_whole(invoke, hom
     ).results[0]["pixel_hash"]  # fmt: skip
     again = invoke("-c", "resume")
     assert (again.status, again.err) == (1, "nothing was left unfinished\n")
+
+
+def test_a_shell_that_runs_goes_on_with_what_one_beside_it_left(invoke, home, folder):
+    session = compose(Options(home=str(home), inline=True), interactive=False)
+    assert session.run("txt2img cat") == 0
+
+    killed(home, folder, "-c", SWEEP, after=2)
+
+    assert session.run("resume") == 0
+    session.close()
+    assert len(list((home / "outputs").glob("*.png"))) == 26
 
 
 def test_what_is_to_be_forgotten_is_not_spoken_of_any_more(invoke, home, folder):

@@ -16,7 +16,8 @@ from invoke_shell.metadata.provenance import marks_of
 from invoke_shell.metadata.read import MAX_OTHER, PictureInfo
 from invoke_shell.metadata.stripping import Stripped, strip_file
 from invoke_shell.metadata.visible import visible
-from invoke_shell.records import topological
+from invoke_shell.pipeline.text import quote_word
+from invoke_shell.records import StepRecord, topological
 from invoke_shell.shell.answers.telling import command_lines, file_line, told
 from invoke_shell.shell.archive.handles import numbers_text
 from invoke_shell.shell.display.wrapping import hung
@@ -72,8 +73,19 @@ def line_of(shell: Session, word: str) -> str:
     line = foreign_of(shell, word)
     if line is not None:
         return _foreign_text(shell, word, line)
-    step = find_target(shell, word).step
+    step = _step_of(shell, word)
     return short_text(shell, step) if shell.interactive else recalled_text(shell.registry, step)
+
+
+def _step_of(shell: Session, word: str) -> StepRecord:
+    """What is recorded of a handle or a file. Raises MetadataError; of a picture that tells nothing, what it is for."""
+    try:
+        return find_target(shell, word).step
+    except MetadataError as error:
+        if error.code != "no-metadata":
+            raise
+        hint = f"load_image {quote_word(word)} begins a line with it"
+        raise MetadataError(error.message, hint=hint, code=error.code) from None
 
 
 def in_a_file(word: str, text: str) -> str:

@@ -112,7 +112,7 @@ class Keeper:
     def _name(self, name: str, numbers: list[int]) -> tuple[list[int], list[int]]:
         """Let a name stand for pictures, said when it stood for others; those it stood for, and those now."""
         before = self.store.set_name(self.session.id, name, numbers)
-        if before:
+        if not set(before) <= set(numbers):  # of a line that goes on a name only grows
             self.say(f"@{name} was {numbers_text(before)} and is {numbers_text(numbers)} now")
         return before, numbers
 

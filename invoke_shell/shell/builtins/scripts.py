@@ -55,6 +55,7 @@ def resume(
     from invoke_shell.shell.command_files.resuming import chosen, drop, left
     from invoke_shell.shell.command_files.resuming import resume as resumed
 
+    shell.keeper.results.recover()  # of a shell beside this one that was killed meanwhile
     if list:
         found = left(shell.keeper.store)
         for one in found:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from urllib.parse import unquote
@@ -25,6 +26,9 @@ from invoke_shell.shell.edit_line.guard import guarded
 from invoke_shell.shell.edit_line.listing import PICTURES
 
 __all__ = ["bindings", "recall_of"]
+
+FILE = "file://"
+LONGEST = 16_384  # characters of a paste that may be dropped files
 
 
 def bindings(
@@ -189,19 +193,21 @@ def _paste(event: KeyPressEvent) -> None:
 
 
 def recall_of(text: str) -> str:
-    """`recall PATH` of a text that is the path of a picture and nothing else, as terminals write a dropped file."""
-    word = text.strip()
-    if not word or "\n" in word or len(word) > 4096:
-        return ""
-    if word.startswith("file://"):
-        word = unquote(word.removeprefix("file://"))
-    elif len(word) > 2 and word[0] == word[-1] and word[0] in "'\"":
-        word = word[1:-1]
-    else:
-        word = re.sub(r"\\(.)", r"\1", word) if "/" in word else word
-    if not word.lower().endswith(PICTURES):
+    """`recall PATH...` of a text that is the paths of pictures and nothing else, as terminals write dropped files."""
+    if len(text) > LONGEST or not any(ending in text.lower() for ending in PICTURES):
         return ""
     try:
-        return f"recall {quote_word(word)}" if Path(word).expanduser().is_file() else ""
-    except (OSError, RuntimeError):  # no such home, a name that is too long
+        words = _dropped(text.strip())
+        pictures = [w for w in words if w.lower().endswith(PICTURES) and Path(w).expanduser().is_file()]
+    except (OSError, RuntimeError, ValueError):  # no such home, a name that is too long, a quote that is never closed
         return ""
+    return " ".join(["recall", *map(quote_word, pictures)]) if words and pictures == words else ""
+
+
+def _dropped(text: str) -> list[str]:
+    """The files of a text: as it stands, quoted as for a shell, or as addresses. Raises ValueError, OSError."""
+    if "\n" not in text and Path(text).expanduser().is_file():
+        return [text]
+    if not text.startswith(FILE):
+        return shlex.split(text)
+    return [unquote("/" + word.removeprefix(FILE).partition("/")[2]) for word in text.split()]
