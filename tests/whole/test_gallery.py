@@ -62,7 +62,11 @@ def test_the_page_in_a_browser(page, tmp_path, invoke):
         assert browser.run("window.hacked") is None
         assert browser.run(shown) == ["n1", "n2", "n3", "n4"]
         assert browser.run("[...document.images].every(i => i.complete && i.naturalWidth > 0)")
-        assert browser.run("document.querySelector('#n4 pre').textContent") == line
+        assert browser.run("document.querySelector('#n4 details pre').textContent") == line
+        short = browser.run("document.querySelector('#n3 pre').textContent")
+        assert short.startswith('txt2img "fox" --size 64x64 ')
+        assert "--seed 3" in short
+        assert "--hires" not in short
 
         def type_words(words: str) -> list[str]:
             browser.run(f"words.value = {words!r}; words.dispatchEvent(new Event('input'))")
@@ -96,7 +100,7 @@ def test_a_picture_whose_file_is_gone_keeps_its_line(invoke, home):
     assert ran.out == "here.html\n"
     text = Path("here.html").read_text()
     assert text.count("<img ") == 1
-    assert "its file is gone" in text
+    assert "its file is gone: replay @1 makes it again" in text
     assert text.count("txt2img &quot;fox&quot;") >= 2
     assert (home / "outputs").as_uri() in text
     assert "is there already, and nothing is overwritten" in invoke("-c", "gallery @1 --file here.html").err

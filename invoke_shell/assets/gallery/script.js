@@ -31,7 +31,7 @@ function legacyCopy(text) {
 }
 
 async function copy(button) {
-  const text = button.parentElement.querySelector("pre").textContent;
+  const text = [...button.parentElement.querySelectorAll("pre")].pop().textContent;  // the one with every value
   let done = true;
   try { await navigator.clipboard.writeText(text); } catch { done = legacyCopy(text); }
   button.textContent = done ? "copied" : "select it by hand";

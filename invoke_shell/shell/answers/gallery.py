@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
@@ -23,7 +24,7 @@ from invoke_shell.metadata.visible import visible
 from invoke_shell.records import Image
 from invoke_shell.shell.archive.outputs import write_new
 from invoke_shell.shell.archive.store import ResultRow
-from invoke_shell.shell.replay.finding import recalled_text
+from invoke_shell.shell.replay.finding import recalled_text, short_text
 
 if TYPE_CHECKING:
     from invoke_shell.shell.session import Session
@@ -33,14 +34,19 @@ __all__ = ["page", "write"]
 ASSETS = Path(__file__).parents[2] / "assets" / "gallery"
 SIDE = 360  # pixels of the longer side of a thumbnail
 QUALITY = 82
+FLAG = re.compile(r"--[a-z][a-z-]*")
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Card:
-    """A picture on the page. link: to its file; thumbnail: None when that is gone."""
+    """A picture on the page. line: with every value; short: to be read, without those that are usual here.
+
+    link: to its file; thumbnail: None when that is gone.
+    """
 
     row: ResultRow
     line: str
+    short: str
     link: str
     thumbnail: str | None
 
@@ -87,14 +93,15 @@ def _source_hash(text: str) -> str:
 
 def _card(session: Session, row: ResultRow, folder: Path) -> _Card:
     try:
-        line = recalled_text(session.registry, from_metadata(loads(row.metadata)))
+        step = from_metadata(loads(row.metadata))
+        line, short = recalled_text(session.registry, step), short_text(session, step)
     except InvokeShellError as error:
-        line = f"# {error.message}"
+        line = short = f"# {error.message}"
     try:
         thumbnail = _thumbnail(read_image(session.keeper.results.data(row), row.path.name)[0])
     except BlockedError:
         thumbnail = None
-    return _Card(row=row, line=line, link=_link(row.trashed or row.path, folder), thumbnail=thumbnail)
+    return _Card(row=row, line=line, short=short, link=_link(row.trashed or row.path, folder), thumbnail=thumbnail)
 
 
 def _link(path: Path, folder: Path) -> str:
@@ -117,13 +124,21 @@ def _figure(card: _Card) -> str:
     row = card.row
     about = [f"{row.width}x{row.height}", *([f"seed {row.seed}"] if row.seed is not None else [])]
     name = f" @{row.name}" if row.name else ""
-    picture = '<span class="gone">its file is gone</span>'
+    picture = f'<span class="picture gone">its file is gone: replay {row.handle} makes it again</span>'
     if card.thumbnail is not None:
         # Quotes and angle brackets cannot stand in base64.
-        picture = f'<img src="{card.thumbnail}" alt="{escape(visible(card.line))}" loading="lazy">'
+        image = f'<img src="{card.thumbnail}" alt="{escape(visible(card.short))}" loading="lazy">'
+        picture = f'<a class="picture" href="{escape(card.link)}">{image}</a>'
+    whole = f"<details><summary>all values</summary><pre>{_words(card.line)}</pre></details>"
     kept = ' class="kept"' if row.state == "kept" else ""
     return (
-        f'<figure{kept} id="n{row.n}"><a href="{escape(card.link)}">{picture}</a>'
+        f'<figure{kept} id="n{row.n}">{picture}'
         f'<figcaption class="about"><b>{row.handle}{escape(name)}</b> {escape("  ".join(about))}</figcaption>'
-        f'<pre>{escape(card.line)}</pre><button type="button">copy the line</button></figure>'
+        f"<pre>{_words(card.short)}</pre>{whole if card.short != card.line else ''}"
+        f'<button type="button">copy the line</button></figure>'
     )
+
+
+def _words(line: str) -> str:
+    """A line, escaped; a flag is one word, and not broken between its hyphens."""
+    return FLAG.sub(r"<span>\g<0></span>", escape(line))
