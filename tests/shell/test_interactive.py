@@ -298,6 +298,44 @@ def test_ctrl_c_right_behind_enter_stops_the_line(home):
         terminal.wait(lambda screen: terminal.edited == "txt2img a fox")
 
 
+@pytest.mark.parametrize("keys", [("emacs", "\x18\x05"), ("vi", "\x1b", "v")])
+def test_the_line_in_an_editor_comes_back_and_does_not_run(home, keys):
+    editor = home / "editor"
+    editor.write_text(
+        """#!/bin/sh\nprintf 'which? '\nread colour\nsed "s/a boat/a $colour boat/" "$1" > x\nmv x "$1"\n"""
+    )
+    editor.chmod(0o755)
+    with shell(home, VISUAL=str(editor)) as terminal:
+        terminal.line(f"set keys {keys[0]}")
+        terminal.wait(f"keys is {keys[0]}")
+        terminal.wait_prompt()
+        terminal.type("txt2img a boat")
+        terminal.wait(lambda screen: terminal.edited == "txt2img a boat")
+        for key in keys[1:]:
+            terminal.type(key)
+            terminal.settle(0.7)
+        terminal.wait("which?")
+        terminal.type("red\r")  # a terminal as programs expect it: with lines and echo
+        terminal.wait("which? red")
+        terminal.wait(lambda screen: terminal.edited == "txt2img a red boat")
+        terminal.settle()
+
+        assert not list(home.glob("outputs/*"))
+
+
+def test_plain_lines_end_with_their_row(home):
+    with shell(home, TERM="dumb") as terminal:
+        terminal.type("txt2img half")
+        terminal.wait("txt2img half")
+        terminal.type(CTRL_C)
+        terminal.wait("leaves")
+        terminal.type(CTRL_D)
+        terminal.ended()
+
+        half = terminal.row("txt2img half")
+        assert [line.rstrip() for line in terminal.lines[half + 1 : half + 3]] == ["Ctrl-D or exit leaves", "invoke>"]
+
+
 def test_forty_columns_are_enough(home):
     with shell(home, columns=40, rows=30) as terminal:
         terminal.line('txt2img "a cat" --stpes 30')
@@ -329,6 +367,20 @@ def test_plain_has_no_pictures_and_no_escape_codes(home, how):
         assert "\x1b[3" not in terminal.raw
         terminal.type(CTRL_D)
         assert terminal.ended() == 0
+
+
+@pytest.mark.parametrize(("columns", "rows"), [(20, 5), (12, 3)])
+def test_a_very_small_window_has_a_prompt(home, columns, rows):
+    with shell(home, columns=columns, rows=rows) as terminal:
+        terminal.type("blur")
+        terminal.wait(lambda screen: terminal.edited == "blur")
+        terminal.type(CTRL_C)
+        terminal.wait_prompt()
+        terminal.type("txt2img a\r")
+        terminal.wait(lambda screen: list(home.glob("outputs/*.png")))
+        terminal.wait_prompt()
+
+        assert "too small" not in terminal.raw
 
 
 def test_no_color_edits_without_colours(home):

@@ -13,7 +13,15 @@ from prompt_toolkit.auto_suggest import Suggestion
 from prompt_toolkit.buffer import Buffer
 from prompt_toolkit.completion import CompleteEvent, get_common_complete_suffix
 from prompt_toolkit.enums import DEFAULT_BUFFER
-from prompt_toolkit.filters import Condition, emacs_insert_mode, emacs_mode, has_focus, is_done, vi_insert_mode
+from prompt_toolkit.filters import (
+    Condition,
+    emacs_insert_mode,
+    emacs_mode,
+    has_focus,
+    is_done,
+    vi_insert_mode,
+    vi_navigation_mode,
+)
 from prompt_toolkit.key_binding import KeyBindings
 from prompt_toolkit.key_binding.key_processor import KeyPressEvent
 
@@ -68,6 +76,7 @@ def bindings(
     keys.add("escape", "right", filter=editing & _ghost)(_take_word)
     keys.add("f1", filter=editing)(lambda event: _help(event, help_at))
     keys.add("c-x", "c-e", filter=editing & emacs_mode)(_editor)
+    keys.add("v", filter=editing & vi_navigation_mode)(_editor)
     keys.add("<bracketed-paste>", filter=editing)(_paste)
     for key in ("enter", "c-c", "c-d"):  # read together with the key that ended the line: a line ends once
         keys.add(key, filter=is_done)(lambda event: None)
@@ -87,7 +96,7 @@ def _ghost() -> bool:
 
 
 def _editor(event: KeyPressEvent) -> None:
-    """The line in $VISUAL or $EDITOR, and back; prompt_toolkit's own key would run it then."""
+    """The line in $VISUAL or $EDITOR, and back; prompt_toolkit's own keys would run it then."""
     event.current_buffer.open_in_editor(validate_and_handle=False)
 
 

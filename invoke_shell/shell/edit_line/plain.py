@@ -23,13 +23,20 @@ class PlainLines:
         self.history = LineHistory(session.home.history_file)
         self.readline = _readline(self.history)
         self._ahead = ""
+        self._stood = ""
 
     def ask(self, text: str, cursor: int) -> str:
         """One line, and more while it is unfinished. A text with Enter in it was typed ahead: it is no draft."""
-        lines = [self._input(text or self._ahead)]
-        while self.session.read("\n".join(lines)).incomplete:
-            lines.append(input(CONTINUED))
-        return "\n".join(lines)
+        self._stood = ""
+        try:
+            lines = [self._input(text or self._ahead)]
+            while self.session.read("\n".join(lines)).incomplete:
+                lines.append(input(CONTINUED))
+            return "\n".join(lines)
+        except (EOFError, KeyboardInterrupt):
+            self._stood = self.readline.get_line_buffer() if self.readline is not None else ""
+            print()  # what comes next does not stand behind what was typed
+            raise
 
     def ready(self) -> None:
         """Nothing is warmed beside a plain shell."""
@@ -38,7 +45,7 @@ class PlainLines:
         self.history.store_string(text)
 
     def stands(self) -> str:
-        return ""
+        return self._stood
 
     def _input(self, text: str) -> str:
         line, entered, self._ahead = text.partition("\r")

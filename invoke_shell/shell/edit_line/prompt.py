@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 __all__ = ["Editor", "Shell", "interact"]
 
 MENU = 6  # rows kept free below the prompt for completions
+BESIDE = 2  # rows that a menu never takes: the line at the bottom, and one of what is above
 PAUSE = 0.05  # seconds in which the first key has the processor for itself, before the worker is started
 SHORT = 1 << 16  # bytes of a history that is read in a millisecond
 LEAVING = "Ctrl-D or exit leaves"
@@ -248,6 +249,7 @@ class Editor:
         )
         # PromptSession's own switch for this one turns completion while typing off.
         self.prompt.default_buffer.enable_history_search = Always()
+        self.prompt.app.before_render += lambda app: self._fit()
         self.prompt.app.after_render += lambda app: self._furnish()
 
     def ask(self, text: str, cursor: int) -> str:
@@ -341,6 +343,10 @@ class Editor:
 
     def stands(self) -> str:
         return self.prompt.default_buffer.text
+
+    def _fit(self) -> None:
+        """Room for a menu as far as there is any; prompt_toolkit shows no prompt where it does not get what it asks."""
+        self.prompt.reserve_space_for_menu = max(0, min(MENU, self.prompt.output.get_size().rows - BESIDE))
 
     def _furnish(self) -> None:
         """The first prompt is on the screen: open the session, in the one moment in which no key can be read.
