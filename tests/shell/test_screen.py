@@ -589,6 +589,21 @@ def test_what_is_said_during_progress_stands_above_it(monkeypatch):
     assert screen.lines == ["a word"]
 
 
+def test_progress_stays_under_results_however_quickly_they_come(monkeypatch):
+    monkeypatch.setattr(progress, "DELAY", 0.0)
+    screen = Screen()
+    v = view(screen)
+    v.event(ChainStarted(stages=("txt2img",), pictures=9))
+    end = time.monotonic() + 10
+    while "txt2img" not in screen.bare and time.monotonic() < end:
+        time.sleep(0.01)
+    monkeypatch.setattr(progress, "DELAY", 60.0)
+    for n in range(1, 6):
+        v.result(result(n))
+        assert screen.lines[:n] == [f"@{k}  8x8  seed 7  1.2 s  /out/{k}.png" for k in range(1, n + 1)]
+        assert screen.lines[n].startswith("txt2img")
+
+
 def test_a_picture_drawn_in_a_protocol_by_name_leaves_no_progress_behind(monkeypatch):
     monkeypatch.setattr(progress, "DELAY", 0.0)
     screen = Screen()

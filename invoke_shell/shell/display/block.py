@@ -23,6 +23,11 @@ class Block:
         self._widths: list[int] = []  # of the rows on the screen
         self._drawn: list[str] = []
 
+    @property
+    def shown(self) -> bool:
+        """Whether rows of it are on the screen."""
+        return bool(self._drawn)
+
     def draw(self, rows: Sequence[str]) -> None:
         """Show these rows instead of those before; in one write, so that none is seen half drawn."""
         if list(rows) == self._drawn:

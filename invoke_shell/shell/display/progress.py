@@ -200,6 +200,16 @@ class ProgressLine:
             self._block.erase()
             self._quiet_until = time.monotonic() + DELAY
 
+    def above(self, write: Callable[[], None]) -> None:
+        """Write something above it: where it is on the screen it stays there, so that quick results do not hide it."""
+        with self._lock:
+            shown = self._block.shown
+            self.pause()
+            write()
+            if shown and self._stop is not None:
+                self._quiet_until = 0.0
+                self._draw()
+
     @contextmanager
     def away(self) -> Iterator[None]:
         """Off the screen for as long as this lasts."""

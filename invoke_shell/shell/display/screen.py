@@ -261,11 +261,18 @@ class TerminalView:
             self._progress.hide()
 
     def _print(self, text: str) -> None:
-        with self._lock:
-            self._pause()
-            encoding = getattr(self.out, "encoding", None) or "utf-8"
-            self.out.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
+        encoding = getattr(self.out, "encoding", None) or "utf-8"
+        line = text.encode(encoding, "backslashreplace").decode(encoding) + "\n"
+
+        def write() -> None:
+            self.out.write(line)
             self.out.flush()
+
+        with self._lock:
+            if self._progress is not None:
+                self._progress.above(write)
+            else:
+                write()
 
     def _paint(self, text: str, style: str) -> str:
         code = self.theme.codes[style]
