@@ -16,7 +16,7 @@ from invoke_shell.metadata.summary import rfc266
 from invoke_shell.metadata.visible import visible
 from invoke_shell.records import Image, Json, topological
 
-__all__ = ["MOST", "Wrong", "check_container", "check_data", "check_pixels"]
+__all__ = ["MOST", "Wrong", "check_container", "check_data", "check_pixels", "contradictions"]
 
 MOST = 100  # faults of one picture that are told
 LONGEST = 60  # characters of a value in a sentence
@@ -111,6 +111,13 @@ def _of_the_history(data: Mapping[str, Json]) -> Iterator[Wrong]:
         yield Wrong("$.steps", f"has {len(data['steps'])} steps, of which {len(steps)} made the picture")  # type: ignore[arg-type]
     yield from _view(data["image"], rfc266(steps))
     yield from _embedded(data)
+
+
+def contradictions(data: Mapping[str, Json]) -> list[str]:
+    """Where the view for other readers does not say what the steps say: one of them was edited."""
+    found = data.get("image")
+    wrong = _view(found, rfc266(list(topological(from_metadata(data))))) if isinstance(found, dict) else ()
+    return [f"the record was edited: {w.path.removeprefix('$.')} {w.message}" for w in wrong]
 
 
 def _view(found: Any, wanted: Mapping[str, Json]) -> Iterable[Wrong]:

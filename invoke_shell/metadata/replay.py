@@ -159,6 +159,8 @@ class _Reader:
     def value(self, node: Node[Any, Any], p: Param, step: StepRecord) -> Any:
         if p.kind.model and p not in node.recorded:
             return self.model(p, step.models.get(p.name))
+        if p.name not in step.params and (p.required or p.kind.is_seed):
+            self.missing.append(f"{node.name}: its {p.name} was not recorded")
         if p.name not in step.params:
             return None if p.required else p.default
         recorded = step.params[p.name]
@@ -168,7 +170,9 @@ class _Reader:
             else:
                 items = [self.item(p, recorded, step, p.name)]
         except ValueError:
-            self.missing.append(f"{node.name} has no {p.flag} {visible(str(recorded)[:80])}")
+            text = visible(str(recorded)[:80])
+            said = f"{node.name}: {p.flag} is {p.kind.label}, not {text}"
+            self.missing.append(f"{node.name} has no {p.flag} {text}" if p.kind.choices else said)
             return None if p.required else p.default
         # A stranger's value may be of the right kind and far beyond what the flag takes.
         self.missing += [f"{node.name}: {wrong}" for item in items if (wrong := p.check(item))]

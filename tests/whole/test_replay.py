@@ -237,7 +237,7 @@ def test_a_hash_of_this_home_in_a_strangers_file_is_no_pass(invoke, forged, made
     [("steps", 10**9, "txt2img: --steps is 1 to 150, not 1000000000"),
      ("size", "100000x100000", "txt2img: --size is 64 to 4096 px, a multiple of 8, not 100000x100000"),
      ("seed", -1, "txt2img: --seed is 0 to 18446744073709551615, not -1"),
-     ("guidance", "much", "txt2img has no --guidance much"),
+     ("guidance", "much", "txt2img: --guidance is a number, not much"),
      ("scheduler", "os.system", "txt2img has no --scheduler os.system")],
 )  # fmt: skip
 def test_a_value_beyond_what_the_flag_takes_is_refused(name, value, sentence, invoke, forged):

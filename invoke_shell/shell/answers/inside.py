@@ -28,6 +28,7 @@ from invoke_shell.shell.replay.finding import (
     recalled_here,
     recalled_text,
     short_text,
+    unreadable,
 )
 from invoke_shell.shell.session import Session
 
@@ -74,6 +75,8 @@ def line_of(shell: Session, word: str) -> str:
     if line is not None:
         return _foreign_text(shell, word, line)
     step = _step_of(shell, word)
+    if wrong := unreadable(shell.registry, step):
+        raise MetadataError(f"no command can be made of {visible(word)}: {'; '.join(wrong)}")
     return short_text(shell, step) if shell.interactive else recalled_text(shell.registry, step)
 
 

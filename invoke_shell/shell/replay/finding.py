@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ from invoke_shell.metadata.replay import Recalled, recall
 from invoke_shell.metadata.visible import visible
 from invoke_shell.pipeline.facts import InputRef
 from invoke_shell.pipeline.registry import Registry
-from invoke_shell.records import Image, ModelRecord, Resource, StepRecord
+from invoke_shell.records import Image, Json, ModelRecord, Resource, StepRecord
 
 if TYPE_CHECKING:
     from invoke_shell.metadata.foreign.line import Line
@@ -34,6 +34,7 @@ __all__ = [
     "recalled_here",
     "recalled_text",
     "short_text",
+    "unreadable",
 ]
 
 _SPOKEN = {"checkpoint": "model", "lora": "LoRA", "vae": "VAE"}
@@ -41,18 +42,24 @@ _SPOKEN = {"checkpoint": "model", "lora": "LoRA", "vae": "VAE"}
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """A picture to be made again: its history, and its pixels when its file is there."""
+    """A picture to be made again: its history, and its pixels when its file is there. data: the record, as read."""
 
     label: str
     step: StepRecord
     image: Image | None = None
     form: Form = PNG
     warnings: tuple[str, ...] = ()
+    data: Mapping[str, Json] = field(default_factory=dict, repr=False)
 
 
 def recalled_text(registry: Registry, step: StepRecord) -> str:
     """The lines that make a picture, from its record alone."""
     return recall(step, registry, AsRecorded()).text(registry)
+
+
+def unreadable(registry: Registry, step: StepRecord) -> tuple[str, ...]:
+    """Why no lines make a picture, wherever it is: nodes that are not here, values that are none."""
+    return recall(step, registry, AsRecorded()).missing
 
 
 def short_text(bench: Workbench, step: StepRecord) -> str:
@@ -98,7 +105,7 @@ def find_target(bench: Workbench, word: str) -> Target:
     image, _ = read_image(path)
     for sentence in bring_in(bench.keeper, path, info, step):
         bench.view.say(sentence)
-    return Target(label=word, step=step, image=image, form=info.form, warnings=info.warnings)
+    return Target(label=word, step=step, image=image, form=info.form, warnings=info.warnings, data=info.data or {})
 
 
 def is_own(bench: Workbench, target: Target) -> bool:

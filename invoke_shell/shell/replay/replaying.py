@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from invoke_shell.errors import BlockedError, MetadataError
+from invoke_shell.metadata.check import contradictions
 from invoke_shell.metadata.decode import read_image
 from invoke_shell.metadata.replay import overridden
 from invoke_shell.metadata.verdict import Verdict, is_edited, is_of, reasons, verdict
@@ -147,7 +148,8 @@ def _one(session: Session, word: str, changes: Mapping[str, str], where: Where, 
     found = compared(frame.image)
     if lossy and target.image is not None and found.outcome == "exact":
         edited = not is_of(target.image, frame.image, target.form)
-    why = (*recalled.notes, *reasons(target.step, frame.step))
+    edits = contradictions(target.data) if found.outcome != "exact" and not changes else ()
+    why = (*recalled.notes, *edits, *reasons(target.step, frame.step))
     return Replayed(
         label=word,
         verdict=found.outcome,
