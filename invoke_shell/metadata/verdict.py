@@ -21,12 +21,13 @@ CLOSE = 40.0  # dB: about three of 255 off on average, which no eye sees side by
 class Verdict:
     """max_difference: of one 8-bit sample; psnr: in dB over all samples. Both None where there is nothing to compare.
 
-    psnr is None for an exact picture too: infinity is no JSON.
+    psnr is None for an exact picture too: infinity is no JSON. unlike: why there is nothing to compare, a sentence.
     """
 
     outcome: Literal["exact", "close", "different"]
     max_difference: int | None = None
     psnr: float | None = None
+    unlike: str = ""
 
 
 def verdict(recorded_hash: str, new: Image, old: Image | None = None, form: Form = PNG) -> Verdict:
@@ -39,10 +40,18 @@ def verdict(recorded_hash: str, new: Image, old: Image | None = None, form: Form
     if new.hash == recorded_hash:
         return Verdict(outcome="exact", max_difference=0)
     new = through(new, form)
-    if old is None or (old.mode, old.size) != (new.mode, new.size):
+    if old is None:
         return Verdict(outcome="different")
+    if old.size != new.size:
+        return Verdict(outcome="different", unlike=f"the picture is {_size(old)}, the new one {_size(new)}")
+    if old.mode != new.mode:
+        return Verdict(outcome="different", unlike=f"the picture has channels {old.mode}, the new one {new.mode}")
     worst, psnr = _compared(new, old)
     return Verdict(outcome="close" if psnr is None or psnr >= CLOSE else "different", max_difference=worst, psnr=psnr)
+
+
+def _size(image: Image) -> str:
+    return f"{image.width}x{image.height}"
 
 
 def _compared(new: Image, old: Image) -> tuple[int, float | None]:

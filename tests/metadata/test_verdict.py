@@ -40,9 +40,16 @@ def test_forty_decibels_part_close_from_different(off: int, outcome: str):
     assert (found.outcome, round(found.psnr or 0, 1)) == (outcome, {2: 42.1, 3: 38.6}[off])
 
 
-@pytest.mark.parametrize("old", [None, grey(1, 2, 3), image(2, 1, "RGB")])
-def test_nothing_to_compare_with_is_different(old: Image | None):
-    assert verdict("blake3:0", grey(1, 2), old) == Verdict(outcome="different")
+@pytest.mark.parametrize(
+    ("old", "why"),
+    [
+        (None, ""),
+        (grey(1, 2, 3), "the picture is 3x1, the new one 2x1"),
+        (image(2, 1, "RGB"), "the picture has channels RGB, the new one L"),
+    ],
+)
+def test_nothing_to_compare_with_is_different(old: Image | None, why: str):
+    assert verdict("blake3:0", grey(1, 2), old) == Verdict(outcome="different", unlike=why)
 
 
 def test_equal_pixels_under_another_recorded_hash_are_close_and_no_number_is_infinite():

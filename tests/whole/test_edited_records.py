@@ -68,3 +68,26 @@ def test_an_edit_that_changes_no_pixel_is_no_reason(invoke, edited):
 
     assert (replayed.status, replayed.records[-1]["verdict"]) == (0, "exact")
     assert replayed.records[-1]["reasons"] == []
+
+
+def test_another_size_is_named(invoke, edited):
+    name = edited(in_params(size="64x128"))
+
+    replayed = invoke("--json", "replay", name).records[-1]
+
+    assert (replayed["verdict"], replayed["psnr"]) == ("different", None)
+    assert replayed["reasons"][0] == "the picture is 128x128, the new one 64x128"
+
+
+def test_only_a_missing_model_is_replaced_by_another(invoke, folder):
+    def blocked(line: str) -> str:
+        chunks = PngImagePlugin.PngInfo()
+        chunks.add_text("parameters", line)
+        Image.new("RGB", (64, 64)).save(folder / "theirs.png", pnginfo=chunks)
+        return invoke("replay", "theirs.png").out
+
+    settings = "Steps: 5, Sampler: Euler a, CFG scale: 7, Seed: 5, Size: 64x64"
+    another = "  replay --model NAME draws it with another one\n"
+
+    assert blocked(f"a cat\n{settings}, Model: fox").endswith(f"  there is no model fox\n{another}")
+    assert blocked(f"a cat <lora:fox:1>\n{settings}").endswith("blocked\n  there is no lora fox\n")

@@ -111,7 +111,7 @@ def replay(
         try:
             outcome = _one(session, word, changes, where, yes=yes)
         except (BlockedError, MetadataError) as error:
-            another = error.code == "unknown-model" and MODEL not in changes
+            another = error.message.startswith("there is no model ") and MODEL not in changes  # no LoRA, no VAE
             way = ("replay --model NAME draws it with another one",) if another else ()
             outcome = Replayed(label=word, verdict="blocked", missing=(error.message, *way))
         outcomes.append(outcome)
@@ -149,7 +149,7 @@ def _one(session: Session, word: str, changes: Mapping[str, str], where: Where, 
     if lossy and target.image is not None and found.outcome == "exact":
         edited = not is_of(target.image, frame.image, target.form)
     edits = contradictions(target.data) if found.outcome != "exact" and not changes else ()
-    why = (*recalled.notes, *edits, *reasons(target.step, frame.step))
+    why = (*filter(None, [found.unlike]), *recalled.notes, *edits, *reasons(target.step, frame.step))
     return Replayed(
         label=word,
         verdict=found.outcome,
@@ -215,7 +215,7 @@ def _foreign(
         path=result.path,
         max_difference=found.max_difference,
         psnr=found.psnr,
-        reasons=(*line.missing, *line.guessed),
+        reasons=(*filter(None, [found.unlike]), *line.missing, *line.guessed),
         changed=changes,
     )
 
