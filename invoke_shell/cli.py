@@ -93,7 +93,7 @@ def _run(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
         from functools import partial
 
         with collector_paused():
-            from invoke_shell.shell.edit_line.prompt import interact
+            from invoke_shell.shell.edit_line.loop import interact
 
         # What `interact` finds again when the shell has closed: whoever has left cannot stop anything any more.
         signal.signal(signal.SIGINT, signal.SIG_IGN)

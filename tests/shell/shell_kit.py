@@ -15,7 +15,7 @@ from invoke_shell.compose import everything
 from invoke_shell.models.catalogue import Catalogue
 from invoke_shell.pipeline.bind import read
 from invoke_shell.shell.archive.store import Facts, Store
-from invoke_shell.shell.edit_line.prompt import Shell
+from invoke_shell.shell.edit_line.loop import Shell
 from invoke_shell.shell.home import Home
 from invoke_shell.shell.session import Session
 from invoke_shell.shell.settings import Settings

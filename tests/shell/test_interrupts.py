@@ -19,7 +19,7 @@ from shell_kit import REGISTRY, FakeSession
 from invoke_shell.shell.archive.store import Store
 from invoke_shell.shell.display.screen import TerminalView
 from invoke_shell.shell.edit_line.interrupts import WHOLE, is_whole
-from invoke_shell.shell.edit_line.prompt import interact
+from invoke_shell.shell.edit_line.loop import interact
 from invoke_shell.shell.settings import Settings
 
 pytestmark = pytest.mark.timeout(60)

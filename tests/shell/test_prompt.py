@@ -55,8 +55,8 @@ from invoke_shell.shell.edit_line.completion import Completions, Ghost
 from invoke_shell.shell.edit_line.editing import _when, greeting
 from invoke_shell.shell.edit_line.keys import recall_of
 from invoke_shell.shell.edit_line.listing import Listing
+from invoke_shell.shell.edit_line.loop import Shell, interact
 from invoke_shell.shell.edit_line.plain import PlainLines
-from invoke_shell.shell.edit_line.prompt import Shell, interact
 from invoke_shell.shell.edit_line.status import Status, help_lines, hint
 
 pytestmark = pytest.mark.timeout(60)

@@ -1,4 +1,4 @@
-"""The shell: the prompt at once, then everything else; what is typed runs, and the prompt comes again.
+"""The prompt at once, then everything else.
 
 Nothing is imported here that drawing a prompt does not need. The language, the settings and the store come when the
 first prompt is on the screen, before its first key is read; the worker process after that. See docs/shell.md.
@@ -7,14 +7,11 @@ first prompt is on the screen, before its first key is read; the worker process 
 from __future__ import annotations
 
 import logging
-import os
-import signal
 import threading
 import time
 from collections.abc import Callable
 from itertools import count
-from types import FrameType
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from prompt_toolkit import PromptSession
 from prompt_toolkit.application import run_in_terminal
@@ -31,9 +28,8 @@ from prompt_toolkit.output import Output
 from invoke_shell.collector import collector_paused
 from invoke_shell.shell.archive.lines import LineHistory
 from invoke_shell.shell.display.keyboard import Quiet
-from invoke_shell.shell.display.marks import DUMB, PROMPT
-from invoke_shell.shell.edit_line.guard import Watch, thread_failed
-from invoke_shell.shell.edit_line.interrupts import when_whole
+from invoke_shell.shell.display.marks import PROMPT
+from invoke_shell.shell.edit_line.guard import Watch
 from invoke_shell.shell.edit_line.terminal_input import terminal_input
 
 if TYPE_CHECKING:
@@ -41,179 +37,23 @@ if TYPE_CHECKING:
     from invoke_shell.shell.edit_line.editing import Editing
     from invoke_shell.shell.session import Session
 
-__all__ = ["Editor", "Shell", "interact"]
+__all__ = ["Editor", "PlainWanted", "redrawing"]
 
 MENU = 6  # rows kept free below the prompt for completions
 BESIDE = 2  # rows that a menu never takes: the line at the bottom, and one of what is above
 PAUSE = 0.05  # seconds in which the first key has the processor for itself, before the worker is started
 SHORT = 1 << 16  # bytes of a history that is read in a millisecond
-LEAVING = "Ctrl-D or exit leaves"
 TRIES = 5  # prompts that end by a fault before the program does
-NOTHING_RAN = (2, 3)  # exit statuses of a line that was not understood, or lacks something
 
 
 log = logging.getLogger("invoke_shell.prompt")
-
-
-def interact(opening: Callable[[], Session], *, input: Input | None = None, output: Output | None = None) -> int:
-    """Talk with the person until they leave; the exit status of the program.
-
-    opening: makes the session, which is closed at the end; called when the prompt is on the screen, and what it raises
-    is raised here. input, output: for tests; None is this terminal.
-    """
-    shell = Shell(opening, input=input, output=output)
-    before = signal.signal(signal.SIGINT, shell.interrupted)
-    threading.excepthook, printed = thread_failed, threading.excepthook
-    try:
-        shell.run()
-    finally:
-        shell.leave_terminal()
-        shell.close()
-        threading.excepthook = printed
-        signal.signal(signal.SIGINT, before)
-    return 0
-
-
-class Asking(Protocol):
-    """Where lines come from."""
-
-    def ask(self, text: str, cursor: int) -> str:
-        """One line, beginning with a text to be mended. Raises EOFError, and KeyboardInterrupt with Ctrl-C."""
-        ...
-
-    def ready(self) -> None:
-        """Return when nothing else is at work in the session: a line is about to run."""
-        ...
-
-    def remember(self, text: str) -> None:
-        """A line that was understood belongs to the history."""
-        ...
-
-    def stands(self) -> str:
-        """What is in the line, or was when it was interrupted."""
-        ...
 
 
 class PlainWanted(Exception):
     """The settings, read after the first prompt was drawn, ask for a shell that redraws nothing."""
 
 
-class Shell:
-    """The loop. input, output: for tests; None is this terminal."""
-
-    def __init__(
-        self, opening: Callable[[], Session], *, input: Input | None = None, output: Output | None = None
-    ) -> None:
-        self._opening = opening
-        self._session: Session | None = None
-        self._plain: Asking | None = None
-        self._editor: Editor | None = None
-        self._input, self._output = input, output
-        self._stoppable = False
-
-    @property
-    def session(self) -> Session:
-        """The session, opened and introduced when first asked for."""
-        if self._session is None:
-            self._session = self._opening()
-            from invoke_shell.shell.edit_line.editing import greet
-
-            greet(self._session)
-        return self._session
-
-    def leave_terminal(self) -> None:
-        """Nobody reads keys here for now: the terminal is as it was found."""
-        if self._editor is not None:
-            self._editor.leave_terminal()
-
-    def close(self) -> None:
-        """End the session, when there is one."""
-        if self._session is not None:
-            self._session.close()
-
-    def run(self) -> None:
-        """Ask and run until the person leaves."""
-        text, cursor = "", 0
-        while self._session is None or not self._session.leaving:
-            text, cursor = self._turn(text, cursor)
-
-    def interrupted(self, number: int, frame: FrameType | None) -> None:
-        """Ctrl-C as a signal: an exception where one is waited for, and nothing in between.
-
-        In the edit line it is a key. As a signal it also comes before the terminal is ready for keys and after a line
-        has ended, where asyncio and Python would end the program.
-        """
-        if self._stoppable:
-            when_whole(frame, self._interrupt)
-
-    def _interrupt(self) -> None:
-        if self._stoppable:
-            self._stoppable = False
-            raise KeyboardInterrupt
-
-    def _turn(self, text: str, cursor: int) -> tuple[str, int]:
-        """Ask for one line and run it; what stands in the next one, and where the cursor is in it."""
-        lines = self._lines()
-        try:
-            self._stoppable = lines is self._plain
-            typed = lines.ask(text, cursor)
-            self._stoppable = False
-        except EOFError:
-            self.session.leaving = True
-            return "", 0
-        except PlainWanted:
-            return self._editor.ahead() if self._editor else "", 0
-        except KeyboardInterrupt:
-            if not lines.stands().strip():
-                self.session.view.say(LEAVING)
-            return "", 0
-        return self._run(typed, lines) if typed.strip() else ("", 0)
-
-    def _lines(self) -> Asking:
-        """The editor, or plain lines where the terminal cannot redraw or was told not to."""
-        dumb = self._output is None and os.environ.get("TERM", "") in DUMB and os.name != "nt"
-        dumb = dumb or (self._editor is not None and self._editor.worn)
-        if dumb or (self._session is not None and self._session.settings["plain"]):
-            from invoke_shell.shell.edit_line.plain import PlainLines
-
-            self._plain = self._plain or PlainLines(self.session)
-            self.leave_terminal()
-            return self._plain
-        if self._editor is None:
-            self._editor = Editor(lambda: self.session, input=self._input, output=self._output)
-        return self._editor
-
-    def _run(self, typed: str, lines: Asking) -> tuple[str, int]:
-        """Run a line; what stands in the next one, and where the cursor is in it."""
-        session = self.session
-        reading, view = session.read(typed), _redrawing(session)
-        wrong = reading.faults
-        if view is not None:
-            view.begin(PROMPT + typed)
-        else:
-            self.leave_terminal()
-        try:
-            self._stoppable = True
-            lines.ready()
-            status = session.run(typed)
-            self._stoppable = False
-        except KeyboardInterrupt:  # outside a run: a builtin was at work
-            session.view.say("stopped")
-            status = 130
-        finally:
-            if view is not None:
-                view.restore()
-        if not wrong:
-            lines.remember(typed)
-        if session.recalled:
-            recalled, session.recalled = session.recalled, ""
-            return recalled, len(recalled)
-        if status in NOTHING_RAN and not session.leaving:
-            return typed, wrong[0].end if wrong else len(typed)
-        return "", 0
-
-
-def _redrawing(session: Session) -> TerminalView | None:
+def redrawing(session: Session) -> TerminalView | None:
     """The session's view, when it draws on this terminal."""
     from invoke_shell.shell.display.screen import TerminalView
 
@@ -296,7 +136,7 @@ class Editor:
         """Somebody else reads its keys from here on."""
         if self._terminal is not None and self.editing is not None:
             self._terminal.keyboard.leave()
-            view = _redrawing(self.editing.session)
+            view = redrawing(self.editing.session)
             if view is not None and view.keyboard is self._terminal.keyboard:
                 view.keyboard = Quiet(view.stdin)
 
@@ -416,7 +256,7 @@ class Editor:
     def _use_keyboard(self) -> None:
         """A line that runs leaves its keys to the next prompt."""
         assert self.editing is not None  # furnished
-        view = _redrawing(self.editing.session)
+        view = redrawing(self.editing.session)
         if self._terminal is not None and view is not None:
             self._terminal.keyboard.away = view.away
             view.keyboard, view.keep_keys = self._terminal.keyboard, self._terminal.give
