@@ -64,7 +64,7 @@ def _shell_settings(
     filename: Annotated[str, Arg(help="Name of a picture's file.", spell=_template)] = "{n:06}-{prompt:24}-{seed}",
     show: Annotated[str, Arg(help="Draw results: auto, off, or a width in columns.", spell=_width)] = "auto",
     pictures: Annotated[
-        Literal["auto", "kitty", "iterm2", "sixel", "half", "path"], Arg(help="How pictures are drawn.")
+        Literal["auto", "kitty", "iterm2", "sixel", "half-blocks", "path"], Arg(help="How pictures are drawn.")
     ] = "auto",
     keep: Annotated[Literal["results", "all"], Arg(help="Which pictures of a line get a file.")] = "results",
     theme: Annotated[

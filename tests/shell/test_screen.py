@@ -56,7 +56,7 @@ def result(n: int, **more) -> Result:
 
 def view(screen: Screen, **settings: str) -> TerminalView:
     chosen = Settings(REGISTRY)
-    for name, text in {"pictures": "half", **settings}.items():
+    for name, text in {"pictures": "half-blocks", **settings}.items():
         chosen.set(name, text)
     return TerminalView(
         chosen, out=screen, stdin=io.StringIO(), env={"TERM": "xterm-256color", "COLORTERM": "truecolor"}

@@ -9,6 +9,7 @@ from shell_kit import REGISTRY
 from invoke_shell.errors import OutputError, SettingError
 from invoke_shell.pipeline.chain import Source
 from invoke_shell.shell.config_file import commented, keep, write
+from invoke_shell.shell.display.terminal import PROTOCOLS
 from invoke_shell.shell.settings import SHELL, Settings, read_config
 
 SHOWN = Settings(REGISTRY)
@@ -41,6 +42,10 @@ def test_every_setting_says_what_it_is_for_and_its_default_is_one_of_its_values(
         if p.default is not None:
             text = p.kind.format(p.default)
             assert Settings(REGISTRY).set(name, text).value == p.default
+
+
+def test_what_doctor_calls_a_protocol_may_be_set():
+    assert SHELL["pictures"].kind.choices == ("auto", *PROTOCOLS)
 
 
 def test_the_shipped_file_has_every_setting_and_changes_nothing(tmp_path):
