@@ -186,6 +186,17 @@ def test_a_picture_that_the_line_showed_is_not_drawn_again(screen):
     assert screen.lines[-1].startswith("@1")
 
 
+def test_where_nothing_can_be_drawn_the_person_who_asked_is_told_why(screen):
+    v = view(screen, pictures="path")
+
+    v.show([picture()], [], None)
+    v.show([], [], None)
+
+    assert screen.lines == ["no picture is drawn here: the setting says so"]
+    run(v, result(1))
+    assert len(screen.lines) == 2  # a result has its line
+
+
 def test_held_pictures_are_small():
     v = view(Screen())
     v.event(ChainStarted(stages=("txt2img",), pictures=2))

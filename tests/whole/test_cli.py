@@ -382,3 +382,17 @@ def test_help_of_every_command_is_short(invoke):
         assert ran.status == 0
         assert ran.out.startswith(f"{name}: ")
         assert len(ran.out.splitlines()) <= 60
+
+
+def test_unset_says_what_holds_again(invoke):
+    ran = invoke(
+        "-c", "set show off", "-c", "unset show", "-c", "set steps 30", "-c", "unset steps", "-c", "unset steps"
+    )
+
+    assert ran.err.splitlines() == [
+        "show is off",
+        "show is auto again (default)",
+        "steps is 30",
+        "steps is not set any more",
+        "steps is not set in this session",
+    ]

@@ -74,6 +74,8 @@ def unset(shell: Session, name: Annotated[str, Arg(help="A setting of this sessi
     shell.keeper.remember(name, None)
     if name in ENGINE:
         shell.restart()
+    text, source = next(((text, source) for row, text, source in shell.settings.rows() if row == name), ("", ""))
+    shell.view.say(f"{name} is {text or 'empty'} again ({source})" if source else f"{name} is not set any more")
 
 
 @node(builtin=True, group="shell", examples=["settings", "settings --write"])

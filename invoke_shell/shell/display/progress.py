@@ -198,7 +198,7 @@ class ProgressLine:
         """Take it off the screen: something else is written. It is back when that has been quiet for a while."""
         with self._lock:
             self._block.erase()
-            self._quiet_until = time.monotonic() + DELAY
+            self._quiet_until = max(self._quiet_until, time.monotonic() + DELAY)
 
     def above(self, write: Callable[[], None]) -> None:
         """Write something above it: where it is on the screen it stays there, so that quick results do not hide it."""
@@ -219,6 +219,7 @@ class ProgressLine:
         try:
             yield
         finally:
+            self._quiet_until = 0.0
             self.pause()
 
     def hide(self) -> None:

@@ -116,7 +116,8 @@ class TerminalView:
 
     def show(self, images: Sequence[Image], labels: Sequence[str], columns: int | None) -> None:
         self._shown.update(image.hash for image in images)
-        self._draw(images, labels, columns)
+        if not self._draw(images, labels, columns):
+            self.say(f"no picture is drawn here: {self._undrawn()}")
 
     def line_done(self) -> None:
         self._finish()
@@ -177,19 +178,23 @@ class TerminalView:
             for result in held:
                 self._print(self._result_text(result))
 
-    def _draw(self, images: Sequence[Image], labels: Sequence[str], columns: int | None) -> None:
+    def _draw(self, images: Sequence[Image], labels: Sequence[str], columns: int | None) -> bool:
+        """False where a picture's path is all there is to see."""
         if self.plain or not images:
-            return
+            return not images
         with self._lock:
             self._pause()
             try:
                 setting = str(self.settings["pictures"])
                 if columns is None:
-                    self.pictures.show(images, labels, setting=setting)
-                else:
-                    self.pictures.show(images, labels, setting=setting, columns=columns)
+                    return self.pictures.show(images, labels, setting=setting)
+                return self.pictures.show(images, labels, setting=setting, columns=columns)
             except SettingError as error:  # INVOKE_IMAGE_PROTOCOL is no protocol: the picture is saved all the same
                 self.say(f"not drawn: {error.message}", warning=True)
+                return True  # it was said why not
+
+    def _undrawn(self) -> str:
+        return "plain is on" if self.plain else self.pictures.terminal(setting=str(self.settings["pictures"])).why
 
     def show_as(self, protocol: str, image: Image, columns: int) -> None:
         """Draw a picture in one protocol, whatever this terminal is taken for."""

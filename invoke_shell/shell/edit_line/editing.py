@@ -101,7 +101,7 @@ class Editing:
             from invoke_shell.shell.answers.inside import made_how
 
             try:
-                return list(made_how(self.session, words[-1]))
+                return list(made_how(self.session, words[-1].rstrip("?")))
             except InvokeShellError as error:
                 return str(error).splitlines()
         return list(help_lines(self.session, self.completions.pending(text)[1]))
