@@ -10,7 +10,15 @@ from invoke_shell.pipeline.prompts import read_prompt
 from invoke_shell.pipeline.reading import Told
 from invoke_shell.pipeline.sweep import LIMIT
 from invoke_shell.pipeline.tags import TAG_BEGIN, Tag, tags_of, untagged
-from invoke_shell.pipeline.templates import Template, Texts, canonical, has_alternatives, wildcards_of
+from invoke_shell.pipeline.templates import (
+    TOO_DEEP,
+    Template,
+    Texts,
+    canonical,
+    has_alternatives,
+    too_deep,
+    wildcards_of,
+)
 from invoke_shell.pipeline.text import Token
 from invoke_shell.pipeline.types import FLOAT, HANDLE, Handle, ModelName, Sweep, Weighted
 
@@ -45,6 +53,9 @@ class TextReader(Told):
         return self.text_value(p, raw, span, escapes=False)
 
     def text_value(self, p: Param, body: str, span: tuple[int, int], *, escapes: bool) -> Value:
+        if too_deep(body):
+            self.fault(*span, TOO_DEEP, "take some of them apart", "bad-sweep")
+            return Value("", Source.LINE, span)
         body = self.without_tags(p, body, span)
         texts = Texts(body, escapes=escapes)
         names = wildcards_of(body) if p.arg.prompt else ()

@@ -11,12 +11,26 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from invoke_shell.pipeline.tags import shielded
-from invoke_shell.pipeline.text import escape, unescape
+from invoke_shell.pipeline.text import closing_braces, escape, unescape
 from invoke_shell.pipeline.types import Sweep
 
-__all__ = ["WILDCARD", "Template", "Texts", "canonical", "has_alternatives", "text_word", "wildcards_of"]
+__all__ = [
+    "TOO_DEEP",
+    "WILDCARD",
+    "Template",
+    "Texts",
+    "canonical",
+    "has_alternatives",
+    "text_word",
+    "too_deep",
+    "wildcards_of",
+]
 
 WILDCARD = re.compile(r"(?<![\w\\])__([A-Za-z0-9](?:[\w./-]{0,80}?[A-Za-z0-9])?)__(?!\w)")
+
+NESTED = 50  # groups within each other; a text that is read by recursion has an end
+
+TOO_DEEP = f"braces may stand {NESTED} deep in each other"
 
 Wildcards = Mapping[str, Sequence[str]]
 Read = Callable[[str], str]
@@ -47,6 +61,8 @@ class Texts(Sequence[str]):
     def __init__(
         self, body: str, *, escapes: bool, wildcards: Wildcards | None = None, within: tuple[str, ...] = ()
     ) -> None:
+        if too_deep(body):
+            raise ValueError(TOO_DEEP)
         self._read: Read = unescape if escapes else _braces
         self._wildcards = wildcards or {}
         self._within = within
@@ -115,11 +131,27 @@ def has_alternatives(body: str) -> bool:
     return "{" in body and any(len(p) > 1 for p in pieces(body))
 
 
+def too_deep(body: str) -> bool:
+    """Whether more groups stand in each other than are read."""
+    if body.count("{") <= NESTED:
+        return False
+    open_until: list[int] = []
+    for at, end in sorted(closing_braces(body, 0, len(body)).items()):
+        while open_until and open_until[-1] < at:
+            open_until.pop()
+        open_until.append(end)
+        if len(open_until) > NESTED:
+            return True
+    return False
+
+
 # -- as text ---------------------------------------------------------------------------------------------------------
 
 
 def canonical(body: str, *, escapes: bool, prompt: bool = False) -> str:
     """A body as the double-quoted word that stands for the same texts. prompt: wildcards are kept."""
+    if too_deep(body):  # stands for none, and is only shown
+        return f'"{escape(body)}"'
     return f'"{_written(body, unescape if escapes else _braces, inside=False, prompt=prompt)}"'
 
 

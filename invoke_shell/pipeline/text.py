@@ -17,7 +17,19 @@ from typing import NamedTuple
 
 from invoke_shell.errors import Fault
 
-__all__ = ["Line", "Note", "Parsed", "Stage", "Token", "escape", "parse", "quote", "quote_word", "unescape"]
+__all__ = [
+    "Line",
+    "Note",
+    "Parsed",
+    "Stage",
+    "Token",
+    "closing_braces",
+    "escape",
+    "parse",
+    "quote",
+    "quote_word",
+    "unescape",
+]
 
 
 class Token(NamedTuple):
@@ -293,7 +305,7 @@ class _Lexer:
         if at >= self.braced:
             end = self.text.find("\n", at)
             self.braced = end if end >= 0 else len(self.text)
-            self.braces = _closing_braces(self.text, at, self.braced)
+            self.braces = closing_braces(self.text, at, self.braced)
         return self.braces.get(at, -1)
 
     def dash_note(self, start: int) -> bool:
@@ -307,7 +319,7 @@ def _closing(mark: str) -> str:
     return "”" if mark in "“”" else mark
 
 
-def _closing_braces(text: str, start: int, end: int) -> dict[int, int]:
+def closing_braces(text: str, start: int, end: int) -> dict[int, int]:
     """Opening -> closing brace, of those with a bar inside; a bar counts for every brace around it."""
     found: dict[int, int] = {}
     opened: list[int] = []

@@ -102,7 +102,7 @@ class ValueReader(TextReader):
             self.fault(*span, said, hint, "bad-choice")
             return
         code = "bad-sweep" if "," in text or ".." in text else "bad-value"
-        hint = "random draws one" if p.kind.is_seed else ""
+        hint = "random draws one" if p.kind.is_seed and code == "bad-value" else ""
         if HANDLE.fullmatch(text):
             code, hint = "bad-handle", f"one value of it is {text}.{p.name}"
         self.fault(*span, f"{p.flag if not p.positional else p.name} is {wanted}, not {text}", hint, code)

@@ -264,8 +264,7 @@ there is no command before as""",
     "bad-sweep, too many": """
   txt2img "x" --seed 1..5000
                      ^^^^^^^
---seed is a sweep of at most 4096 values, not 1..5000
-  random draws one""",
+--seed is a sweep of at most 4096 values, not 1..5000""",
     "too-many alternatives": """
   txt2img "{a|b}{a|b}{a|b}{a|b}{a|b}{a|b}{a|b}{a|b}{a|b}{a|b}{a|b}{a|b}{a|b}"
           ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^

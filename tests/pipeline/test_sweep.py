@@ -233,3 +233,19 @@ def _model():
     from pipeline_kit import model_of
 
     return model_of("ab")
+
+
+@pytest.mark.parametrize("deep", [51, 400, 5000])
+def test_braces_that_stand_too_deep_in_each_other_are_refused(deep):
+    line = f"txt2img {'{a|' * deep}b{'}' * deep}"
+
+    with pytest.raises(LineError) as caught:
+        plan_of(line)
+
+    assert (caught.value.message, caught.value.code) == ("braces may stand 50 deep in each other", "bad-sweep")
+
+
+def test_many_braces_beside_each_other_are_not_deep():
+    made = plan_of(f"txt2img {'{a} ' * 200}{{b|c}} {'{' * 200} --seed 1")
+
+    assert len(made.results) == 2
