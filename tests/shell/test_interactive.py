@@ -98,7 +98,13 @@ def test_after_a_pipe_only_what_takes_pictures_is_offered(home):
 
         offered = screen.partition("invoke> ")[2]
         assert "upscale" in offered
-        assert "load_image" not in offered
+        assert "Draw pictures from a text prompt." not in offered  # txt2img
+
+        terminal.type("l")
+        screen = terminal.wait(lambda screen: "levels" in screen and "upscale" not in screen)
+        assert "load_image" not in screen
+        terminal.type("\x7f")
+        terminal.wait(lambda screen: terminal.edited == "txt2img a fox |")
 
         terminal.type("ups\t")
         terminal.wait(lambda screen: terminal.edited == "txt2img a fox | upscale")

@@ -238,6 +238,8 @@ def test_every_item_carries_a_note(completions):
     assert notes["--steps"] == "Denoising steps.  [1 to 150, 24]"
     assert all(notes.values())
     assert all(i.note for i in completions.items('txt2img "a" --scheduler '))
+    shown = completions.get_completions(Document('txt2img "a" --'), CompleteEvent())
+    assert {c.display_text: c.display_meta_text for c in shown} == notes
 
 
 def test_a_picture_may_be_a_file_a_folder_or_a_handle(completions, session):
