@@ -106,6 +106,10 @@ def _run(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
         if options.lines:
             return _lines(session, options.lines, keep_going=options.keep_going)
         return _words(session, words, options) if words else _standard_input(session)
+    except (InvokeShellError, BrokenPipeError):
+        raise
+    except Exception as error:  # a fault of ours, beside any line
+        raise session.unexpected(error) from error
     finally:
         session.close()
 
@@ -202,12 +206,20 @@ def _as_line(registry: Registry, name: str, arguments: Sequence[str]) -> str:
     if registry[name].rest and name not in ("replay", "again"):
         return " ".join([name, *arguments])
     out = [name]
+    flags = True
     for argument in arguments:
         if not argument.isascii() and any("\ud800" <= c <= "\udfff" for c in argument):
             hint = "a file of such a name is taken once it is renamed"
             raise SettingError(f"{argument} is no text in UTF-8", hint=hint, code="bad-usage")
         flag, equals, value = argument.partition("=")
-        if argument.startswith("-") and argument != "-" and not argument[1:2].isdigit() and argument[1:2] != ".":
+        if (
+            flags
+            and argument.startswith("-")
+            and argument != "-"
+            and not argument[1:2].isdigit()
+            and argument[1:2] != "."
+        ):
+            flags = argument != "--"  # behind it all are values
             out.append(f"{flag}={quote(value)}" if equals else argument)
         else:
             out.append(quote(argument))

@@ -188,13 +188,23 @@ def _events(path: Path | None) -> Callable[[Any], None]:
         return lambda event: None
     import json
 
+    from invoke_shell.errors import OutputError
+    from invoke_shell.metadata.visible import visible
     from invoke_shell.pipeline.events import to_plain
 
-    file = path.open("a", encoding="utf-8")
+    def failed(error: OSError) -> OutputError:
+        return OutputError(f"{visible(str(path))} cannot be written: {(error.strerror or str(error)).lower()}")
+
+    try:
+        file = path.open("a", encoding="utf-8", buffering=1)
+    except OSError as error:
+        raise failed(error) from error
 
     def write(event: Any) -> None:
-        file.write(json.dumps(to_plain(event)) + "\n")
-        file.flush()
+        try:
+            file.write(json.dumps(to_plain(event)) + "\n")
+        except OSError as error:
+            raise failed(error) from error
 
     return write
 

@@ -373,6 +373,30 @@ def test_a_log_on_a_full_disk_does_not_write_over_the_screen(invoke, home, capsy
     assert "Logging error" not in ran.err + capsys.readouterr().err
 
 
+@pytest.mark.parametrize(("file", "why"), [("nowhere/events", "no such file or directory"), (".", "is a directory")])
+def test_an_events_file_that_cannot_be_written_is_told_before_anything_runs(invoke, file, why):
+    ran = invoke("--events", file, "-c", 'txt2img "a cat" --seed 1')
+
+    assert (ran.status, ran.out) == (1, "")
+    assert ran.err == f"{file} cannot be written: {why}\n"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no full device")
+def test_an_events_file_on_a_full_disk_is_told(invoke):
+    ran = invoke("--events", "/dev/full", "-c", 'txt2img "a cat" --seed 1')
+
+    assert (ran.status, ran.err) == (1, "/dev/full cannot be written: no space left on device\n")
+
+
+def test_behind_two_dashes_every_argument_is_a_value(invoke):
+    one = invoke("--json", "txt2img", "--seed", "7", "--", "--weird prompt").results
+    two = invoke("txt2img", "--seed", "7", "--", "--weird", "prompt")
+
+    assert one[0]["command"].startswith('txt2img "--weird prompt" ')
+    assert two.status == 2
+    assert "txt2img takes one prompt\n  put all of it in quotes" in two.err
+
+
 def test_help_of_every_command_is_short(invoke):
     from invoke_shell.compose import everything
 
