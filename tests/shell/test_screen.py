@@ -557,7 +557,7 @@ def test_a_redrawn_block_leaves_nothing_behind_when_the_terminal_gets_narrower(m
     out = Screen()
     width = [40]
     monkeypatch.setattr(block, "window", lambda stream: (width[0], 10))
-    rows = block.Block(out)
+    rows = block.Block(out, hides=True)
     rows.draw(["x" * 30, "y" * 30])
     narrow = pyte.Screen(20, 10)
     pyte.Stream(narrow).feed("x" * 30 + "\r\n" + "y" * 30)  # as a terminal that breaks its rows anew shows them
@@ -627,6 +627,20 @@ def test_a_picture_drawn_in_a_protocol_by_name_leaves_no_progress_behind(monkeyp
 
     v.line_done()
     assert screen.lines == [HALF * 4] * 2
+
+
+def test_where_no_prompt_brings_the_cursor_back_it_is_not_hidden(monkeypatch):
+    monkeypatch.setattr(progress, "DELAY", 0.0)
+    screen = Screen()
+    v = view(screen)
+    v.event(ChainStarted(stages=("txt2img",), pictures=1))
+    end = time.monotonic() + 10
+    while "txt2img" not in screen.bare and time.monotonic() < end:
+        time.sleep(0.01)
+    v.line_done()
+
+    assert "txt2img" in screen.getvalue()
+    assert "\x1b[?25l" not in screen.getvalue()
 
 
 def test_progress_comes_back_after_something_was_said_though_nothing_is_told(monkeypatch):

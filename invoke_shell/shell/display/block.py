@@ -16,10 +16,14 @@ CODES = re.compile(r"\x1b\[[\d;?]*[a-zA-Z]")
 
 
 class Block:
-    """The cursor stays behind its last row, hidden. What else is written must come after `erase`."""
+    """The cursor stays behind its last row. What else is written must come after `erase`.
 
-    def __init__(self, out: TextIO) -> None:
+    hides: the cursor is not seen meanwhile; not for programs that may end, or be stopped, with nobody to bring it back.
+    """
+
+    def __init__(self, out: TextIO, *, hides: bool) -> None:
         self.out = out
+        self._hide, self._show = (HIDE_CURSOR, SHOW_CURSOR) if hides else ("", "")
         self._widths: list[int] = []  # of the rows on the screen
         self._drawn: list[str] = []
 
@@ -32,7 +36,7 @@ class Block:
         """Show these rows instead of those before; in one write, so that none is seen half drawn."""
         if list(rows) == self._drawn:
             return
-        start = self._back() if self._drawn else HIDE_CURSOR
+        start = self._back() if self._drawn else self._hide
         self.out.write(start + "\x1b[K\r\n".join(rows) + "\x1b[J")
         self.out.flush()
         self._drawn = list(rows)
@@ -41,7 +45,7 @@ class Block:
     def erase(self) -> None:
         """Take the rows away and bring the cursor back."""
         if self._drawn:
-            self.out.write(self._back() + "\x1b[J" + SHOW_CURSOR)
+            self.out.write(self._back() + "\x1b[J" + self._show)
             self.out.flush()
             self._drawn, self._widths = [], []
 

@@ -167,12 +167,14 @@ def row(state: State, columns: int) -> str:
 class ProgressLine:
     """Shows a State on a terminal, from a thread of its own; events come from another.
 
-    pictured: the rows of text that show a preview, none where it cannot be shown.
+    pictured: the rows of text that show a preview, none where it cannot be shown. hides: see Block.
     """
 
-    def __init__(self, out: TextIO, pictured: Callable[[Image], list[str]] | None = None) -> None:
+    def __init__(
+        self, out: TextIO, pictured: Callable[[Image], list[str]] | None = None, *, hides: bool = True
+    ) -> None:
         self.state = State()
-        self._block = Block(out)
+        self._block = Block(out, hides=hides)
         self._pictured = pictured
         self._shown: tuple[Image | None, list[str]] = (None, [])
         self._stalled = False

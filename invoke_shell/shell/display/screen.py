@@ -59,6 +59,7 @@ class TerminalView:
         self.out = out or sys.stdout
         self.env = os.environ if env is None else env
         self._above = ""
+        self._typed = False  # lines come from a prompt, which brings the cursor back
         self.keyboard: Keyboard | Quiet = Quiet(self.stdin)
         self.keep_keys: Callable[[bytes], None] = lambda keys: None
         self._held: list[Result] = []
@@ -85,7 +86,7 @@ class TerminalView:
 
         row: what stands on the screen above, prompt and all: carets go straight under it.
         """
-        self._above = row
+        self._above, self._typed = row, True
         self.keyboard.begin()
         if not self.plain:
             self._line().begin()
@@ -238,7 +239,7 @@ class TerminalView:
         if self._progress is None:
             from invoke_shell.shell.display.progress import ProgressLine
 
-            self._progress = ProgressLine(self.out, self._pictured)
+            self._progress = ProgressLine(self.out, self._pictured, hides=self._typed)
         return self._progress
 
     def _plain_line(self) -> PlainProgress:
