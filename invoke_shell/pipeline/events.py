@@ -72,6 +72,7 @@ class Said:
 class FrameDone:
     """A picture is finished. final: a result of the line (last stage, or named); cached: no node ran for it.
 
+    seconds: what it took, and the pictures before it that are no results.
     number: index among the results of the line, from 0, in reading order; name: from `as @NAME`.
     """
 

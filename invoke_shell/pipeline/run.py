@@ -133,6 +133,7 @@ class _Run:
         self.next_tick = 0.0
         self.numbers = {call: n for n, call in enumerate(plan.results)}
         self.given_numbers = 0
+        self.untold: dict[str, float] = {}  # seconds of pictures on the way, by the key of their step
         self.said: set[str] = set()  # lines of the whole run: many pictures may give rise to the same one
         self.heard_now: dict[str, None] = {}  # lines of the turn that runs, in order
         self.asked_now = False
@@ -218,6 +219,9 @@ class _Run:
 
     def tell(self, turn: Turn, place: int, frame: Frame, cached: bool, seconds: float) -> None:
         final = turn.call.id in self.numbers and not turn.node.stage_only
+        seconds += sum(self.untold.get(before.step.key, 0.0) for before in turn.frames)
+        if not final:
+            self.untold[frame.step.key] = seconds
         self.emit(
             FrameDone(
                 stage=self.stage,

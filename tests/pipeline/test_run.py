@@ -27,6 +27,7 @@ from invoke_shell.pipeline.events import Failed, FrameDone, Progress, Said, to_p
 from invoke_shell.pipeline.node import Arg, node
 from invoke_shell.pipeline.registry import Registry
 from invoke_shell.records import Frame, Image, Made, Mask, Resource, StepRecord, topological
+from invoke_shell.runtime.fake import FakeEngine
 
 SMALL = "--size 64x64 --steps 2"
 
@@ -117,6 +118,19 @@ def test_every_event_has_a_plain_form_and_crosses_a_pipe():
         assert json.loads(json.dumps(to_plain(event)))["event"] == type(event).__name__
         again = pickle.loads(pickle.dumps(event))
         assert to_plain(again) == to_plain(event)
+
+
+def test_the_seconds_of_a_result_are_those_of_all_its_steps():
+    slow = FakeHost(fake=FakeEngine(latency=0.1))
+
+    alone = kinds(run_of(f"txt2img x {SMALL} | blur | blur", slow), FrameDone)
+    named = kinds(run_of(f"txt2img x {SMALL} as @base | blur", slow), FrameDone)
+    sheet = kinds(run_of(f"txt2img x {SMALL} -n 2 | contact_sheet", slow), FrameDone)
+
+    assert alone[-1].final
+    assert alone[-1].seconds >= 0.2
+    assert named[0].seconds >= 0.2 > named[-1].seconds  # the base has told its own
+    assert sheet[-1].seconds < 0.2
 
 
 # -- the cache ---------------------------------------------------------------------------------------------------------

@@ -31,6 +31,10 @@ def test_the_lines_of_the_readmes_session_run(invoke):
     shown = re.findall(r"^@(\d+)  (\d+x\d+)", session, re.M)
     made = dict(re.findall(r"^@(\d+)  (\d+x\d+)", ran.out, re.M))
     assert all(made[n] == size for n, size in shown)
+    names = re.findall(r"/(0000\S+)", session)
+    made_files = list(dict.fromkeys(re.findall(r"/(0000\S+)", ran.out)))
+    assert [name for name in made_files if name in names] == names
+    assert "img2img: 12 of 20 steps (strength 0.6, from sigma" in ran.err
 
 
 def test_the_readmes_mistake_is_answered_as_it_says(invoke):
