@@ -72,11 +72,14 @@ class Database:
         """Run `action` in one transaction; what it returns.
 
         A file that cannot be written any more (full disk, folder gone read-only) is left as it is: the session goes on
-        in a copy in memory. Raises OutputError when another program holds the file for 5 seconds.
+        in a copy in memory. One that was deleted is written again. Raises OutputError when another program holds the
+        file for 5 seconds.
         """
         import sqlite3
 
         with self._lock:
+            if not self.in_memory and _is_gone(self.path):
+                self._bring_back()
             try:
                 return self._transaction(action)
             except sqlite3.DatabaseError as error:
@@ -102,6 +105,24 @@ class Database:
             raise
         return answer
 
+    def _bring_back(self) -> None:
+        """The file was deleted while SQLite has it open, and still has all of it: it is written again."""
+        import sqlite3
+
+        try:
+            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for rest in ("-wal", "-shm"):  # of the file that is gone: they would be taken for the new one's
+                self.path.with_name(self.path.name + rest).unlink(missing_ok=True)
+            _back_up(self._db, self.path)
+            fresh = _connect(str(self.path))
+        except (OSError, sqlite3.DatabaseError) as error:
+            self._go_on_in_memory(str(error))
+            return
+        _choose_journal(fresh)
+        self._db.close()
+        self._db = fresh
+        self.notices.append(f"{self.path} was deleted, and is written again: nothing of {self.what} is lost")
+
     def _go_on_in_memory(self, reason: str) -> None:
         self.notices.append(
             f"{self.path} cannot be written ({reason}); from here on {self.what} is kept in memory only"
@@ -116,6 +137,15 @@ class Database:
             held = f"another program holds {self.path} for more than {BUSY_SECONDS:.0f} seconds"
             return OutputError(held, hint="try again in a moment")
         return OutputError(f"{self.path} cannot be used: {error}")
+
+
+def _is_gone(path: Path) -> bool:
+    """False too where nobody can tell."""
+    try:
+        path.stat()
+    except OSError as error:
+        return isinstance(error, FileNotFoundError)
+    return False
 
 
 def _code(error: sqlite3.Error) -> int:
@@ -217,6 +247,7 @@ def _migrate(connection: sqlite3.Connection, path: Path | None, migrations: Migr
 
 def _back_up(connection: sqlite3.Connection, target: Path) -> None:
     part = target.with_name(f"{target.name}.{os.getpid()}.part")
+    os.close(os.open(part, os.O_RDWR | os.O_CREAT, 0o600))
     copy = _connect(str(part))
     connection.backup(copy)
     copy.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,7 +47,9 @@ def edited(session: Session, handle: str) -> None:
             session.view.say(f"nothing was saved: {row.handle} stays as it is")
             return
         chain = understand(f"load_image {quote_word(str(copy))}", session.registry)[0].chain
-        session.run_plan(session.planned(chain), Where(), parents=(row.n,))
+        # The copy goes with its folder: what the line is remembered by is what was done.
+        made = replace(session.planned(chain), source=f"edit {row.handle}")
+        session.run_plan(made, Where(), parents=(row.n,))
 
 
 def _saved(copy: Path, handle: str) -> Image:

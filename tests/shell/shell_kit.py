@@ -61,9 +61,10 @@ class FakeSession:
         self.memory: tuple[int, int] | None = None
         self.hashing = SimpleNamespace(reading="")
         self.store = Store.open(folder)
-        self.number = self.store.new_session().id
+        own = self.store.new_session()
+        self.number = own.id
         results = SimpleNamespace(folder=lambda: folder / "outputs")
-        self.keeper = SimpleNamespace(store=self.store, results=results, session=SimpleNamespace(id=self.number))
+        self.keeper = SimpleNamespace(store=self.store, results=results, session=own)
         self.leaving = False
         self.recalled = ""
         self.ran: list[str] = []

@@ -434,7 +434,9 @@ def test_f1_on_a_handle_tells_how_it_was_made(home):
         terminal.wait("@1 ")
         terminal.wait_prompt()
         terminal.type("@1\x1bOP")
-        terminal.wait('txt2img "a fox" --negative')
+        terminal.wait('txt2img "a fox" --size 128x128 --steps 2 ')
+        terminal.wait(lambda screen: "\ninvoke> @1\n" in screen)  # the model may have been read for it meanwhile
+        assert "working" not in terminal.text
 
 
 def test_a_test_card_in_every_protocol(home):

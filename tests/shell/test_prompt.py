@@ -794,7 +794,11 @@ def test_the_greeting_names_version_model_folder_and_the_last_result(session):
     assert fresh.startswith("invoke_shell ")
     assert f"  pocket  pictures go to {session.home.data / 'outputs'}" in fresh
     assert "\n" not in fresh
-    assert greeting(session).splitlines()[1].startswith("last @1, ")
+    own, last = greeting(session).splitlines()[1:]
+    assert own == f"session {session.keeper.session.name}, 1 picture"
+    assert last.startswith("last @1, ")
+    session.keeper.session = session.store.new_session("boats")
+    assert greeting(session).splitlines()[1] == "session boats, no pictures yet"
 
 
 @pytest.mark.parametrize(

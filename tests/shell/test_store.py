@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 import stat
 import subprocess
@@ -434,6 +435,27 @@ def test_read_only_home_is_read_and_goes_on_in_memory():
 
     reason = f"{home / 'sessions.db'} cannot be written (permission denied)"
     assert said == f"[3] ['new', 'txt2img x'] ['{reason}; this session is kept in memory only']"
+
+
+@pytest.mark.parametrize("what", ["the file", "the whole home"])
+def test_a_file_deleted_under_a_session_is_written_again_with_all_there_was(store, what):
+    session = store.new_session("mine").id
+    add(store, session, 2)
+    file = store.home / "sessions.db"
+    if what == "the file":
+        file.unlink()  # what SQLite keeps beside it stays
+    else:
+        shutil.rmtree(store.home)
+
+    add(store, session, 1)
+
+    assert store.notices() == [f"{file} was deleted, and is written again: nothing of this session is lost"]
+    again = Store.open(store.home)
+    assert [row.n for row in again.of_session(session)] == [1, 2, 3]
+    assert (file.stat().st_mode & 0o777, again.notices()) == (0o600, [])
+    again.close()
+    add(store, session, 1)
+    assert store.notices() == []
 
 
 def test_full_disk_moves_the_session_to_memory_once(store):

@@ -48,6 +48,10 @@ def test_what_an_editor_saved_is_a_result_that_comes_from_the_first(invoke, fold
     left, right = (Image.open(path).convert("RGB") for path in (first["path"], back.results[0]["path"]))
     assert ImageOps.invert(left).tobytes() == right.tobytes()
     assert [r["verdict"] for r in back.records if r["event"] == "replay"] == ["exact"]
+    told = [r["text"] for r in ran.records if r["event"] == "text"]
+    assert told == ["undone: edit @1 (@2 to the trash); redo does it again"]
+    again = invoke("--continue", "-c", "again @2")
+    assert again.err == "@2 was not made by a line\n  replay @2\n"
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -185,5 +186,7 @@ def test_a_handle_with_a_question_mark_tells_a_pictures_life(invoke, played):
 
     assert " by line 2 of fox, @soft, from @2, kept\n" in ran.out
     assert " by line 1 of fox, @foxes, in the trash\n" in ran.out
+    Path(played.results[1]["path"]).unlink()
+    assert "/000002-a-fox-2.png  gone: replay @2 makes it again\n" in invoke("--session", "fox", "-c", "@2?").out
     invoke("--session", "fox", "-c", "discard @4")
     assert "in the trash" in invoke("--session", "fox", "-c", "history blur").out

@@ -41,11 +41,13 @@ __all__ = ["about", "in_a_file", "line_of", "made_how", "stripped", "stripped_na
 
 
 def made_how(shell: Session, word: str) -> Iterator[str]:
-    """How a result was made: its line, and what was recorded of each step."""
+    """How a result was made: its line, as recall gives it, and what was recorded of each step."""
     row = shell.keeper.row(word)
     step = from_metadata(loads(row.metadata))
-    yield recalled_text(shell.registry, step)
-    yield f"  {row.width}x{row.height}  {row.seconds:.1f} s  {visible(str(row.trashed or row.path))}"
+    path = row.trashed or row.path
+    yield from command_lines("", short_text(shell, step) if shell.interactive else recalled_text(shell.registry, step))
+    gone = "" if path.exists() else f"  gone: replay {row.handle} makes it again"
+    yield hung(f"  {row.width}x{row.height}  {row.seconds:.1f} s  {visible(str(path))}{gone}")
     yield f"  {_life(shell, row)}"
     for at in topological(step):
         models = ", ".join(m.text for m in at.models.values())

@@ -93,6 +93,7 @@ class Editing:
         """Print help on the word at a place of a text."""
         end = next((i for i in range(cursor, len(text)) if text[i].isspace()), len(text))
         self.session.view.text("\n".join(self._help(text[:end])))
+        self.session.view.line_done()  # a model may have been read for it, which shows how far it is
 
     def _help(self, text: str) -> list[str]:
         """Of a handle how it was made, of any other word what it is for."""
@@ -126,6 +127,10 @@ def greeting(session: Session, now: datetime | None = None) -> str:
     """The first line: version, model, where pictures go; and the last result, when there is one."""
     folder = visible(short(session.keeper.results.folder()))
     lines = [f"invoke_shell {__version__}  {model_name(session)}  pictures go to {folder}"]
+    own, count = session.keeper.session, session.keeper.store.count(session.keeper.session.id)
+    if own.named or count:
+        pictures = f"{count} picture{'' if count == 1 else 's'}" if count else "no pictures yet"
+        lines.append(f"session {visible(own.name)}, {pictures}")
     if last := next(iter(recent(session.keeper.store, 1)), None):
         lines.append(f"last {last.handle}, {_when(datetime.fromtimestamp(last.made), now or datetime.now())}")
     if left := _left(session):
