@@ -19,7 +19,7 @@ FEW = 3  # names that may have been meant
 
 def unknown(text: str, kind: str, entries: Sequence[Entry]) -> BlockedError:
     """No model of a kind is meant by a word. entries: those there are."""
-    word = "model" if kind in ("", "checkpoint") else kind.replace("_", " ")
+    word = "model" if kind in ("", "checkpoint") else KINDS[kind].partition(" ")[2] if kind in KINDS else kind
     names = [e.name for e in entries]
     near = [one for one in [nearest(text, names)] if one] or _begun(text, names)
     hint = f"did you mean {' or '.join(near)}?" if near else _silent(text, entries) or _listed(names)

@@ -100,6 +100,8 @@ class Param:
             return ""
         for x in _measures(value):
             if isinstance(x, int | float) and not isinstance(x, bool) and self._outside(x):
+                if isinstance(value, Weighted):
+                    return f"{self.flag} takes {self.span} behind its colon, not {self.kind.format(value)}"
                 return f"{self.flag} is {self.span or self.kind.label}, not {self.kind.format(value)}"
         return ""
 

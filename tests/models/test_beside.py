@@ -282,5 +282,5 @@ def test_a_flag_that_may_be_repeated_is_set_to_several_or_none(invoke, tmp_path)
     both = invoke("-c", "set lora fox:0.8 owl", "-c", "explain txt2img a")
     assert re.search(r"lora +fox@\w{6}:0.8, owl@\w{6}", both.out)
     assert "lora " not in invoke("-c", "set lora none", "-c", "explain txt2img a").out
-    assert invoke("-c", "set lora fox nix").err.startswith("there is no lora nix\n")
+    assert invoke("-c", "set lora fox nix").err.startswith("there is no LoRA nix\n")
     assert invoke("-c", "set vae none").status == 0

@@ -200,10 +200,10 @@ def test_the_box_is_found_by_its_hash_whatever_else_is_there(here, lora):
 def test_a_name_nobody_has(here, lora):
     here.add(lora)
 
-    assert message(here.find, "foxx", "lora") == "there is no lora foxx\n  did you mean fox?"
-    assert message(here.find, "xyz", "lora") == "there is no lora xyz\n  there is: fox, pocket-ink"
+    assert message(here.find, "foxx", "lora") == "there is no LoRA foxx\n  did you mean fox?"
+    assert message(here.find, "xyz", "lora") == "there is no LoRA xyz\n  there is: fox, pocket-ink"
     assert message(here.find, "xyz") == "there is no model xyz\n  there is: pocket"
-    assert message(here.find, "xyz", "vae") == "there is no vae xyz"
+    assert message(here.find, "xyz", "vae") == "there is no VAE xyz"
     there = "fox, pocket, pocket-2x, pocket-4x, pocket-candy, pocket-ink"
     assert message(here.entry, "p k") == f'there is no model "p k"\n  there is: {there}'
 

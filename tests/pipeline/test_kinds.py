@@ -211,7 +211,12 @@ def test_numbers_are_written_short(value, text):
         (Size, Arg(help=".", ge=8, le=64), Size(8, 65), "--x is 8 to 64, not 8x65"),
         (Size | Ratio, Arg(help=".", multiple_of=8), Side(9, 0), "--x is a multiple of 8, not 9x"),
         (Size | Ratio, Arg(help=".", multiple_of=8), Ratio(9, 7), ""),
-        (LORA, Arg(help=".", ge=-2, le=2), Weighted(ModelName("a"), 3.0), "--x is -2 to 2, not a:3"),
+        (
+            LORA,
+            Arg(help=".", ge=-2, le=2),
+            Weighted(ModelName("a"), 3.0),
+            "--x takes -2 to 2 behind its colon, not a:3",
+        ),
         (int | None, Arg(help=".", ge=1), None, ""),
     ],
 )

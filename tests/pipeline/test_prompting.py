@@ -53,7 +53,7 @@ a strength is a number, not much
         """
   txt2img a boat <lora:ink:99>
                  ^^^^^^^^^^^^^
---lora is -10 to 10, not ink:99""",
+--lora takes -10 to 10 behind its colon, not ink:99""",
         """
   txt2img a {<lora:ink:1>|plain} boat
           ^^^^^^^^^^^^^^^^^^^^^^^^^^^

@@ -90,4 +90,4 @@ def test_only_a_missing_model_is_replaced_by_another(invoke, folder):
     another = "  replay --model NAME draws it with another one\n"
 
     assert blocked(f"a cat\n{settings}, Model: fox").endswith(f"  there is no model fox\n{another}")
-    assert blocked(f"a cat <lora:fox:1>\n{settings}").endswith("blocked\n  there is no lora fox\n")
+    assert blocked(f"a cat <lora:fox:1>\n{settings}").endswith("blocked\n  there is no LoRA fox\n")

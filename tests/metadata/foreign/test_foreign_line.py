@@ -73,7 +73,7 @@ def test_a_lora_out_of_range_is_left_out_and_clip_skip_0_is_none():
 
     assert "--lora" not in said.text
     assert "--clip-skip" not in said.text
-    assert said.missing == ("left out: --lora is -10 to 10, not a:99",)
+    assert said.missing == ("left out: --lora takes -10 to 10 behind its colon, not a:99",)
 
 
 def test_what_the_file_does_not_say_is_said():
