@@ -12,7 +12,7 @@ import sys
 import pytest
 
 pexpect = pytest.importorskip("pexpect", reason="POSIX terminals only")
-from terminal import shell  # noqa: E402  # imports pexpect
+from terminal import Terminal, shell  # noqa: E402  # imports pexpect
 
 from invoke_shell.models.catalogue import ASSETS  # noqa: E402
 
@@ -327,6 +327,22 @@ def test_the_line_in_an_editor_comes_back_and_does_not_run(home, keys):
         terminal.settle()
 
         assert not list(home.glob("outputs/*"))
+
+
+def test_an_output_that_is_no_terminal_gets_plain_lines(home):
+    env = {k: v for k, v in os.environ.items() if not k.startswith("INVOKE")}
+    argv = ["sh", "-c", '"$0" -m invoke_shell --home "$1" | cat', sys.executable, str(home)]
+    terminal = Terminal(argv, {**env, "TERM": "xterm-256color", "INVOKE_SHELL_ENGINE": "fake"}, cwd=home)
+    try:
+        terminal.wait("invoke>")
+        terminal.type("txt2img a\r")
+        terminal.wait("@1")
+        terminal.type(CTRL_D)
+        terminal.ended()
+    finally:
+        terminal.close()
+
+    assert "\x1b" not in terminal.raw
 
 
 def test_plain_lines_end_with_their_row(home):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable
 from types import FrameType
@@ -140,8 +141,8 @@ class Shell:
         return self._run(typed, lines) if typed.strip() else ("", 0)
 
     def _lines(self) -> Asking:
-        """The editor, or plain lines where the terminal cannot redraw or was told not to."""
-        dumb = self._output is None and os.environ.get("TERM", "") in DUMB and os.name != "nt"
+        """The editor, or plain lines where nothing can be redrawn or shall not be."""
+        dumb = self._output is None and (_is_dumb() or not sys.stdout.isatty())
         dumb = dumb or (self._editor is not None and self._editor.worn)
         if dumb or (self._session is not None and self._session.settings["plain"]):
             from invoke_shell.shell.edit_line.plain import PlainLines
@@ -181,3 +182,7 @@ class Shell:
         if status in NOTHING_RAN and not session.leaving:
             return typed, wrong[0].end if wrong else len(typed)
         return "", 0
+
+
+def _is_dumb() -> bool:
+    return os.environ.get("TERM", "") in DUMB and os.name != "nt"
