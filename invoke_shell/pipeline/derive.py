@@ -65,21 +65,53 @@ def usage(node: Node[Any, Any]) -> str:
     return " ".join([node.name, *words, *more])
 
 
-def help_node(node: Node[Any, Any]) -> Iterator[str]:
-    """The help page of a command, at most 80 columns where the words allow."""
-    yield from wrapped(f"{node.name}: {node.summary}")
-    yield f"  {usage(node)}" + (f"    ({flow(node)})" if flow(node) else "")
+def help_node(node: Node[Any, Any], most: int | None = None) -> list[str]:
+    """The help page of a command, in lines of 80 columns.
+
+    most: lines of it. Where it has more, flags that are seldom typed are only named: the examples stand in any case.
+    """
+    head = [*wrapped(f"{node.name}: {node.summary}")]
+    head.append(f"  {usage(node)}" + (f"    ({flow(node)})" if flow(node) else ""))
     for paragraph in "\n".join(node.doc.splitlines()[1:]).strip().split("\n\n"):
         if paragraph:
-            yield ""
-            yield from wrapped(" ".join(paragraph.split()), "  ")
-    yield ""
-    for p in node.params.values():
-        yield from _help_param(p)
-    if node.examples:
-        yield ""
-        yield "  examples"
-        yield from (f"    {e}" for e in node.examples)
+            head += ["", *wrapped(" ".join(paragraph.split()), "  ")]
+    examples = ["", "  examples", *(line for e in node.examples for line in _folded(e))] if node.examples else []
+    told = {name: list(_help_param(p)) for name, p in node.params.items()}
+    room = most - len(head) - 1 - len(examples) if most is not None else sum(map(len, told.values()))
+    return [*head, "", *_parameters(node, told, room), *examples]
+
+
+def _parameters(node: Node[Any, Any], told: Mapping[str, list[str]], room: int) -> list[str]:
+    """Parameters with what they are; where there is no room for all, those typed most, and names of the rest."""
+    if sum(map(len, told.values())) <= room:
+        return [line for lines in told.values() for line in lines]
+    chosen: set[str] = set()
+    page: list[str] = []
+    for name in sorted(told, key=lambda name: not _usual(node.params[name])):
+        chosen.add(name)
+        rest = [node.params[other].flag for other in told if other not in chosen]
+        named = wrapped(f"{', '.join(rest)}: help {node.name} --all", "  and ", "      ") if rest else []
+        lines = [line for other in told if other in chosen for line in told[other]] + named
+        if len(lines) > room and page:
+            break
+        page = lines
+    return page
+
+
+def _usual(p: Param) -> bool:
+    """Whether a parameter is typed often: it has a short form, or is what draws."""
+    return p.positional or bool(p.arg.short) or p.kind.model in ("checkpoint", "lora")
+
+
+def _folded(example: str) -> list[str]:
+    """An example in lines of 80 columns, broken before a pipe or a flag; pasted it is one line again."""
+    rows = ["   "]
+    for part in re.split(r" (?=\||--)", example):
+        if len(rows[-1]) + 1 + len(part) + 2 > COLUMNS and rows[-1].strip():
+            rows[-1] += " \\"
+            rows.append("     ")
+        rows[-1] += f" {part}"
+    return rows
 
 
 def _help_param(p: Param) -> Iterator[str]:
@@ -103,7 +135,8 @@ def wrapped(text: str, first: str = "", rest: str = "") -> list[str]:
     """A text in lines of at most 80 columns."""
     from textwrap import wrap  # only help pays for it
 
-    return wrap(text, COLUMNS, initial_indent=first, subsequent_indent=rest or first)
+    # A flag is one word, hyphens and all.
+    return wrap(text, COLUMNS, initial_indent=first, subsequent_indent=rest or first, break_on_hyphens=False)
 
 
 # -- JSON Schema -----------------------------------------------------------------------------------------------------

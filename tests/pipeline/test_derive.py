@@ -1,6 +1,7 @@
 """What follows from a signature: help, JSON Schema, completion."""
 
 import json
+import re
 
 import pytest
 from jsonschema import Draft202012Validator
@@ -32,13 +33,32 @@ def words_offered(text):
 
 @pytest.mark.parametrize("node", NODES, ids=NAMES)
 def test_help_is_a_page_of_eighty_columns(node):
-    lines = list(help_node(node))
+    lines = help_node(node)
 
-    assert len(lines) < 120  # what is shown at once is the pager's affair
-    assert max(len(line) for line in lines if line.strip() not in node.examples) <= 80
+    assert max(map(len, lines)) <= 80
     assert lines[0].startswith(f"{node.name}: {node.summary[:40]}")
     for p in node.params.values():
         assert any(line.strip().startswith((p.flag, p.name.upper())) for line in lines)
+
+
+@pytest.mark.parametrize("node", NODES, ids=NAMES)
+def test_a_short_page_has_what_is_typed_most_the_examples_and_the_names_of_the_rest(node):
+    lines = help_node(node, 60)
+    text = "\n".join(lines)
+
+    assert len(lines) <= 60
+    assert max(map(len, lines)) <= 80
+    assert all(p.flag in text or p.name.upper() in text for p in node.params.values())
+    assert all(pasted(example) in pasted(text) for example in node.examples)
+    for p in node.params.values():
+        if p.positional or p.arg.short or p.name == "model":
+            assert any(line.strip().startswith((p.flag, p.name.upper())) for line in lines)
+    assert f"help {node.name} --all" in " ".join(text.split()) or lines == help_node(node)
+
+
+def pasted(text):
+    """A text as it is read when it is pasted: a backslash at a line's end joins it with the next."""
+    return re.sub(r"\s*\\\n\s*", " ", text)
 
 
 def test_the_help_of_a_command():

@@ -50,7 +50,7 @@ def _help(shell: Session, what: str, *, whole: bool) -> list[str]:
 
         return list(made_how(shell, word))
     if word in registry:
-        return list(derive.help_node(registry[word]))
+        return derive.help_node(registry[word], None if whole else pages.LONG)
     if page := pages.topic(word, registry) or pages.flag_page(word, registry):
         return page
     if word in SHELL:

@@ -131,15 +131,15 @@ def _param(pending: Pending) -> Param | None:
 
 def help_lines(session: Session, pending: Pending) -> Iterator[str]:
     """Help on the word at the end of a text: its flag, else its command, else what there is."""
+    from invoke_shell.shell.answers.pages import LONG, overview
+
     node = pending.node or session.registry.get(pending.prefix)
     if node is None:
-        from invoke_shell.shell.answers.pages import overview
-
         yield from overview(session.registry)
         return
     param = _param(pending)
     if param is None or pending.kind == "text":
-        yield from help_node(node)
+        yield from help_node(node, LONG)
         return
     yield f"{param.flag}: {param.arg.help}"
     yield f"  {kind_text(param)}" + (f"; default {default_text(param)}" if default_text(param) else "")
