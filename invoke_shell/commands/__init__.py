@@ -23,7 +23,7 @@ __all__ = ["MODULES", "OLD_WORDS", "registry"]
 
 MODULES = (generate, paint, enlarge, tiles, adjust, color, draw, outline, mask, combine, sheets, files, view)
 
-OLD_WORDS = {  # words of InvokeAI's command lines -> today's
+OLD_WORDS = {  # words of InvokeAI's command lines and of other shells -> today's
     "!fetch": "recall",
     "!replay": "source",
     "!history": "history",
@@ -42,6 +42,19 @@ OLD_WORDS = {  # words of InvokeAI's command lines -> today's
     "i2i": "img2img",
     "load": "load_image",
     "show": "show_image",
+    "draw": "txt2img",
+    "generate": "txt2img",
+    "imagine": "txt2img",
+    "delete": "discard",
+    "rm": "discard",
+    "?": "help",
+    "version": "doctor",
+    "clear": "Ctrl-L",
+    "ls": "$ ls",
+    "pwd": "$ pwd",
+    "cp": "$ cp",
+    "mv": "$ mv",
+    "mkdir": "$ mkdir",
 }
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from invoke_shell.errors import Fault, LineError
 from invoke_shell.pipeline.chain import Chain, Source, Stage, Value
+from invoke_shell.pipeline.hints import for_command, for_handle
 from invoke_shell.pipeline.node import Node, Param
 from invoke_shell.pipeline.reading import Bound, Pending, Reading
 from invoke_shell.pipeline.registry import Registry
@@ -76,7 +77,7 @@ def bind(line: Line, text: str, registry: Registry, settings: Mapping[str, Value
             break
     bound.chain = replace(bound.chain, stages=tuple(stages))
     if known:  # what passes through a command that is none cannot be said
-        _check_flow(bound, nodes)
+        _check_flow(bound, nodes, registry)
     _await_next(reading, text, line, nodes)
     return bound
 
@@ -88,7 +89,14 @@ def _await_next(reading: Reading, text: str, line: Line, nodes: list[Any]) -> No
         reading.pending = Pending("command", "", len(text), used=frozenset(["|"]))
 
 
-def _check_flow(bound: Bound, nodes: list[Node[Any, Any] | None]) -> None:
+def _drawing_from_pictures(node: Node[Any, Any], registry: Registry) -> str:
+    """The command that takes pictures and the same words as one that takes none; "" without one."""
+    names = [p.name for p in node.positionals]
+    like = (n.name for n in registry.values() if n.takes == "each" and [p.name for p in n.positionals] == names)
+    return next(like, "") if names else ""
+
+
+def _check_flow(bound: Bound, nodes: list[Node[Any, Any] | None], registry: Registry) -> None:
     """Pictures must come where a node takes them, and only there."""
     stages = bound.chain.stages
     for i, (stage, node) in enumerate(zip(stages, nodes, strict=True)):
@@ -104,6 +112,9 @@ def _check_flow(bound: Bound, nodes: list[Node[Any, Any] | None]) -> None:
             message = f"{node.name} takes no pictures, but {giver} passes some on"
             hint = f"begin a line of its own with {node.name}"
             also = (stages[i - 1].span,) if i else ()
+            by_flag = i > 0 and stages[i - 1].span > stage.span  # -I brings it from behind
+            if by_flag and (another := _drawing_from_pictures(node, registry)):
+                hint = f"{another} draws from a picture"
             bound.faults.append(Fault(*stage.span, message, hint, "extra-input", also=also))
         elif node.takes != "none" and not fed:
             message = f"{node.name} needs a picture, and nothing comes before it"
@@ -191,8 +202,10 @@ class _Binder(WordReader):
         return m[1] if m else ""
 
     def handles(self) -> tuple[Handle, ...]:
-        out = []
-        for t in self.words:
+        out: list[Handle] = []
+        for place, t in enumerate(self.words):
+            if out and self.words[place - 1].value in (">", ">>"):
+                continue  # its file: said with it
             try:
                 handle = Handle.parse(t.value)
                 if t.quote or handle.field:
@@ -200,7 +213,7 @@ class _Binder(WordReader):
                 out.append(handle)
                 self.paint(t.start, t.end, "handle")
             except ValueError:
-                hint = "a stage of handles has nothing else in it, as in @12 @-1 | upscale"
+                hint = for_handle(self.words, place, self.registry)
                 self.fault(t.start, t.end, f"{t.value} is not a handle", hint, "bad-handle")
             if self.at_end(t):
                 self.expects("handle", t.value, t.start)
@@ -229,7 +242,9 @@ class _Binder(WordReader):
             hint = "close it with }, or write \\{ for a brace"
             self.fault(self.brace, self.brace + 1, "this { is never closed", hint, "bad-sweep")
         elif node is None:
-            hint = self.registry.suggest(head.value) or ("a quoted text can only begin a line" if head.quote else "")
+            hint = for_command(head.value, self.words[1:], self.registry) or (
+                "a quoted text can only begin a line" if head.quote else ""
+            )
             hint = hint or self.prompt_hint(head)
             self.fault(head.start, head.end, f"there is no command {word}", hint, "unknown-command")
         else:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from invoke_shell.errors import nearest
 from invoke_shell.pipeline.chain import Source, Stage, Value
+from invoke_shell.pipeline.hints import for_extra, for_flag, other_shells
 from invoke_shell.pipeline.node import PICK, Param
 from invoke_shell.pipeline.reading import Bound, Reading
 from invoke_shell.pipeline.registry import Registry
@@ -18,7 +18,7 @@ from invoke_shell.pipeline.values import ValueReader
 __all__ = ["WordReader", "sample"]
 
 NUMBER = re.compile(r"-\.?\d")
-SIDES = ("-W", "-H")  # of --size
+SIDES = {"-W": "-W", "-H": "-H", "--width": "-W", "--height": "-H"}  # of --size, as other programs call them too
 
 
 class WordReader(ValueReader):
@@ -120,8 +120,7 @@ class WordReader(ValueReader):
         names = [p.name for p in self.node.positionals]
         taken = f"one {names[0]}" if len(names) == 1 else f"only {' and '.join(names)}" if names else "no such word"
         message = f"{self.node.name} takes {taken}"
-        hint = "put all of it in quotes" if any(p.arg.text for p in self.node.positionals) else ""
-        self.fault(start, end, message, hint, "extra-word")
+        self.fault(start, end, message, for_extra(self.extra, self.node), "extra-word")
 
     # -- flags -------------------------------------------------------------------------------------------------------
 
@@ -209,13 +208,11 @@ class WordReader(ValueReader):
             self.take_loader(t)
             return
         if name in SIDES and (size := self.sized()):
-            self.take_side(t, name, size)
+            self.take_side(t, SIDES[name], size)
             return
-        # Without the dashes: they alone make --cfg look like --foo.
-        near = nearest(name.lstrip("-"), [f[2:] for f in self.node.flags if f.startswith("--")])
-        hint = f"did you mean --{near}?" if near else self.quoted_hint(t)
-        hint = hint if hint and not near else " ".join(filter(None, [hint, self.elsewhere(name)]))
-        hint = f"its help is {self.node.name}?" if name in ("--help", "-h") else hint
+        quoted = self.quoted_hint(t)
+        known = for_flag(name, self.node, self.registry)
+        hint = quoted if quoted and "did you mean" not in known and "its help" not in known else known
         self.fault(t.start, end, f"{self.node.name} has no {name}", hint, "unknown-flag")
         if self.at_end(t):
             self.expects("flag", name, t.start)
@@ -223,14 +220,6 @@ class WordReader(ValueReader):
         if t.eq < 0 and self.i < len(self.words) and not self.is_flag(self.words[self.i]) and not self.text_next():
             self.paint(self.words[self.i].start, self.words[self.i].end, "dim")
             self.i += 1
-
-    def elsewhere(self, name: str) -> str:
-        """Which commands have a flag that this one has not: most likely one of them was meant."""
-        others = [n.name for n in self.registry.values() if name in n.flags and not n.builtin]
-        shown = others if len(others) < 4 else [*others[:2], "others"]
-        *most, last = shown or [""]
-        listed = f"{', '.join(most)} and {last}" if most else last
-        return f"{listed} {'have' if most else 'has'} {name}" if shown else ""
 
     def quoted_hint(self, t: Token) -> str:
         """The way to write a word that looks like a flag behind an unquoted text."""
@@ -299,7 +288,7 @@ class WordReader(ValueReader):
         size = self.sized()
         if not self.sides or size is None or "size" in self.repeated:
             return
-        width, height = (int(self.sides[s].value) if s in self.sides else 0 for s in SIDES)
+        width, height = (int(self.sides[s].value) if s in self.sides else 0 for s in ("-W", "-H"))
         value = Size(width, height) if len(self.sides) == 2 else Side(width, height)
         start, end = min(t.start for t in self.sides.values()), max(t.end for t in self.sides.values())
         if wrong := size.check(value):
@@ -342,10 +331,11 @@ class WordReader(ValueReader):
         whole = canonical(raw, escapes=False)
         for t in taken:
             if self.is_flag(t):
-                hint = f"if it belongs to the {p.name}, quote it: {whole}"
+                meant = f"did you mean -{t.value}? " if self.lookup(f"-{t.value}") else ""
+                hint = f"{meant}if it belongs to the {p.name}, quote it: {whole}"
                 self.fault(t.start, t.end, f"{self.node.name} has no {t.value}", hint, "quote-needed")
         for mark, following in zip(taken, [*taken[1:], None], strict=True):
-            if hint := _of_other_shells(mark, following):
+            if hint := other_shells(mark, following):
                 words = f"{hint}; if it belongs to the {p.name}, quote it: {whole}"
                 self.fault(mark.start, mark.end, f"there is no {mark.value} here", words, "quote-needed")
         if raw.count('"') % 2 and not any(t.open for t in taken):
@@ -357,17 +347,6 @@ class WordReader(ValueReader):
                 f"write {p.flag + ' ' if not p.positional else ''}{whole}",
                 "quote-needed",
             )
-
-
-def _of_other_shells(mark: Token, following: Token | None) -> str:
-    """What to write in the place of `&&`, or of a `>` before a file's name; "" where neither stands."""
-    if mark.quote or following is None:
-        return ""
-    if mark.value == "&&":
-        return "; stands between two lines"
-    if mark.value in (">", ">>") and re.search(r"\.(png|jpe?g|webp)$", following.value, re.I):
-        return f"| save {following.value} writes a file"
-    return ""
 
 
 def sample(p: Param) -> str:

@@ -122,7 +122,8 @@ blur takes one radius""",
     "extra-word of a command without words": """
   @-1 | upscale 2
                 ^
-upscale takes no such word""",
+upscale takes no such word
+  upscale? tells what it takes""",
     "extra-word behind a quoted prompt": """
   txt2img "a cat" on a mat
                   ^^^^^^^^
