@@ -118,7 +118,8 @@ txt2img has no --foo
     "extra-word": """
   @-1 | blur 2 3 4
                ^^^
-blur takes one radius""",
+blur takes one radius
+  blur? tells what it takes""",
     "extra-word of a command without words": """
   @-1 | upscale 2
                 ^
