@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from invoke_shell.errors import cells
-from invoke_shell.shell.display.wrapping import in_column, wrapped
+from invoke_shell.shell.display.wrapping import columns_kept, in_column, wrapped
 
 
 def test_a_long_line_is_broken_at_blanks_and_goes_on_further_in():
@@ -84,3 +84,24 @@ def test_an_error_of_the_program_is_broken_between_words_on_a_terminal(tmp_path)
     rows = [row.rstrip() for row in screen.display if row.strip()]
     assert rows[0] == "there is no model at"
     assert rows[-1] == "  there is no folder /a"
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("  hue   Turn all the colours round.", "  hue   Turn all the\n        colours round."),
+        ("a   on   default  Also write it.", "a   on   default  Also\n         write it."),
+        ("a sentence without any columns", "a sentence without any\n  columns"),
+        ("  of a paragraph of more rows", "  of a paragraph of\n  more rows"),
+        ("  hue   Turn.", "  hue   Turn."),
+    ],
+)
+def test_what_follows_in_a_page_stands_below_its_column(text, wanted):
+    assert columns_kept(text, 22) == wanted
+
+
+@given(st.lists(st.text("ab ", max_size=60)), st.integers(20, 60))
+def test_a_page_keeps_its_words(lines, width):
+    page = "\n".join(lines)
+
+    assert columns_kept(page, width).split() == page.split()

@@ -20,7 +20,7 @@ from invoke_shell.shell.display.held import columns, fitting, is_sheet, small, w
 from invoke_shell.shell.display.keyboard import Keyboard, Quiet
 from invoke_shell.shell.display.themes import Theme, theme_of
 from invoke_shell.shell.display.view import INDENT, Result, Where, faults_told, result_line
-from invoke_shell.shell.display.wrapping import wrapped
+from invoke_shell.shell.display.wrapping import columns_kept, wrapped
 from invoke_shell.shell.settings import Settings
 
 if TYPE_CHECKING:
@@ -137,12 +137,12 @@ class TerminalView:
         from invoke_shell.shell.display.terminal import window
 
         self._hide()
-        rows = sum(1 + cells(line) // max(1, self._width()) for line in text.splitlines())
-        if not self.plain and rows >= window(self.out)[1]:
+        page = columns_kept(visible_lines(text), self._width())
+        if not self.plain and page.count("\n") + 1 >= window(self.out)[1]:
             with self.lent():
-                if paged(visible_lines(text), self.out, self.env):
+                if paged(page, self.out, self.env):
                     return
-        self.text(text)
+        self._print(page)
 
     def say(self, text: str, *, warning: bool = False) -> None:
         if warning:

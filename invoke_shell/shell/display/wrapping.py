@@ -10,8 +10,9 @@ from typing import TextIO
 
 from invoke_shell.errors import cells
 
-__all__ = ["columns", "cut", "hung", "in_column", "told_to", "wrapped"]
+__all__ = ["columns", "columns_kept", "cut", "hung", "in_column", "told_to", "wrapped"]
 
+COLUMN = re.compile(r"(?<=\S) {2,}(?=\S)")  # what parts two columns
 WORD = re.compile(r"( *)([^ ]+)")  # with the blanks before it: two of them part columns
 
 
@@ -37,6 +38,20 @@ def wrapped(text: str, width: int, *, hang: int = 2) -> str:
 def hung(text: str) -> str:
     """As wrapped, to the terminal that standard output is; unchanged where it is none."""
     return wrapped(text, columns()) if sys.stdout.isatty() else text
+
+
+def columns_kept(text: str, width: int) -> str:
+    """As wrapped, of a page with columns: what follows stands below the last column that has a third of the width."""
+    return "\n".join(wrapped(line, width, hang=_hang(line, width)) for line in text.split("\n"))
+
+
+def _hang(line: str, width: int) -> int:
+    begins = [cells(line[: gap.end()]) for gap in COLUMN.finditer(line)]
+    column = max((at for at in begins if at <= width * 2 // 3), default=0)
+    indent = len(line) - len(line.lstrip(" "))
+    if not column:
+        return 0 if indent else 2
+    return column - indent
 
 
 def in_column(head: str, text: str, tail: str = "", *, rows: int = 3) -> str:
