@@ -5,12 +5,8 @@ Loaded by the first line that runs something, so that the prompt does not wait f
 
 from __future__ import annotations
 
-import signal
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
 from invoke_shell.errors import Cancelled, InvokeShellError, OutputError, RunError
@@ -20,21 +16,20 @@ from invoke_shell.pipeline.events import AskShell, ChainStarted, Event, Failed, 
 from invoke_shell.pipeline.plan import Call, Given, InputRef, Plan, needs, plan
 from invoke_shell.pipeline.script import resolved_text
 from invoke_shell.records import Frame, Image, Json, ModelRecord
-from invoke_shell.shell import posix
 from invoke_shell.shell.archive.store import Status
 from invoke_shell.shell.beside import unhashed, with_models
 from invoke_shell.shell.display.view import Result, Where
 from invoke_shell.shell.gather import Gatherer
 from invoke_shell.shell.packing import Packer, export_form
 from invoke_shell.shell.replay.grafting import grafted
+from invoke_shell.shell.stopping import Stopper, interruptible
 
 if TYPE_CHECKING:
     from invoke_shell.shell.workbench import Workbench
 
-__all__ = ["PATIENCE", "Early", "Remark", "Run", "planned"]
+__all__ = ["Early", "Remark", "Run", "planned"]
 
 Remark = Callable[[Image], Json]
-PATIENCE = 10.0  # seconds a worker has to answer a stop before it is ended
 
 
 def planned(bench: Workbench, chain: Chain) -> Plan:
@@ -230,70 +225,6 @@ class Run:
             target, form = export_form(path, bench.settings["quality"])
             parcel = self.packer.copy(self.settled(ask.frame), form, asked=bool(ask.options.get("embed")))
             bench.keeper.export(target, parcel, trusted=bench.trusted, again=self.early is not None)
-
-
-# -- stopping --------------------------------------------------------------------------------------------------------
-
-
-@contextmanager
-def interruptible(bench: Workbench) -> Iterator[Stopper]:
-    """Ctrl-C asks the run to stop at the next step, again or after PATIENCE stops it now; the session stays."""
-    stopper = Stopper(bench)
-    if threading.current_thread() is not threading.main_thread():
-        yield stopper
-        return
-    signals = [signal.SIGINT, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
-    # What was ignored from the start, as under nohup, stays so.
-    before = {s: signal.signal(s, stopper.asked) for s in signals if signal.getsignal(s) is not signal.SIG_IGN}
-    try:
-        stopper.begin()  # from here on Ctrl-C raises nothing that could leave its thread behind
-        yield stopper
-    finally:
-        stopper.done()
-        for s, handler in before.items():
-            signal.signal(s, handler)
-
-
-class Stopper:
-    """Hears Ctrl-C during one run, and answers it. presses: how often it came.
-
-    A handler may come in the middle of any write, so it only passes the news on; a thread of its own does the talking.
-    """
-
-    def __init__(self, bench: Workbench) -> None:
-        self.bench = bench
-        self.presses = 0
-        # Tried: an Event, whose lock a second Ctrl-C inside the first one would wait for, for ever.
-        self._news: SimpleQueue[str] = SimpleQueue()
-        self._thread = threading.Thread(target=self._answer, daemon=True)
-
-    def begin(self) -> None:
-        self._thread.start()
-
-    def asked(self, number: int, frame: object) -> None:
-        if number != signal.SIGINT:
-            posix.let_go()  # the run ends as by Ctrl-C, with nobody to tell it to
-        self.presses += 1
-        if self.presses == 1:
-            self.bench.hashing.hurry()
-            self.bench.runtime.cancel()
-            self._news.put("asked")
-        else:
-            self.bench.runtime.kill()
-
-    def done(self) -> None:
-        self._news.put("done")
-        self._thread.join()
-
-    def _answer(self) -> None:
-        if self._news.get() == "done":
-            return
-        self.bench.view.say("stopping after this step; Ctrl-C again stops now")
-        try:
-            self._news.get(timeout=PATIENCE)
-        except Empty:
-            self.bench.runtime.kill()
-            self._news.get()
 
 
 def _status(failure: InvokeShellError | None) -> Status:
