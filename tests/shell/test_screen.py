@@ -197,6 +197,22 @@ def test_where_nothing_can_be_drawn_the_person_who_asked_is_told_why(screen):
     assert len(screen.lines) == 2  # a result has its line
 
 
+@pytest.mark.parametrize(
+    ("color", "env", "plain", "why"),
+    [
+        (True, {}, "off", ""),
+        (True, {}, "on", "plain is on"),
+        (False, {"NO_COLOR": "1"}, "off", "NO_COLOR is set"),
+        (False, {}, "on", "colours are off"),
+    ],
+)
+def test_what_says_that_there_are_no_pictures(screen, color, env, plain, why):
+    settings = Settings(REGISTRY)
+    settings.set("plain", plain)
+
+    assert TerminalView(settings, color=color, out=screen, stdin=io.StringIO(), env=env).why_plain == why
+
+
 def test_held_pictures_are_small():
     v = view(Screen())
     v.event(ChainStarted(stages=("txt2img",), pictures=2))

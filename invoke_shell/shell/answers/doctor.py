@@ -64,10 +64,10 @@ def _pictures(session: Session) -> Pictures:
 
 def show_cards(session: Session) -> None:
     """Draw the test card in every protocol, so that the person sees which of them this terminal knows."""
-    if not isinstance(session.view, TerminalView) or session.view.plain:
-        raise RunError(
-            "test cards are drawn on a terminal, in colour", hint="doctor says what is here", code="bad-usage"
-        )
+    why = session.view.why_plain if isinstance(session.view, TerminalView) else "the output is not a terminal"
+    if why or not isinstance(session.view, TerminalView):
+        hint = "set plain off" if why == "plain is on" else "doctor says what is here"
+        raise RunError(f"test cards need a terminal in colour, and {why}", hint=hint, code="bad-usage")
     say = session.view.text
     say("Every protocol draws eight colours above a ramp from black to white. Which ones do you see?")
     for protocol in PROTOCOLS:

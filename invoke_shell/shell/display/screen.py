@@ -73,7 +73,14 @@ class TerminalView:
     @property
     def plain(self) -> bool:
         """No colours, no redrawing, no pictures."""
-        return not self.color or bool(self.settings["plain"])
+        return bool(self.why_plain)
+
+    @property
+    def why_plain(self) -> str:
+        """What says so; "" where nothing does."""
+        if self.color:
+            return "plain is on" if self.settings["plain"] else ""
+        return "NO_COLOR is set" if self.env.get("NO_COLOR") else "colours are off"
 
     @property
     def theme(self) -> Theme:
@@ -195,7 +202,7 @@ class TerminalView:
                 return True  # it was said why not
 
     def _undrawn(self) -> str:
-        return "plain is on" if self.plain else self.pictures.terminal(setting=str(self.settings["pictures"])).why
+        return self.why_plain or self.pictures.terminal(setting=str(self.settings["pictures"])).why
 
     def show_as(self, protocol: str, image: Image, columns: int) -> None:
         """Draw a picture in one protocol, whatever this terminal is taken for."""
