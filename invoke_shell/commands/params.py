@@ -349,8 +349,9 @@ def own_size(model: ModelRecord) -> Size:
     return Size(1024, 1024) if model.base in ("sdxl", "sd3", "flux") else Size(512, 512)
 
 
-def refuse_huge(name: str, width: int, height: int) -> None:
-    """Raise RunError for a picture larger than any reader takes, before its memory is asked for."""
+def refuse_huge(name: str, width: int, height: int, *, hint: str = "") -> None:
+    """Raise RunError for a picture larger than any reader takes, before its memory is asked for. hint: what helps."""
     if width * height > MAX_PIXELS:
         message = f"{name} would make a picture of {width}x{height}"
-        raise RunError(message, hint=f"at most {MAX_PIXELS // 1_000_000} million pixels", code="out-of-range")
+        told = f"at most {MAX_PIXELS // 1_000_000} million pixels" + (f"; {hint}" if hint else "")
+        raise RunError(message, hint=told, code="out-of-range")

@@ -27,6 +27,7 @@ BLACK, WHITE = Color(0, 0, 0), Color(255, 255, 255)
 TOLD = 6  # differing values that are named
 WIDEST = 90  # letters of a text in a sentence
 ROWS = 4  # of a value that is written over or under a picture
+ROOM = 12  # as many times the height of the letters are before the rows of small pictures
 SHORT = 24  # letters of a value that stands in one row with others
 
 Columns = Annotated[int | None, Arg(help="Pictures in a row; none makes it about square.", ge=1, le=256)]
@@ -178,7 +179,7 @@ def _drawn(frames: list[Frame], grid: _Grid, texts: list[str], gap: int, backgro
     wide = max(len(row) for row in grid.rows)
     x0, y0 = (side + gap if lefts else 0) + gap, (top + gap if heads else 0) + gap
     size = (x0 + wide * (width + gap), y0 + len(grid.rows) * (high + gap))
-    refuse_huge("contact_sheet", *size)
+    refuse_huge("contact_sheet", *size, hint="smaller before, as in: | resize 512 | contact_sheet")
     sheet = canvas(size, background)
     for column, head in enumerate(heads):
         sheet.paste(head, (x0 + column * (width + gap), gap + top - head.height))
@@ -203,8 +204,9 @@ def _put(sheet: PILImage, image: Image, corner: tuple[int, int], cell: tuple[int
 
 
 def _widest(texts: Sequence[str], most: int, font_size: int) -> int:
-    """Pixels that labels of rows need, at most those of a cell; longer ones are broken between words."""
-    return min(most, max((width_of(text, font_size) + font_size // 2 for text in texts), default=0))
+    """Pixels that labels of rows need, at most those of a cell or of ROOM; longer ones are broken between words."""
+    longest = max((width_of(text, font_size) + font_size // 2 for text in texts), default=0)
+    return min(max(most, ROOM * font_size), longest)
 
 
 def _texts(frames: list[Frame], names: list[str]) -> list[str]:

@@ -257,3 +257,24 @@ def test_a_letter_that_the_font_lacks_is_said():
     contact_sheet(ctx, [made(COLOURS[0], prompt="eine Füchsin, лиса, αλεπού, 狐 🦊")], label=["prompt"])
 
     assert ctx.said == ["contact_sheet: the font has no 狐 🦊: boxes stand there"]
+
+
+def test_labels_before_small_pictures_have_room_to_be_told_apart():
+    frames = [made(c, seed=18446744073709551600 + n) for n, c in enumerate(COLOURS[:2])]
+
+    sheet = contact_sheet(FakeContext(), frames, down=["seed"])
+
+    assert sheet.width > 4 * CELL
+    parts = [
+        sheet.pil().crop((0, 4 + n * (CELL + 4), sheet.width - CELL - 8, 4 + n * (CELL + 4) + CELL)) for n in (0, 1)
+    ]
+    assert parts[0].tobytes() != parts[1].tobytes()
+
+
+def test_a_sheet_too_large_says_what_helps():
+    big = Frame(image=plain_image(4000, 8100, (0,)), step=made(WHITE, seed=1).step)
+
+    with pytest.raises(RunError) as raised:
+        contact_sheet(FakeContext(), [big] * 2)
+
+    assert raised.value.hint == "at most 64 million pixels; smaller before, as in: | resize 512 | contact_sheet"
