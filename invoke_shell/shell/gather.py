@@ -94,7 +94,8 @@ class Gatherer:
         if need.what == "hash":
             found = self.pool.pixels(need.text)
             if found is None:
-                raise BlockedError(f"no picture of yours has the hash {need.text}", code="missing-input")
+                message = f"no picture of yours has the hash {need.text}"
+                raise BlockedError(message, hint="load_image FILE makes it known", code="missing-input")
             return [found]
         if need.what == "pattern":
             return [self.file(path) for path in self.matches(need.text)]

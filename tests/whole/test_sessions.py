@@ -190,3 +190,16 @@ def test_a_handle_with_a_question_mark_tells_a_pictures_life(invoke, played):
     assert "/000002-a-fox-2.png  gone: replay @2 makes it again\n" in invoke("--session", "fox", "-c", "@2?").out
     invoke("--session", "fox", "-c", "discard @4")
     assert "in the trash" in invoke("--session", "fox", "-c", "history blur").out
+
+
+def test_a_handle_of_another_session_is_told_with_the_way_to_it(invoke):
+    invoke("-c", 'txt2img "a cat" --seed 1..2')
+
+    new = invoke("-c", "@-1 | blur")
+
+    assert new.status == 3
+    assert new.err.endswith(
+        "@-1 goes back too far: this session has no results yet\n"
+        "  the last picture of all is @2; --continue takes up the last session\n"
+    )
+    assert invoke("--continue", "-c", "@-1 | blur").status == 0

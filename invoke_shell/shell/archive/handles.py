@@ -107,7 +107,11 @@ def _no_number(store: Store, text: str) -> BlockedError:
 def _too_far(store: Store, session: int, text: str) -> BlockedError:
     count = store.count(session)
     have = f"this session has {count} result{'' if count == 1 else 's'}" if count else "this session has no results yet"
-    return _unknown(f"{text} goes back too far: {have}")
+    last = store.last_number()
+    elsewhere = (
+        f"the last picture of all is @{last}; --continue takes up the last session" if last and not count else ""
+    )
+    return _unknown(f"{text} goes back too far: {have}", elsewhere)
 
 
 def _unknown(message: str, hint: str = "") -> BlockedError:
