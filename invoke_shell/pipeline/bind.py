@@ -106,7 +106,10 @@ def _check_flow(bound: Bound, nodes: list[Node[Any, Any] | None], registry: Regi
         if node.builtin:
             if len(stages) > 1 or bound.chain.continues:
                 message = f"{node.name} stands alone on a line; it takes no pictures and passes none on"
-                bound.faults.append(Fault(*stage.span, message, "", "extra-input"))
+                named = i == 1 and stages[0].handles and any(p.name.startswith("handle") for p in node.positionals)
+                hint = f"write {node.name} {' '.join(map(str, stages[0].handles))}" if named else ""
+                bound.faults[:] = [f for f in bound.faults if (f.start, f.end) != stage.span]  # what it lacks is told
+                bound.faults.append(Fault(*stage.span, message, hint, "extra-input"))
         elif node.takes == "none" and fed:
             giver = stages[i - 1].node or "the handle" if i else "the last line"
             message = f"{node.name} takes no pictures, but {giver} passes some on"

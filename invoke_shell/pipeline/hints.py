@@ -10,6 +10,7 @@ from invoke_shell.errors import nearest
 from invoke_shell.pipeline.node import Node
 from invoke_shell.pipeline.registry import Registry
 from invoke_shell.pipeline.text import Token
+from invoke_shell.pipeline.types import Handle
 
 __all__ = ["for_command", "for_extra", "for_flag", "for_handle", "other_shells"]
 
@@ -28,7 +29,9 @@ def for_command(word: str, others: Sequence[Token], registry: Registry) -> str:
 
 
 def for_handle(words: Sequence[Token], at: int, registry: Registry) -> str:
-    """For what stands behind a handle and is none: most often the | was forgotten."""
+    """For what stands among handles and is none: it is nearly one, or the | before it was forgotten."""
+    if meant := Handle.meant(words[at].value):
+        return f"did you mean {meant}?"
     if said := other_shells(words[at], words[at + 1] if at + 1 < len(words) else None):
         return said
     if words[at].value in registry:

@@ -35,7 +35,7 @@ T = TypeVar("T")
 
 HASH = re.compile(r"blake3:[0-9a-f]{12,64}")
 INT = re.compile(r"[+-]?\d{1,40}")
-HANDLE = re.compile(r"(@(?:@|-?\d+(?:\.\.-?\d+)?|[A-Za-z_][\w-]*(?:\[\d+\])?))(?:\.([a-z_]+))?")
+HANDLE = re.compile(r"(@(?:@|-?\d+(?:\.\.-?\d+)?|[A-Za-z_][\w-]*(?:\[\d+(?:\.\.\d+)?\])?))(?:\.([a-z_]+))?")
 FLOAT = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
 
@@ -179,7 +179,7 @@ class Weighted(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Handle:
-    """A reference to earlier results: `@12`, `@-1`, `@fox`, `@fox[2]`, `@15..22`, `@@`, `@kept`.
+    """A reference to earlier results: `@12`, `@-1`, `@fox`, `@fox[2]`, `@fox[2..4]`, `@15..22`, `@@`, `@kept`.
 
     text is what was written without the field; field: `seed` of `@12.seed`, one value of it, "" when none.
     """
@@ -197,6 +197,17 @@ class Handle:
         if not m:
             raise ValueError("a handle such as @12, @-1, @-4..-1, @@ or @name")
         return cls(m[1], m[2] or "")
+
+    @staticmethod
+    def meant(text: str) -> str:
+        """Handles that a text which is none was probably meant to be, `@3..5` of `@3-@5`; "" when nobody can tell."""
+        if m := re.fullmatch(r"@?(\d+)(?:\.{2,}|[-:–…])@?(\d+)", text):
+            return f"@{m[1]}..{m[2]}"
+        if m := re.fullmatch(r"@?\d+(?:,@?\d+)*", text):
+            return " ".join(f"@{number}" for number in re.findall(r"\d+", text))
+        if m := re.fullmatch(r"(@[A-Za-z_][\w-]*)\[(\d+(?:,\d+)+)\]", text):
+            return " ".join(f"{m[1]}[{number}]" for number in m[2].split(","))
+        return ""
 
 
 class PixelHash(str):

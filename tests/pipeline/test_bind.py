@@ -301,6 +301,11 @@ txt2img takes no pictures, but the handle passes some on
   txt2img x | help
               ^^^^
 help stands alone on a line; it takes no pictures and passes none on""",
+    "bad-handle that is nearly one": """
+  @3,@5 | blur
+  ^^^^^
+@3,@5 is not a handle
+  did you mean @3 @5?""",
 }
 
 
@@ -589,3 +594,20 @@ def test_handles_beyond_those_a_command_has_words_for_are_its_pictures(typed, me
 )
 def test_handles_that_cannot_stand_there_are_said(typed, said):
     assert said in [f.message for f in read(typed, REGISTRY).faults]
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("3", "@3"),
+        ("@7-9", "@7..9"),
+        ("@7..@9", "@7..9"),
+        ("7:9", "@7..9"),
+        ("@3,5,@8", "@3 @5 @8"),
+        ("@fox[1,3]", "@fox[1] @fox[3]"),
+        ("fox.png", ""),
+        ("@", ""),
+    ],
+)
+def test_a_text_that_is_nearly_a_handle_is_known_for_it(text, meant):
+    assert Handle.meant(text) == meant

@@ -122,13 +122,16 @@ def test_undo_says_what_is_in_the_trash_no_more(invoke):
         ("discard", "discard takes handles, or --rest"),
         ("discard @1 --rest", "discard takes handles, or --rest, not both"),
         ("keep @9", "@9 is no result"),
-        ("keep fox", "fox is not a handle such as @12"),
+        ("keep fox", "fox is not a handle such as @12, @-1, @-4..-1, @@ or @name\n  did you mean @fox?\n"),
+        ("keep 1", "@@ or @name\n  did you mean @1?\n"),
+        ("discard @1..@3", "@@ or @name\n  did you mean @1..3?\n"),
+        ("@1 | keep", "keep stands alone on a line; it takes no pictures and passes none on\n  write keep @1\n"),
         ("trash empty --older 3x", "3x is no time: a number of minutes, hours, days or weeks is wanted"),
         ("@kept | blur", "nothing is kept in this session yet"),
     ],
 )
 def test_what_cannot_be_is_one_sentence(invoke, line, said):
-    ran = invoke("-c", "txt2img fox", "-c", line)
+    ran = invoke("-c", "txt2img fox as @fox", "-c", line)
 
     assert ran.status in (2, 3)
     assert said in ran.err
@@ -170,6 +173,19 @@ def test_undo_gives_a_name_back_to_what_it_stood_for(invoke):
     assert ran.results[3]["parents"] == [1]
     assert told[-1] == "undone: txt2img a as @x (@1 to the trash); redo does it again"
     assert ran.records[-1]["message"] == "@x is no name of this session"
+
+
+def test_a_part_of_a_name_is_kept_and_handed_to_a_program(invoke, folder):
+    (folder / "x.invoke").write_text("txt2img a --seed 1..5 as @x\n@x[2..4] | contact_sheet\n")
+    made = invoke("--session", "s", "--json", "x.invoke").results
+    command = "$ printf '%s\\n' @x[3..2] --of=@1 me@host @types/node > said"
+
+    ran = invoke("--session", "s", "-c", "keep @x[2..4]", "-c", command)
+
+    assert sorted(made[5]["parents"]) == [2, 3, 4]
+    assert (ran.status, ran.out) == (0, "@2..4 kept; @kept is 3 pictures\n")
+    paths = [row["path"] for row in made]
+    assert Path("said").read_text().split() == [paths[2], paths[1], f"--of={paths[0]}", "me@host", "@types/node"]
 
 
 def test_the_trash_says_what_is_too_young_to_be_emptied(invoke):

@@ -48,6 +48,16 @@ def test_an_export_makes_the_same_pictures_in_another_home(invoke, played, folde
     assert "@1" not in text.replace("pocket@", "")
 
 
+def test_an_exported_file_is_run_by_the_name_it_was_given(invoke, folder):
+    invoke("--session", "s", "-c", "txt2img fox --seed 1", "-c", "export poster")
+
+    assert len(invoke("--json", "-c", "source poster").results) == 1
+    assert invoke("-c", "source postr").err == "there is no file postr\n"
+    assert invoke("-c", "source .").err == ". is a folder\n"
+    assert invoke("-c", "export .").err.startswith("this session has no results yet")
+    assert invoke("--session", "s", "-c", "export .").err == ". is a folder\n  as in: export today.invoke\n"
+
+
 def test_an_export_without_files_names_sources_by_their_pixels(invoke, played, folder, tmp_path):
     invoke("--session", "fox", "-c", "export some.invoke @4..5")
 

@@ -1,18 +1,21 @@
-"""Handles to results: @12, @-1, @15..22, @-4..-1, @@, @kept, @fox, @fox[2]. Resolved before a line runs."""
+"""Handles to results: @12, @-1, @15..22, @-4..-1, @@, @kept, @fox, @fox[2], @fox[2..4]. Resolved before a line runs."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import TypeVar
 
 from invoke_shell.errors import BlockedError, nearest
 from invoke_shell.pipeline.types import Handle
 from invoke_shell.shell.archive.store import ResultRow, Store
 
-__all__ = ["numbers_text", "resolve"]
+__all__ = ["NAME", "between", "numbers_text", "resolve"]
+
+T = TypeVar("T")
 
 NUMBERS = re.compile(r"@(-?\d+)(?:\.\.(-?\d+))?")
-NAME = re.compile(r"@([A-Za-z_][\w-]*)(?:\[(\d+)\])?")
+NAME = re.compile(r"@([A-Za-z_][\w-]*)(?:\[(\d+)(?:\.\.(\d+))?\])?")
 
 
 def resolve(store: Store, session: int, handle: Handle) -> list[ResultRow]:
@@ -30,7 +33,7 @@ def resolve(store: Store, session: int, handle: Handle) -> list[ResultRow]:
         first, last = int(numbers[1]), int(numbers[2] or numbers[1])
         return _range(store, session, text, first, last) if numbers[2] else [_one(store, session, text, first)]
     if name := NAME.fullmatch(text):
-        return _by_name(store, session, name[1], int(name[2]) if name[2] else None)
+        return _by_name(store, session, name[1], *(int(i) for i in name.groups()[1:] if i))
     raise _unknown(f"{text} is no handle", "handles are @12, @-1, @15..22, @@, @kept and @name")
 
 
@@ -79,18 +82,25 @@ def _range(store: Store, session: int, text: str, first: int, last: int) -> list
     return rows
 
 
-def _by_name(store: Store, session: int, name: str, index: int | None) -> list[ResultRow]:
+def _by_name(store: Store, session: int, name: str, *indexes: int) -> list[ResultRow]:
+    """All pictures of a name; with one index that one, with two those between them, in their order."""
     rows = store.named(session, name)
     if not rows:
         guess = nearest(name, store.names(session))
         hint = f"did you mean @{guess}?" if guess else f"a name is given by: txt2img ... as @{name}"
         raise _unknown(f"@{name} is no name of this session", hint)
-    if index is None:
-        return rows
-    if not 1 <= index <= len(rows):
-        count = "one picture" if len(rows) == 1 else f"{len(rows)} pictures, @{name}[1] to @{name}[{len(rows)}]"
-        raise _unknown(f"@{name}[{index}] is not there: @{name} is {count}")
-    return [rows[index - 1]]
+    for index in indexes:
+        if not 1 <= index <= len(rows):
+            count = "one picture" if len(rows) == 1 else f"{len(rows)} pictures, @{name}[1] to @{name}[{len(rows)}]"
+            raise _unknown(f"@{name}[{index}] is not there: @{name} is {count}")
+    return between(rows, indexes) if indexes else rows
+
+
+def between(items: Sequence[T], indexes: Sequence[int]) -> list[T]:
+    """The items from the first to the last of these places, counted from 1; backward when the first is greater."""
+    first, last = indexes[0], indexes[-1]
+    found = list(items[min(first, last) - 1 : max(first, last)])
+    return found if first <= last else found[::-1]
 
 
 def _some(rows: list[ResultRow], message: str, hint: str = "") -> list[ResultRow]:

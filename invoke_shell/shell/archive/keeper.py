@@ -13,7 +13,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from invoke_shell.errors import BlockedError, MetadataError, OutputError
+from invoke_shell.errors import BlockedError, MetadataError, OutputError, nearest
 from invoke_shell.metadata.files import sidecar
 from invoke_shell.pipeline.registry import Registry
 from invoke_shell.pipeline.types import Handle
@@ -34,7 +34,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Keeper"]
 
-HANDLE = re.compile(r"@(?:-?\d+|[A-Za-z_][\w-]*)")
+# In a command of the system: a word or a flag's value, so that me@host and @types/node stay what they are.
+HANDLE = re.compile(
+    r"(?<![^\s='\"(])@(?:@|-?\d+(?:\.\.-?\d+)?|[A-Za-z_][\w-]*(?:\[\d+(?:\.\.\d+)?\])?)(?![^\s'\");|&<>])"
+)
 
 log = logging.getLogger("invoke_shell.keeper")
 
@@ -198,7 +201,10 @@ class Keeper:
         try:
             handle = Handle.parse(text)
         except ValueError as error:
-            raise BlockedError(f"{text} is not {error}", code="unknown-handle") from None
+            near = nearest(text, self.store.names(self.session.id))
+            meant = Handle.meant(text) or (f"@{near}" if near else "")
+            hint = f"did you mean {meant}?" if meant else ""
+            raise BlockedError(f"{text} is not {error}", hint=hint, code="unknown-handle") from None
         if text[1:].isdigit() and int(text[1:]) in self.results.unsaved:
             return self.store.results(int(text[1:]))  # its file could not be written; it lives in memory
         return resolve(self.store, self.session.id, handle)

@@ -29,10 +29,13 @@ def source(
     """
     from invoke_shell.shell.command_files.scripts import Options, run_file
 
+    path = file.expanduser()
+    if not path.suffix and not path.exists() and path.with_suffix(".invoke").exists():
+        path = path.with_suffix(".invoke")  # as export, which adds it
     options = Options(keep_going=keep_going, show=show)
     before, shell.trusted = shell.trusted, shell.trusted and trust
     try:
-        status = run_file(shell, file.expanduser(), options, resume=resume)
+        status = run_file(shell, path, options, resume=resume)
     finally:
         shell.trusted = before
     if status:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from invoke_shell.errors import InvokeShellError
 from invoke_shell.pipeline.chain import Chain
 from invoke_shell.pipeline.plan import Facts, Given, InputRef, Plan, needs, plan
+from invoke_shell.shell.archive.handles import NAME, between
 
 if TYPE_CHECKING:
     from invoke_shell.shell.session import Session
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 __all__ = ["Count"]
 
 BACK = re.compile(r"@-(\d+)(?:\.\.-(\d+))?")
-NAMED = re.compile(r"@([A-Za-z_][\w-]*)(?:\[(\d+)\])?")
 NOBODYS = InputRef(hash="blake3:" + "0" * 64, width=8, height=8)  # stands for a picture that is not there yet
 
 
@@ -54,9 +54,10 @@ class Count:
         """The results that a handle will name; of earlier lines of the home what it names now."""
         if text == "@@" and self.last:
             return self.last
-        if (name := NAMED.fullmatch(text)) and name[1] in self.names:
+        if (name := NAME.fullmatch(text)) and name[1] in self.names:
             found = self.names[name[1]]
-            return [found[int(name[2]) - 1]] if name[2] and 0 < int(name[2]) <= len(found) else found
+            places = [int(place) for place in name.groups()[1:] if place]
+            return between(found, places) if places and 0 < min(places) <= max(places) <= len(found) else found
         if (back := BACK.fullmatch(text)) and max(int(back[1]), int(back[2] or 0)) <= len(self.all):
             first, last = int(back[1]), int(back[2] or back[1])
             found = self.all[len(self.all) - max(first, last) : len(self.all) - min(first, last) + 1]

@@ -50,6 +50,8 @@ def run_file(session: Session, path: Path, options: Options = Options(), *, resu
     if str(path) == "-":
         return run_script(session, _decoded(sys.stdin.buffer.read(), STDIN), "-", options)
     text = _text_of(path)
+    if resume:
+        session.keeper.results.recover()  # of a shell beside this one that was killed meanwhile
     if resume and (before := session.keeper.store.runs.of_path(str(path.resolve()))) is not None:
         if before.status == "done" and before.text == text:
             session.view.say(f"{visible(str(path))} is done: there is nothing to resume")
@@ -64,9 +66,10 @@ def _text_of(path: Path) -> str:
     try:
         return _decoded(path.read_bytes(), visible(str(path)))
     except OSError as error:
-        why = "is not there" if isinstance(error, FileNotFoundError) else "cannot be read"
-        why = "is a folder" if isinstance(error, IsADirectoryError) else why
-        raise BlockedError(f"{visible(str(path))} {why}", code="missing-file") from error
+        name = visible(str(path))
+        why = f"there is no file {name}" if isinstance(error, FileNotFoundError) else f"{name} cannot be read"
+        why = f"{name} is a folder" if isinstance(error, IsADirectoryError) else why
+        raise BlockedError(why, code="missing-file") from error
 
 
 def _decoded(data: bytes, name: str) -> str:
