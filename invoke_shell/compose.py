@@ -133,7 +133,7 @@ def _view(options: Options, settings: Settings, *, interactive: bool) -> View:
         return PlainView(quiet=options.quiet)
     from invoke_shell.shell.display.screen import TerminalView
 
-    color = not options.no_color and "NO_COLOR" not in os.environ
+    color = not options.no_color and not os.environ.get("NO_COLOR")
     return TerminalView(settings, color=color, quiet=options.quiet)
 
 

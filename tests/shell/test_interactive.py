@@ -405,14 +405,36 @@ def test_a_very_small_window_has_a_prompt(home, columns, rows):
         assert "too small" not in terminal.raw
 
 
+def styles(written: str) -> set[int]:
+    """The numbers of all styles and colours in what a program wrote."""
+    return {int(code) for part in re.findall(r"\x1b\[([\d;]*)m", written) for code in part.split(";") if code}
+
+
 def test_no_color_edits_without_colours(home):
     with shell(home, NO_COLOR="1") as terminal:
         terminal.line("txt2img a fox --seed 3")
         terminal.wait("@1 ")
 
         assert HALF not in terminal.text
-        codes = {int(code) for part in re.findall(r"\x1b\[([\d;]*)m", terminal.raw) for code in part.split(";") if code}
-        assert codes <= {0, 1, 4, 7}  # none, bold, underlined, reversed
+        assert styles(terminal.raw) <= {0, 1, 2, 4, 7}  # none, bold, dim, underlined, reversed
+
+
+def test_no_color_without_a_value_says_nothing(home):
+    with shell(home, NO_COLOR="") as terminal:
+        terminal.type("txt2img")
+        terminal.wait(lambda screen: terminal.style(terminal.prompt_row, 9).fg == "green")
+
+
+def test_no_theme_is_no_colour_in_menus_either_and_grey_text_is_dim(home):
+    (home / "config.yaml").write_text("theme: none\n")
+    with shell(home) as terminal:
+        before = len(terminal.raw)
+        terminal.type("txt2img a | upsc")
+        terminal.wait("upscale_diffuse")
+        terminal.settle()
+
+        assert styles(terminal.raw[before:]) - {39, 49} <= {0, 1, 2, 4, 7}
+        assert re.search(r"\x1b\[[\d;]*\b2m(\x1b\[[\d;]*m)*ale", terminal.raw[before:])
 
 
 def test_a_shell_in_a_pipe_has_no_escape_codes(home):

@@ -18,7 +18,7 @@ from invoke_shell.errors import Fault, InvokeShellError, SettingError, cells, re
 from invoke_shell.metadata.visible import visible_lines
 from invoke_shell.shell.display.held import columns, fitting, is_sheet, small, without_parts
 from invoke_shell.shell.display.keyboard import Keyboard, Quiet
-from invoke_shell.shell.display.themes import Theme, theme_of
+from invoke_shell.shell.display.themes import NONE, Theme, theme_of
 from invoke_shell.shell.display.view import INDENT, Result, Where, faults_told, result_line
 from invoke_shell.shell.display.wrapping import columns_kept, wrapped
 from invoke_shell.shell.settings import Settings
@@ -85,6 +85,8 @@ class TerminalView:
     @property
     def theme(self) -> Theme:
         """Colours of text: by the setting, else by the terminal's background, as far as it is known."""
+        if not self.color:
+            return NONE
         background = self._pictures.background if self._pictures is not None else None
         return theme_of(str(self.settings["theme"]), self.env, background)
 

@@ -59,7 +59,10 @@ LIGHT = Theme(
     },
     codes={"bold": "1", "dim": "2", "caret": "1;31", "note": "35", "handle": "1;34"},
 )
-NONE = Theme(style=EVERYWHERE, codes={"bold": "1", "dim": "", "caret": "1", "note": "1", "handle": "1"})
+NONE = Theme(
+    style={**EVERYWHERE, **dict.fromkeys(GREY, "dim"), **dict.fromkeys(("command", "handle"), "bold")},
+    codes={"bold": "1", "dim": "", "caret": "1", "note": "1", "handle": "1"},
+)
 
 LIGHTS = ("7", "15")  # backgrounds of the sixteen colours that are light
 

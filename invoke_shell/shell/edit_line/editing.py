@@ -19,7 +19,7 @@ from invoke_shell.models.known import offer
 from invoke_shell.shell.archive.past import Past
 from invoke_shell.shell.display.marks import CONTINUED
 from invoke_shell.shell.display.screen import TerminalView
-from invoke_shell.shell.display.themes import DARK, Theme
+from invoke_shell.shell.display.themes import DARK, NONE, Theme
 from invoke_shell.shell.edit_line import pastes
 from invoke_shell.shell.edit_line.colours import Colours
 from invoke_shell.shell.edit_line.completion import Completions, Ghost
@@ -67,8 +67,6 @@ class Editing:
         prompt.prompt_continuation = _continued
         prompt.bottom_toolbar = self._toolbar
         self._use_theme()
-        if isinstance(self.session.view, TerminalView) and not self.session.view.color:
-            prompt.color_depth = ColorDepth.DEPTH_1_BIT  # --no-color; of NO_COLOR prompt_toolkit knows itself
 
     def _use_theme(self) -> None:
         view = self.session.view
@@ -76,6 +74,8 @@ class Editing:
         if theme is not self._theme:
             self._theme = theme
             self.prompt.style = Style.from_dict(dict(theme.style))
+            # Menus have colours of prompt_toolkit's own. None: as many as the terminal has.
+            self.prompt.color_depth = ColorDepth.DEPTH_1_BIT if theme is NONE else None
 
     def renew(self) -> None:
         """Another line begins: settings, files and results may be others than before."""
