@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,6 +19,7 @@ from invoke_shell.records import digest
 __all__ = ["GROUP", "Registry", "load_plugins"]
 
 METADATA = (".dist-info", ".egg-info", ".egg")
+SLOW = 1.0  # seconds that a plugin may take of every start before it is said
 GROUP = "invoke_shell.nodes"  # entry-point group; each entry names a module
 
 
@@ -108,12 +110,16 @@ def load_plugins(
         package = f"{entry.dist.name} {entry.dist.version}" if entry.dist else entry.name
         if taken is not None and package.split()[0] not in taken:
             continue
+        begun = time.perf_counter()
         try:
             thing = entry.load()
             found = [thing] if isinstance(thing, Node) else _nodes_of(thing)
             nodes += [replace(n, package=package, edition=_edition(n)) for n in found]
             if not found:
                 warnings.append(f"plugin {package} has no node: a function with @node above it is one")
+            elif (seconds := time.perf_counter() - begun) > SLOW:
+                why = "what its functions need is better imported inside them"
+                warnings.append(f"plugin {package} took {seconds:.1f} s of this start: {why}")
         except (Exception, SystemExit) as error:  # a plugin may raise anything; the shell must start all the same
             said = " ".join(f"{type(error).__name__}: {error}".split())
             warnings.append(f"plugin {package} cannot be loaded: {said}")

@@ -143,6 +143,16 @@ def test_a_file_that_is_no_node_is_one_warning(program, write, text, name, said)
     assert said in ran.stderr
 
 
+def test_a_file_that_is_slow_to_import_is_told_and_works(program, write):
+    write("import time\ntime.sleep(1.1)\n" + INKED)
+
+    ran = program("-c", "txt2img x | inked")
+
+    assert ran.returncode == 0
+    assert ran.stderr.startswith("plugin inked.py took 1.")
+    assert ran.stderr.endswith(" s of this start: what its functions need is better imported inside them\n")
+
+
 def test_a_file_may_use_another_that_is_no_node(program, write):
     write("SIDE = 5", "_help.py")
     write("from _help import SIDE\n" + INKED.replace("(side, side)", "(SIDE, side)"))
