@@ -46,6 +46,8 @@ def test_an_export_makes_the_same_pictures_in_another_home(invoke, played, folde
     assert text.count("\n# source blake3:") == 2
     assert f"\n\n# {LINES[1]}\n" in text
     assert "@1" not in text.replace("pocket@", "")
+    assert text.count(" as @soft\n") == 2  # and in the comment above it
+    assert "@foxes" not in text.replace(LINES[1], "").replace(LINES[3], "").replace(LINES[0], "")  # of several pictures
 
 
 def test_an_exported_file_is_run_by_the_name_it_was_given(invoke, folder):
@@ -56,6 +58,19 @@ def test_an_exported_file_is_run_by_the_name_it_was_given(invoke, folder):
     assert invoke("-c", "source .").err == ". is a folder\n"
     assert invoke("-c", "export .").err.startswith("this session has no results yet")
     assert invoke("--session", "s", "-c", "export .").err == ". is a folder\n  as in: export today.invoke\n"
+
+
+def test_an_export_makes_once_what_was_made_twice_and_keeps_its_name(invoke, folder):
+    lines = ("txt2img fox --seed 1", "txt2img fox --seed 1 as @fox", "@fox | blur")
+    invoke("--session", "s", *(word for line in lines for word in ("-c", line)))
+
+    done = invoke("--session", "s", "-c", "export s.invoke")
+
+    assert done.out == "s.invoke makes 2 pictures\n"
+    assert [line[-7:] for line in Path("s.invoke").read_text().splitlines() if line.startswith("txt2img")] == [
+        "as @fox"
+    ]
+    assert len(invoke("--json", "s.invoke").results) == 2
 
 
 def test_an_export_without_files_names_sources_by_their_pixels(invoke, played, folder, tmp_path):

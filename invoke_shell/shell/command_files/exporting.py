@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,9 +50,10 @@ def export(session: Session, rows: Sequence[ResultRow], path: Path, *, with_file
     steps = [from_metadata(loads(row.metadata)) for row in rows]
     sources, models = _resources(steps)
     files, missing = _copied(session, sources, path) if with_files else ({}, ())
-    lines = [*_head(session, len(rows), sources, models), *_body(session, rows, steps, files)]
+    count = len({step.key for step in steps})  # what was made twice is made once
+    lines = [*_head(session, count, sources, models), *_body(session, rows, steps, files)]
     written = write_new(("\n".join(lines) + "\n").encode(), path, tag=f"export-{path.stem[:24]}", exactly=True)
-    return Exported(path=written, pictures=len(rows), files=tuple(files.values()), missing=missing)
+    return Exported(path=written, pictures=count, files=tuple(files.values()), missing=missing)
 
 
 def _head(session: Session, count: int, sources: Iterable[Resource], models: Iterable[ModelRecord]) -> Iterator[str]:
@@ -66,18 +67,21 @@ def _head(session: Session, count: int, sources: Iterable[Resource], models: Ite
 def _body(
     session: Session, rows: Sequence[ResultRow], steps: Sequence[StepRecord], files: dict[str, Path]
 ) -> Iterator[str]:
-    """The lines, each group under a comment with what was typed."""
+    """The lines, each group under a comment with what was typed; a picture that alone had a name has it there too."""
     recalled = recall_all(steps, session.registry, AsRecorded())
     if recalled.missing:
         raise BlockedError("; ".join(recalled.missing), code="missing-input")
-    by_call: dict[int, ResultRow] = {}
-    for call, step in zip(recalled.plan.results, dict.fromkeys(s.key for s in steps), strict=True):
-        by_call[call] = next(row for row, own in zip(rows, steps, strict=True) if own.key == step)
+    by_step: dict[str, list[ResultRow]] = {}
+    for row, step in zip(rows, steps, strict=True):
+        by_step.setdefault(step.key, []).append(row)
+    by_call = dict(zip(recalled.plan.results, by_step.values(), strict=True))
+    names = {call: next((row.name for row in same if row.name), "") for call, same in by_call.items()}
+    calls = tuple(replace(c, name=names.get(c.id, "")) for c in recalled.plan.calls)
     line = 0
-    for call, text in resolved_lines(recalled.plan, session.registry):
-        row = by_call.get(call)
-        if row is not None and row.line != line:
-            line = row.line
+    for call, text in resolved_lines(replace(recalled.plan, calls=calls), session.registry):
+        made = by_call.get(call)
+        if made is not None and made[0].line != line:
+            line = made[0].line
             typed = session.keeper.store.line(line)
             yield from ("", f"# {visible(typed.text)}") if typed is not None else ("",)
         yield _with_paths(text, files)
