@@ -62,7 +62,8 @@ class Editing:
         prompt.completer = self.completions
         prompt.auto_suggest = Ghost(self.completions, self.past)
         given = [] if prompt.key_bindings is None else [prompt.key_bindings]
-        own = bindings(self.readings, self._help_at, self.past, self.listing.abbreviations)
+        tell = self.session.view.say
+        own = bindings(self.readings, self._help_at, tell, self.past, self.listing.abbreviations)
         prompt.key_bindings = merge_key_bindings([*given, own])
         prompt.prompt_continuation = _continued
         prompt.bottom_toolbar = self._toolbar

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
+import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from urllib.parse import unquote
@@ -35,6 +37,9 @@ from invoke_shell.shell.edit_line.listing import PICTURES
 
 __all__ = ["bindings", "recall_of"]
 
+# What prompt_toolkit looks for where the environment names none.
+EDITORS = ("/usr/bin/editor", "/usr/bin/nano", "/usr/bin/pico", "/usr/bin/vi", "/usr/bin/emacs")
+
 FILE = "file://"
 LONGEST = 16_384  # characters of a paste that may be dropped files
 
@@ -42,10 +47,11 @@ LONGEST = 16_384  # characters of a paste that may be dropped files
 def bindings(
     readings: Readings,
     help_at: Callable[[str, int], None],
+    tell: Callable[[str], None],
     past: Past,
     abbreviations: Callable[[], Mapping[str, str]],
 ) -> KeyBindings:
-    """help_at: prints help on the word at a place of a text. past: what the arrow keys walk through."""
+    """help_at: prints help on the word at a place of a text. tell: a sentence. past: for the arrow keys."""
     keys = KeyBindings()
     arrows = _Arrows(past)
     editing = has_focus(DEFAULT_BUFFER)  # not while Ctrl-R searches
@@ -75,8 +81,8 @@ def bindings(
     keys.add("down", filter=editing & _menu_unused)(arrows.down)
     keys.add("escape", "right", filter=editing & _ghost)(_take_word)
     keys.add("f1", filter=editing)(lambda event: _help(event, help_at))
-    keys.add("c-x", "c-e", filter=editing & emacs_mode)(_editor)
-    keys.add("v", filter=editing & vi_navigation_mode)(_editor)
+    keys.add("c-x", "c-e", filter=editing & emacs_mode)(lambda event: _editor(event, tell))
+    keys.add("v", filter=editing & vi_navigation_mode)(lambda event: _editor(event, tell))
     keys.add("<bracketed-paste>", filter=editing)(_paste)
     for key in ("enter", "c-c", "c-d"):  # read together with the key that ended the line: a line ends once
         keys.add(key, filter=is_done)(lambda event: None)
@@ -95,9 +101,25 @@ def _ghost() -> bool:
     return _buffer().suggestion is not None
 
 
-def _editor(event: KeyPressEvent) -> None:
+def _editor(event: KeyPressEvent, tell: Callable[[str], None]) -> None:
     """The line in $VISUAL or $EDITOR, and back; prompt_toolkit's own keys would run it then."""
-    event.current_buffer.open_in_editor(validate_and_handle=False)
+    if why := _no_editor(os.environ):
+        run_in_terminal(lambda: tell(why))
+    else:
+        event.current_buffer.open_in_editor(validate_and_handle=False)
+
+
+def _no_editor(env: Mapping[str, str]) -> str:
+    """Why no editor can be started; prompt_toolkit would start another one, or none, without a word."""
+    for name in ("VISUAL", "EDITOR"):
+        if command := env.get(name):
+            try:
+                program = shlex.split(command)[0]
+            except (ValueError, IndexError):
+                return f"{name} cannot be read: {command}"
+            return "" if shutil.which(program) else f"{name} is {command}, and there is no {program}"
+    known = any(Path(path).exists() for path in EDITORS)
+    return "" if known else "there is no editor: EDITOR names one, as in EDITOR=nano"
 
 
 def _buffer() -> Buffer:
