@@ -105,9 +105,13 @@ def test_sessions_are_listed_taken_up_and_cloned(invoke, played):
     cloned = invoke("--json", "-c", "sessions cat --clone kitten", "-c", "txt2img x", "-c", "sessions")
     assert "--steps 7" in cloned.results[0]["command"]
     assert {r["name"]: r["pictures"] for r in cloned.records if r["event"] == "session"}["kitten"] == 1
+    copied = invoke("--session", "kitten", "-c", "sessions --clone lion")
+    assert copied.err == "this is session lion now, a copy of kitten\n"
     taken = invoke("-c", "sessions --clone cat")
     assert taken.err == "there is a session cat already\n  sessions cat goes on in it\n"
     assert "there is no session dog" in invoke("-c", "sessions dog --clone x").err
+    for line in ('sessions ""', "sessions '  '", 'sessions --clone ""', "sessions cat --clone ' '"):
+        assert invoke("-c", line).err.endswith("a session needs a name\n  as in: sessions fox\n")
 
 
 def test_a_new_session_is_called_new_and_listed_as_soon_as_it_has_a_name(invoke):

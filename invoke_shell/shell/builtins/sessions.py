@@ -38,6 +38,9 @@ def sessions(
     picture everywhere. A copy has the names and settings of its original, and is counted back from on its own.
     """
     store = shell.keeper.store
+    for word in (name, clone):
+        if word is not None and not word.strip():
+            raise LineError(word, [fault(word, "a session needs a name", "as in: sessions fox", "bad-value")])
     if clone is not None:
         original = next((s for s in store.sessions() if s.name == name), None) if name else shell.keeper.session
         if original is None:
@@ -46,11 +49,11 @@ def sessions(
             hint = f"sessions {quote_word(clone)} goes on in it"
             raise OutputError(f"there is a session {visible(clone)} already", hint=hint)
         store.clone(original.id, clone)
-    if name is not None or clone is not None:
+        _go_on_in(shell, clone, f"a copy of {visible(original.name)}")
+        return
+    if name is not None:
         new = not any(s.name == name for s in store.sessions())
-        shell.take_up(clone or str(name))
-        count = "a new one" if new and clone is None else _pictures(store.count(shell.keeper.session.id))
-        shell.view.say(f"this is session {visible(shell.keeper.session_name)} now, {count}")
+        _go_on_in(shell, name, "a new one" if new else "")
         return
     own = shell.keeper.session.id
     there = [s for s in store.sessions() if s.id == own or s.named or store.was_used(s.id)]
@@ -58,6 +61,13 @@ def sessions(
         _tell(shell, one, own=one.id == own)
     if len(there) > SHOWN:
         shell.view.say(f"and {len(there) - SHOWN} older ones")
+
+
+def _go_on_in(shell: Session, name: str, what: str) -> None:
+    """Another session is the one of this shell, and that is said with what it is, or how much is in it."""
+    shell.take_up(name)
+    what = what or _pictures(shell.keeper.store.count(shell.keeper.session.id))
+    shell.view.say(f"this is session {visible(name)} now, {what}")
 
 
 def _tell(shell: Session, one: stores.Session, *, own: bool) -> None:

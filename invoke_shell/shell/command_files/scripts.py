@@ -19,6 +19,7 @@ from invoke_shell.shell.archive.store import LineRow
 from invoke_shell.shell.command_files.foreseen import Count
 from invoke_shell.shell.command_files.trust import not_allowed
 from invoke_shell.shell.display.view import Where
+from invoke_shell.shell.display.wrapping import in_column
 from invoke_shell.shell.gather import Gatherer
 from invoke_shell.shell.session import Session
 
@@ -179,7 +180,8 @@ class _Walk:
         bound = self.lines[at]
         where = Where(file=self.name, line=1 + self.text.count("\n", 0, bound.line.start))
         if self.options.show:
-            self.session.view.say(f"{where.line:>4}  {visible(self.text[bound.line.start : bound.line.end])}")
+            text = visible(self.text[bound.line.start : bound.line.end])
+            self.session.view.say(in_column(f"{where.line:>4}  ", text, rows=4))
         if begun is not None and begun.status == "done":
             return 0  # the run ended between this line and the next
         if begun is not None and begun.pictures:
