@@ -223,10 +223,10 @@ def test_handle(store, played, handle, numbers):
 @pytest.mark.parametrize(
     ("handle", "sentence"),
     [
-        ("@417", "@417 is no result\n  the last one is @10"),
-        ("@10", "@10 is no result\n  the last one is @10"),
+        ("@417", "@417 is no result\n  the last one is @8"),
+        ("@10", "@10 is no result\n  the last one is @8"),
         ("@9", "@9 was never finished: its run ended before the file was complete\n  resume goes on with it"),
-        ("@11..20", "@11..20 is no result\n  the last one is @10"),
+        ("@11..20", "@11..20 is no result\n  the last one is @8"),
         ("@0", "@0 is no handle\n  @-1 is the last result"),
         ("@-5", "@-5 goes back too far: this session has 4 results"),
         ("@-7..-1", "@-7..-1 goes back too far: this session has 4 results"),

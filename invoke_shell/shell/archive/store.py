@@ -264,8 +264,8 @@ class Store:
         return [row for n in numbers for row in self._results("WHERE n = ?", n)]
 
     def last_number(self) -> int:
-        """The highest number given in this home; 0 before the first."""
-        return int(self._db.read("SELECT coalesce(max(n), 0) FROM results")[0][0])
+        """The number of the newest result of this home that is to be seen; 0 before the first."""
+        return int(self._db.read(f"SELECT coalesce(max(n), 0) FROM results WHERE {SHOWN}")[0][0])
 
     def count(self, session: int) -> int:
         """How many results of a session are to be seen."""
