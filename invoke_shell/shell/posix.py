@@ -38,6 +38,7 @@ __all__ = [
 
 AVAILABLE = sys.platform != "win32"
 Modes = list[Any]  # as termios.tcgetattr gives them
+NO_KEY = b"\0" if sys.platform == "linux" else b"\xff"  # in the place of a key that is to have no meaning
 
 
 def ask(fd_in: int, fd_out: int, question: bytes, last: re.Pattern[bytes], budget: float) -> bytes:
@@ -99,11 +100,10 @@ def unread(before: Modes) -> Modes:
     """Keys as they come: no echo, no lines, no Ctrl-S, no signals but that of Ctrl-\\."""
     if sys.platform == "win32":
         return before
-    off = os.fpathconf(0, "PC_VDISABLE").to_bytes(1, "big") if "PC_VDISABLE" in os.pathconf_names else b"\0"
     input_, output, control, local, in_speed, out_speed, characters = before
     characters = [*characters]
     for key in (termios.VINTR, termios.VSUSP):
-        characters[key] = off
+        characters[key] = NO_KEY
     characters[termios.VMIN], characters[termios.VTIME] = 1, 0
     input_ &= ~(termios.IXON | termios.IXOFF | termios.ICRNL | termios.INLCR | termios.IGNCR)
     local &= ~(termios.ECHO | termios.ICANON | termios.IEXTEN)

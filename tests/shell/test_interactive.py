@@ -304,6 +304,30 @@ def test_ctrl_c_right_behind_enter_stops_the_line(home):
         terminal.wait(lambda screen: terminal.edited == "txt2img a fox")
 
 
+@pytest.mark.skipif(not shutil.which("bash"), reason="bash is not installed")
+def test_ctrl_z_stops_a_run_and_gives_the_terminal_to_the_shell_around_it(home):
+    clean = {k: v for k, v in os.environ.items() if not k.startswith("INVOKE")}
+    env = {**clean, **SLOW, "TERM": "xterm-256color", "INVOKE_SHELL_ENGINE": "fake", "PS1": "outer> "}
+    terminal = Terminal(["bash", "--norc", "--noprofile", "-i"], env, cwd=home)
+    try:
+        terminal.wait("outer>")
+        terminal.type(f"{sys.executable} -m invoke_shell --home {home}\r")
+        terminal.wait_prompt()
+        terminal.line("txt2img a fox --steps 30")
+        terminal.wait("/30")
+        terminal.type("\x1a")
+        terminal.wait("Stopped")
+        assert not terminal.screen.cursor.hidden
+        terminal.type("stty -a | tr ' ' '\\n' | grep -x -e -isig -e -icanon -e -echo; echo as $((1 + 1))found\r")
+        terminal.wait("as 2found")
+        assert not {"-isig", "-icanon", "-echo"} & set(terminal.lines)
+        terminal.type("fg\r")
+        terminal.wait("@1  ")
+        terminal.wait_prompt()
+    finally:
+        terminal.close()
+
+
 def test_an_editor_that_is_not_there_is_told(home):
     with shell(home, VISUAL="", EDITOR="no-such-editor -x") as terminal:
         terminal.type("txt2img a boat")
