@@ -144,6 +144,11 @@ class Settings:
         self.session[canonical(name)] = value
         return value
 
+    def keep(self, name: str) -> None:
+        """The session's value stands in the file from now on: there it is when the session forgets it."""
+        name = canonical(name)
+        self.config[name] = Value(self.session[name].value, Source.CONFIG)
+
     def unset(self, name: str) -> None:
         """Forget the session's value."""
         self.param(name)

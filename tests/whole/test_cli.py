@@ -190,6 +190,12 @@ def test_a_setting_of_one_command_beats_the_general_one(invoke):
     assert ran.out.index("steps        7  (session)") < ran.out.index("steps        5  (session)")
 
 
+def test_a_kept_value_is_there_when_the_session_forgets_it(invoke):
+    ran = invoke("-c", "set --keep steps 7", "-c", "set steps 9", "-c", "unset steps", "-c", "settings")
+
+    assert re.search(r"^steps +7 +config ", ran.out, re.MULTILINE)
+
+
 def test_a_kept_setting_is_there_in_the_next_session(invoke, home):
     invoke("-c", "set --keep steps 7")
 

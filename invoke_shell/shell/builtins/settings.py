@@ -46,6 +46,7 @@ def set_(
         from invoke_shell.shell.config_file import keep as keep_in
 
         keep_in(shell.home.config_file, name, p, value)
+        shell.settings.keep(name)
     if name in ENGINE:
         shell.restart()
     shell.view.say(f"{name} is {shown(p, shell.settings.session[name].value) or 'empty'}" + (", kept" if keep else ""))
