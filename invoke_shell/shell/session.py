@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from invoke_shell.errors import Cancelled, InvokeShellError, LineError, RunError, SettingError
+from invoke_shell.metadata.visible import visible
 from invoke_shell.pipeline.bind import Bound, Reading, read
 from invoke_shell.pipeline.chain import Chain
 from invoke_shell.shell.display.view import Result, Where
@@ -17,6 +18,7 @@ from invoke_shell.shell.workbench import Workbench
 if TYPE_CHECKING:
     from invoke_shell.pipeline.plan import Plan
     from invoke_shell.records import Frame
+    from invoke_shell.shell.command_files.foreseen import Count
     from invoke_shell.shell.running import Early, Remark
 
 __all__ = ["ENGINE", "Session", "StatusError"]
@@ -33,6 +35,10 @@ ENGINE = (
     "tiling",
 )  # settings of the engine
 
+# Commands that change nothing, and those that lines behind them are explained with.
+LOOKING = ("doctor", "exit", "explain", "help", "history", "info", "nodes", "recall", "schema", "set", "settings",
+           "source", "unset")  # fmt: skip
+
 log = logging.getLogger("invoke_shell.session")
 
 
@@ -47,13 +53,14 @@ class StatusError(InvokeShellError):
 class Session(Workbench):
     """One person's session. leaving: after this line. recalled: a text for the next line. dry: explain, run nothing.
 
-    lines: run so far.
+    lines: run so far. foreseen: what the lines of a dry run would have made.
     """
 
     leaving = False
     recalled = ""
     dry = False
     lines = 0
+    foreseen: Count | None = None
 
     def read(self, text: str) -> Reading:
         """What a text means, as far as it goes."""
@@ -87,7 +94,9 @@ class Session(Workbench):
         return self.attempt(lambda: self.builtin(name, values), Where())
 
     def _run_bound(self, bound: Bound, where: Where) -> None:
-        if bound.line.kind == "system":
+        if bound.line.kind == "system" and self.dry:
+            self.view.text(f"not run: $ {visible(bound.line.text)}")
+        elif bound.line.kind == "system":
             self.system(bound.line.text)
         elif bound.line.kind == "help":
             self.builtin("help", {"what": [bound.line.text]})
@@ -128,7 +137,10 @@ class Session(Workbench):
         return RunError(f"{type(error).__name__}: {error}", hint=hint)
 
     def builtin(self, name: str, values: Mapping[str, Any]) -> None:
-        """Run a command of the shell with its values, defaults filled in."""
+        """Run a command of the shell with its values, defaults filled in; when all is dry, one that only looks."""
+        if self.dry and (name not in LOOKING or values.get("keep") or values.get("write")):
+            self.view.text(f"not run: {name}")
+            return
         node = self.registry[name]
         filled = {n: p.default for n, p in node.params.items() if not p.required}
         node.func(self, **node.arguments({**filled, **values}))
@@ -161,15 +173,21 @@ class Session(Workbench):
 
     def run_chain(self, chain: Chain, where: Where) -> None:
         """Plan a chain, run it, keep its results. Raises what stopped it."""
-        made = self.planned(chain)
         if self.dry:
-            from invoke_shell.runtime.estimate import likely_precision
-            from invoke_shell.shell.answers.explain import explain
+            self.run_dry(chain)
+        else:
+            self.run_plan(self.planned(chain), where)
 
-            precision = likely_precision(self.settings["precision"], str(self.settings["device"]))
-            self.view.text("\n".join(explain(made, self.registry, precision)))
-            return
-        self.run_plan(made, where)
+    def run_dry(self, chain: Chain) -> None:
+        """Explain a chain; the pictures of the lines before it are played."""
+        from invoke_shell.runtime.estimate import likely_precision
+        from invoke_shell.shell.answers.explain import explain
+        from invoke_shell.shell.command_files.foreseen import Count, gathered
+
+        self.foreseen = self.foreseen or Count(self)
+        made = self.foreseen.foresee(chain, gathered(self, chain))
+        precision = likely_precision(self.settings["precision"], str(self.settings["device"]))
+        self.view.text("\n".join(explain(made, self.registry, precision)))
 
     def run_plan(
         self,

@@ -101,6 +101,41 @@ def test_lines_of_one_call_share_a_session(invoke):
     assert len(ran.out.splitlines()) == 4
 
 
+def test_a_dry_run_changes_nothing_and_explains_what_was_set(invoke, folder):
+    made = invoke("--json", "-c", 'txt2img "a cat" --seed 1', "-c", "set steps 7").results[0]
+    lines = ["set steps 3", "undo", "discard @1", "strip @1", "replay @1", "set --keep guidance 3", "$ touch here"]
+
+    dry = invoke("--continue", "--dry-run", *[w for line in lines for w in ("-c", line)], "-c", "txt2img x")
+
+    assert dry.status == 0
+    assert [line for line in dry.out.splitlines() if line.startswith("not run")] == [
+        "not run: undo", "not run: discard", "not run: strip", "not run: replay", "not run: set",
+        "not run: $ touch here",
+    ]  # fmt: skip
+    assert "steps        3  (session)" in dry.out
+    assert Path(made["path"]).exists()
+    assert not (folder / "here").exists()
+    after = invoke("--continue", "-c", "explain txt2img x").out
+    assert "steps        7  (session)" in after
+    assert "guidance     2 " in after
+
+
+def test_a_dry_run_of_a_file_plays_the_pictures_of_the_lines_before(invoke, folder):
+    (folder / "all.invoke").write_text(
+        "txt2img x --seed 5 -n 2 as @x\n@x[2] | img2img y as @y\n| upscale\ntxt2img z\n@-1 | img2img\n"
+    )
+
+    dry = invoke("--dry-run", "all.invoke")
+
+    assert (dry.status, dry.err) == (0, "")
+    told = [" ".join(line.split()) for line in dry.out.splitlines()]
+    assert [line for line in told if line.startswith(("1 @", "1 (", "seed 5", "seed 7"))] == [
+        "seed 5, 6 (typed)", "1 @x", "seed 7 (follows)", "1 (of a line before)",
+    ]  # fmt: skip
+    assert " ".join(dry.out.split()).count("seed drawn when it runs") == 2
+    assert invoke("--dry-run", "-c", "@nobody | blur").status == 3
+
+
 def test_a_dry_run_writes_nothing(invoke, home):
     ran = invoke("--dry-run", "-c", 'txt2img "a cat"')
 

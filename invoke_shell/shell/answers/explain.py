@@ -15,7 +15,7 @@ from invoke_shell.pipeline.types import Size
 from invoke_shell.records import ModelRecord
 from invoke_shell.runtime.estimate import estimate
 
-__all__ = ["explain"]
+__all__ = ["drawn", "explain"]
 
 WIDTH = 80  # columns of the paragraph of defaults
 ABSENT = ("", '""', "none", "off")  # values that stand for doing nothing
@@ -33,7 +33,7 @@ ORIGIN = {
 def explain(plan: Plan, registry: Registry, precision: str = "float32") -> Iterator[str]:
     """Lines for people; the first is the sum. precision: that models will most likely compute in."""
     yield _sum(plan)
-    drawn = _drawn(plan, registry)
+    fresh = drawn(plan, registry)
     for number, name in enumerate(plan.stages):
         calls = plan.stage_calls(number)
         if name == "@":
@@ -41,7 +41,7 @@ def explain(plan: Plan, registry: Registry, precision: str = "float32") -> Itera
             continue
         node = registry[name]
         yield f"{number + 1}  {name:<14} {_often(node, calls)}".rstrip()
-        yield from _values(node, calls, drawn)
+        yield from _values(node, calls, fresh)
         yield from _tokens(calls)
         yield from _memory(calls, precision)
     yield "Nothing was run."
@@ -78,7 +78,7 @@ def _tokens(calls: Sequence[Call]) -> Iterator[str]:
     yield from (f"     {line}" for name, text in texts for line in token_lines(name, text, spell))
 
 
-def _drawn(plan: Plan, registry: Registry) -> set[int]:
+def drawn(plan: Plan, registry: Registry) -> set[int]:
     """Calls whose seed, or that of the picture they change, was drawn for this plan: a run draws its own."""
     found: set[int] = set()
     for call in plan.calls:
@@ -92,7 +92,7 @@ def _drawn(plan: Plan, registry: Registry) -> set[int]:
     return found
 
 
-def _values(node: Node[Any, Any], calls: Sequence[Call], drawn: set[int]) -> Iterator[str]:
+def _values(node: Node[Any, Any], calls: Sequence[Call], fresh: set[int]) -> Iterator[str]:
     """What was chosen, a line each with who chose it; then in one paragraph the defaults that do something."""
     defaults: list[str] = []
     for p in node.params.values():
@@ -101,7 +101,7 @@ def _values(node: Node[Any, Any], calls: Sequence[Call], drawn: set[int]) -> Ite
         source = calls[0].sources.get(p.name, Source.LINE)
         several = list(dict.fromkeys(_shown(p, c) for c in calls))
         text = ", ".join(several[:SHOWN]) + (f", … {several[-1]}" if len(several) > SHOWN else "")
-        text = "drawn when it runs" if p.kind.is_seed and calls[0].id in drawn else text
+        text = "drawn when it runs" if p.kind.is_seed and calls[0].id in fresh else text
         if source is not Source.DEFAULT:
             if text:
                 yield f"     {p.name:<12} {text}  ({ORIGIN[source]})"

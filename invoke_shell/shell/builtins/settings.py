@@ -41,7 +41,8 @@ def set_(
     if p.kind.model:
         _check_models(shell, p, value)
     shell.settings.set(name, value)
-    shell.keeper.remember(name, value)
+    if not shell.dry:
+        shell.keeper.remember(name, value)
     if keep:
         from invoke_shell.shell.config_file import keep as keep_in
 
@@ -72,7 +73,8 @@ def unset(shell: Session, name: Annotated[str, Arg(help="A setting of this sessi
         shell.view.say(f"{name} is not set in this session")
         return
     shell.settings.unset(name)
-    shell.keeper.remember(name, None)
+    if not shell.dry:
+        shell.keeper.remember(name, None)
     if name in ENGINE:
         shell.restart()
     text, source = next(((text, source) for row, text, source in shell.settings.rows() if row == name), ("", ""))

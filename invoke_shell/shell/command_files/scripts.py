@@ -12,15 +12,13 @@ from invoke_shell.errors import BlockedError, Cancelled, Fault, InvokeShellError
 from invoke_shell.metadata.visible import visible
 from invoke_shell.pipeline.bind import Bound
 from invoke_shell.pipeline.chain import Value
-from invoke_shell.pipeline.plan import Facts, Needs, needs
 from invoke_shell.pipeline.types import Handle
 from invoke_shell.shell.archive.runs import FileRun
 from invoke_shell.shell.archive.store import LineRow
-from invoke_shell.shell.command_files.foreseen import Count
+from invoke_shell.shell.command_files.foreseen import Count, gathered
 from invoke_shell.shell.command_files.trust import not_allowed
 from invoke_shell.shell.display.view import Where
 from invoke_shell.shell.display.wrapping import in_column
-from invoke_shell.shell.gather import Gatherer
 from invoke_shell.shell.session import Session
 
 __all__ = ["ORDER", "Options", "go_on", "run_file", "run_script", "worst"]
@@ -228,7 +226,7 @@ def _check(session: Session, lines: list[Bound], text: str) -> int:
             missing += _unknown_names(session, bound, given)
             given |= {s.name for s in bound.chain.stages if s.name}
             try:
-                count.add(bound.chain, _gather(session, bound))
+                count.add(bound.chain, gathered(session, bound.chain))
             except BlockedError as error:
                 first = first or error
                 missing += [f.shifted(bound.chain.offset) for f in error.faults]
@@ -237,13 +235,6 @@ def _check(session: Session, lines: list[Bound], text: str) -> int:
     if first is not None:
         raise first
     return count.pictures
-
-
-def _gather(session: Session, bound: Bound) -> Facts:
-    """Look up the models and files of a line; its handles may be made by the lines before it."""
-    values = session.settings.values()
-    found: Needs = tuple(n for n in needs(bound.chain, session.registry, values) if n.what not in ("handle", "last"))
-    return Gatherer.of(session).facts(bound.chain, found)
 
 
 def _handles(bound: Bound) -> Iterator[tuple[Handle, tuple[int, int]]]:
