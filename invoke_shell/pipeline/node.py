@@ -83,6 +83,12 @@ class Node(Generic[P, R]):
         return tuple(p for p in pixels if not p.kind.model or p.kind.many or p.kind.is_weighted)
 
     @property
+    def seen(self) -> tuple[str, ...]:
+        """The parameters whose pictures come with their history; what all of them have in common follows from it."""
+        piped = [self.frames] if self.frames else []
+        return (*piped, *(p.name for p in self.params.values() if p.kind.picture and p.kind.frame))
+
+    @property
     def unrecorded(self) -> tuple[Param, ...]:
         """The parameters that change no pixel, but what a run tells or does besides (`--tokens`)."""
         return tuple(p for p in self.params.values() if not p.arg.pixels and p not in UNROLLED)

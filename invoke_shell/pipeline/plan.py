@@ -228,13 +228,14 @@ class _Planner:
                 values, nth = {**values, **varied}, 0
             values[node.seed.name] = self.values.seed(node.seed, values[node.seed.name], group, drawn, nth)
         params = {n: v.value for n, v in values.items()}
+        seen = [i for name in node.seen for i in inputs[name] if isinstance(i, int)]
         return self.add(
             stage=number,
             node=node.name,
             params=params,
             sources={n: v.source for n, v in values.items()},
             inputs=inputs,
-            flows={**flowing, **{n: params[n] for n in node.gives}},
+            flows={**common([self.calls[i].flows for i in seen]), **{n: params[n] for n in node.gives}},
             name=stage.name,
         )
 

@@ -139,7 +139,7 @@ def with_flows(calls: Sequence[Call], registry: Registry) -> tuple[Call, ...]:
             flows.append(call.flows)
             continue
         node = registry[call.node]
-        before = common([flows[i] for i in call.inputs.get(node.frames, ()) if isinstance(i, int)])
+        before = common([flows[i] for name in node.seen for i in call.inputs.get(name, ()) if isinstance(i, int)])
         flows.append({**before, **{name: call.params[name] for name in node.gives}})
     return tuple(replace(call, flows=values) for call, values in zip(calls, flows, strict=True))
 

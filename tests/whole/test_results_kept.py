@@ -224,6 +224,8 @@ def test_two_results_are_compared_and_what_differs_is_named(invoke):
     assert ran.err.count("they differ in seed (1, 3)") == 2  # from the cache as when it was drawn
     assert [line[:8] for line in ran.out.splitlines()[-2:]] == ["@4  260x", "@5  260x"]
     assert "cached" in ran.out.splitlines()[-1]
+    assert "seed" not in ran.out.splitlines()[-1]  # it is of both, and their seeds differ
+    assert ran.out.splitlines()[-1].endswith("-fox.png")
     assert "differ" not in files.err
 
 

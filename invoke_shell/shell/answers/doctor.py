@@ -69,7 +69,7 @@ def show_cards(session: Session) -> None:
         hint = "set plain off" if why == "plain is on" else "doctor says what is here"
         raise RunError(f"test cards need a terminal in colour, and {why}", hint=hint, code="bad-usage")
     say = session.view.text
-    say("Every protocol draws eight colours above a ramp from black to white. Which ones do you see?")
+    say("Every protocol draws eight colours above a ramp to white. Which do you see?")
     for protocol in PROTOCOLS:
         if protocol != "path":
             say(f"\n{protocol}")
