@@ -67,7 +67,7 @@ def test_a_weight_out_of_range_is_left_out_and_said():
     line = told("a1111", parameters=f"{DETAILS}, {NEWER.replace('0.8', '80')}")
 
     assert "--control " not in line.text
-    assert "left out: --control is 0 to 10, not control_v11p_sd15_canny:80" in line.missing
+    assert "left out: --control takes 0 to 10 behind its colon, not control_v11p_sd15_canny:80" in line.missing
 
 
 def test_lists_of_invokeai():
