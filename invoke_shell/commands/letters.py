@@ -27,6 +27,7 @@ __all__ = ["caption", "line_height", "unknown_letters", "width_of"]
 FONT = Path(__file__).resolve().parent.parent / "assets" / "fonts" / "DejaVuSansCondensed.ttf"
 NOWHERE = "\U0010ffff"  # no font has it: its picture is that of all letters that are not there
 TOLD = 8  # letters that are named
+NUMBER = re.compile(r"(?<=\w) (?=-?\d[\d.]*(?:,|$))")  # the blank in `seed 7`
 PIECES = re.compile(r"[^_/-]*[_/-]|[^_/-]+")  # of a word that is too long: `dpmpp_2m_` and `karras`
 
 
@@ -93,9 +94,12 @@ def _rows(text: str, fits: Callable[[str], bool], most: int | None) -> list[str]
 
 
 def broken(text: str, fits: Callable[[str], bool]) -> list[str]:
-    """A text in rows, broken between words; inside of one only where it does not fit alone, behind its signs first."""
+    """A text in rows, broken between words; inside of one only where it does not fit alone, behind its signs first.
+
+    A name stays with its number, as long as they fit into a row.
+    """
     rows = [""]
-    for word in text.split():
+    for word in (word for pair in _pairs(text) for word in ([pair] if fits(pair) else pair.split())):
         if fits(joined := f"{rows[-1]} {word}".strip()):
             rows[-1] = joined
             continue
@@ -105,6 +109,11 @@ def broken(text: str, fits: Callable[[str], bool]) -> list[str]:
                 rows += [] if fits(rows[-1] + part) or not rows[-1] else [""]
                 rows[-1] += part
     return rows
+
+
+def _pairs(text: str) -> list[str]:
+    """The words of a text, a name and its number as one."""
+    return [pair.replace("\0", " ") for pair in NUMBER.sub("\0", " ".join(text.split())).split(" ")]
 
 
 def _ended(row: str, fits: Callable[[str], bool]) -> str:

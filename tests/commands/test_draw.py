@@ -64,6 +64,10 @@ def test_colours_of_letters_and_strip():
         ("x abcdefgh y", ["x", "abcde", "fgh y"]),
         ("", [""]),
         ("   ", [""]),
+        ("a b 7", ["a b 7"]),
+        ("ab b 7", ["ab", "b 7"]),
+        ("ab, b 7, c", ["ab,", "b 7,", "c"]),
+        ("seeds 7", ["seeds", "7"]),
     ],
 )
 def test_where_rows_are_broken(text, wanted):
