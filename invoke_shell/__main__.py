@@ -9,8 +9,10 @@ import sys
 def main() -> int:
     """The program's entry; the imports wait until --help and --version are answered."""
     _open_what_is_closed()
-    from invoke_shell.cli import run
-
+    try:
+        from invoke_shell.cli import run
+    except KeyboardInterrupt:  # before there is anybody to answer it
+        return 130
     return run(sys.argv[1:])
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import platform
 import signal
-import threading
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
-__all__ = ["ignoring_interrupts", "physical_memory", "processor_name", "why_ended"]
+__all__ = ["deaf_to_interrupts", "physical_memory", "processor_name", "why_ended"]
 
 ASSUMED_MEMORY = 8 << 30
 
@@ -37,19 +37,20 @@ def processor_name() -> str:
 
 
 @contextmanager
-def ignoring_interrupts() -> Iterator[None]:
-    """A process started inside is born ignoring Ctrl-C, which a terminal sends to every process of its group.
+def deaf_to_interrupts() -> Iterator[None]:
+    """A process started inside is born deaf to Ctrl-C, which a terminal sends to every process of its group.
 
-    Only the main thread may change signals; elsewhere the child ignores them a few milliseconds after its birth.
+    Here it is put off until then. Tried: ignoring it, which lost what came in these milliseconds, and was no thread's
+    but the main one's to do.
     """
-    if threading.current_thread() is not threading.main_thread():
+    if sys.platform == "win32":
         yield
         return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def why_ended(status: int) -> str:

@@ -21,7 +21,7 @@ from invoke_shell.pipeline.events import ChainDone, Event, Failed
 from invoke_shell.pipeline.plan import Plan
 from invoke_shell.records import ModelRecord
 from invoke_shell.runtime.policy import Setup
-from invoke_shell.runtime.system import ignoring_interrupts, why_ended
+from invoke_shell.runtime.system import deaf_to_interrupts, why_ended
 from invoke_shell.runtime.wire import Channel
 
 __all__ = ["WorkerRuntime"]
@@ -149,7 +149,7 @@ class WorkerRuntime:
 
     def _start(self) -> None:
         self.close()
-        with ignoring_interrupts(), _log_file(self._log) as log:
+        with deaf_to_interrupts(), _log_file(self._log) as log:
             self._process = subprocess.Popen(
                 # -P: a file called torch.py in the folder the shell was started in must not become torch.
                 [sys.executable, "-P", "-m", "invoke_shell.runtime.worker"],

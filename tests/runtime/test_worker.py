@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from invoke_shell.errors import Cancelled
 from invoke_shell.pipeline.events import ChainDone, Failed, Progress
 from invoke_shell.pipeline.plan import needs, plan
 from invoke_shell.runtime.policy import Setup
+from invoke_shell.runtime.system import deaf_to_interrupts
 from invoke_shell.runtime.wire import Channel
 from invoke_shell.runtime.worker import WorkerRuntime
 
@@ -94,6 +96,24 @@ def test_worker_ended_by_the_person_is_a_stop(worker, monkeypatch):
     last = list(events)[-1]
     assert isinstance(last, Failed)
     assert isinstance(last.error, Cancelled)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+def test_ctrl_c_while_a_process_is_started_is_heard_afterwards():
+    heard = []
+    before = signal.signal(signal.SIGINT, lambda number, frame: heard.append(number))
+    try:
+        with deaf_to_interrupts():
+            signal.pthread_kill(threading.get_ident(), signal.SIGINT)
+            child = subprocess.run(
+                [sys.executable, "-c", "import signal; print(signal.pthread_sigmask(signal.SIG_BLOCK, ()))"],
+                capture_output=True, text=True, check=True,
+            )  # fmt: skip
+            assert heard == []
+        assert heard == [signal.SIGINT]
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert "SIGINT" in child.stdout
 
 
 def test_interrupt_of_the_terminal_does_not_reach_the_worker(worker, monkeypatch):

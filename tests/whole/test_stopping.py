@@ -101,6 +101,22 @@ def test_ctrl_c_before_the_first_step_stops_the_line(opened, capsys):
     assert session.keeper.store.history(limit=5)[0].status == "cancelled"
 
 
+def test_ctrl_c_before_the_program_is_there_is_no_trace():
+    early = """
+import sys
+class Interrupted:
+    def find_spec(self, name, path=None, target=None):
+        if name == "invoke_shell.cli":
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, Interrupted())
+from invoke_shell.__main__ import main
+sys.exit(main())
+"""
+    ran = subprocess.run([sys.executable, "-c", early], capture_output=True, text=True, check=False)
+
+    assert (ran.returncode, ran.stdout, ran.stderr) == (130, "", "")
+
+
 # -- terminals and streams that are gone -------------------------------------------------------------------------------
 
 posix_only = pytest.mark.skipif(sys.platform == "win32", reason="signals and descriptors of POSIX")
