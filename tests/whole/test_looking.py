@@ -132,6 +132,32 @@ def test_without_a_screen_open_prints_the_path(invoke, monkeypatch):
     assert ran.out.splitlines()[-1].endswith("/000001-fox-1.png")
 
 
+def test_a_gallery_is_opened_by_the_system_and_not_by_the_viewer_of_pictures(invoke, folder, monkeypatch):
+    opener = folder / "xdg-open"
+    opener.write_text(f"#!{sys.executable}\nimport sys\nopen('seen', 'w').write(sys.argv[1])\n")
+    opener.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("DISPLAY", ":7")
+
+    ran = invoke("-c", "txt2img fox --size 64x64 --seed 1", "-c", "set viewer nothing-here", "-c", "gallery --open")
+
+    assert ran.status == 0, ran.err
+    end = time.monotonic() + 10
+    while not (Path("seen").exists() and Path("seen").read_text()) and time.monotonic() < end:
+        time.sleep(0.02)
+    assert Path("seen").read_text() == ran.out.splitlines()[-1]
+
+
+def test_without_a_screen_a_gallery_is_written_and_its_path_told_once(invoke, monkeypatch):
+    for name in ("DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+
+    ran = invoke("-c", "txt2img fox --size 64x64 --seed 1", "-c", "gallery --open")
+
+    assert [line.endswith(".html") for line in ran.out.splitlines()] == [False, True]
+    assert ran.err.splitlines()[-1] == "there is no screen here to open it on"
+
+
 def test_copy_hands_the_line_to_the_desktops_clipboard(invoke, folder, monkeypatch):
     clip = folder / "xclip"
     clip.write_text(

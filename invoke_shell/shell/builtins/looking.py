@@ -43,8 +43,9 @@ def gallery(
         raise RunError("this session has no results yet", hint="gallery @1..9 takes any", code="unknown-handle")
     written = write(shell, rows, _page_path(shell, file), exactly=file is not None)
     shell.view.text(visible(str(written)), {"event": "gallery", "path": str(written), "pictures": len(rows)})
-    if open:
-        _open(shell, written)
+    # With what the system opens pages with: a viewer of pictures reads none.
+    if open and not _opened(shell, written, ""):
+        shell.view.say("there is no screen here to open it on")
 
 
 def _page_path(shell: Session, file: Path | None) -> Path:
@@ -68,7 +69,9 @@ def open_(shell: Session, handles: Handles) -> None:
     as over ssh, their paths are printed.
     """
     for row in [row for handle in handles for row in shell.keeper.rows(handle)]:
-        _open(shell, _there(row))
+        path = _there(row)
+        if not _opened(shell, path, str(shell.settings["viewer"]).strip()):
+            shell.view.text(visible(str(path)))
 
 
 def _there(row: ResultRow) -> Path:
@@ -80,12 +83,12 @@ def _there(row: ResultRow) -> Path:
     return path
 
 
-def _open(shell: Session, path: Path) -> None:
+def _opened(shell: Session, path: Path, viewer: str) -> bool:
+    """Open a file, or False where there is no screen. viewer: a command; "" is the system's."""
     from invoke_shell.shell.opening import show
 
     _only_trusted(shell, "open starts a program of the system")
-    if not show(path, str(shell.settings["viewer"]).strip()):
-        shell.view.text(visible(str(path)))
+    return show(path, viewer)
 
 
 @node(builtin=True, group="results", examples=["edit @-1"])
