@@ -35,7 +35,7 @@ def node_files(folder: Path | None) -> list[NodeFile]:
     if folder is None or not folder.is_dir():
         return []
     reachable(folder)
-    return [NodeFile(path) for path in sorted(folder.glob("[!_]*.py"))]
+    return [NodeFile(path) for path in sorted(folder.glob("[!_]*.py")) if path.is_file()]
 
 
 def reachable(folder: Path) -> None:

@@ -124,7 +124,8 @@ class Session(Workbench):
             self.view.error(self.unexpected(error), where)
             return 1
         finally:
-            for notice in self._keeper.store.notices() if self._keeper is not None else ():
+            kept = self._keeper.store.notices() if self._keeper is not None else []
+            for notice in (*kept, *self.catalogue.notices()):
                 self.view.say(notice, warning=True)
             self.view.line_done()
         return 0

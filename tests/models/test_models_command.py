@@ -403,3 +403,15 @@ def test_a_reader_that_leaves_early_is_no_fault(tmp_path):
     os.close(writing)
 
     assert (ran.returncode, ran.stderr) == (0, "")
+
+
+def test_a_damaged_catalogue_is_told_by_the_first_line_that_meets_it(invoke, tmp_path):
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "catalogue.db").write_bytes(b"no database")
+
+    ran = invoke("-c", "txt2img x --seed 1 --model fox")
+
+    assert ran.status == 3
+    assert f"{home / 'catalogue.db'} is damaged; it was set aside as catalogue.db.damaged-" in ran.err
+    assert "damaged" not in invoke("-c", "txt2img x --seed 1 --model fox").err

@@ -56,8 +56,4 @@ def models(
     from invoke_shell.shell.model_work import Work
 
     work = Work(shell, kind or "", name or "", output, hash)
-    try:
-        getattr(work, f"do_{action}")(what)
-    finally:
-        for notice in shell.catalogue.notices():
-            shell.view.say(notice, warning=True)
+    getattr(work, f"do_{action}")(what)
