@@ -166,3 +166,13 @@ def test_a_folded_line_means_what_it_meant(columns):
     assert understand("\n".join(lines), registry)[0].chain.stages == understand(LONG, registry)[0].chain.stages
     assert len(lines) > 1 or columns == 400
     assert all(len(line) <= columns for line in lines) or columns < 60
+
+
+def test_a_long_name_stands_apart_and_a_replay_tells_no_number_it_has_not(invoke):
+    invoke("-c", 'txt2img "a cat" --seed 1..2 | contact_sheet')
+    invoke("replay", "@3")
+
+    told = invoke("info", "@4").out.splitlines()
+
+    assert told[3].startswith("  3  contact_sheet  ")
+    assert any(line.endswith("verdict exact  max difference 0") for line in told)

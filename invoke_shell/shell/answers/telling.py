@@ -39,7 +39,8 @@ def file_line(label: str, found: PictureInfo, size: int) -> str:
 def told(registry: Registry, data: Mapping[str, Any], steps: Sequence[StepRecord], command: str) -> Iterator[str]:
     """The lines below. steps: of its history, in order; data: the same as JSON."""
     for place, step in enumerate(steps[:MOST], 1):
-        yield from _wrapped(f"{place:>3}  {step.node:<{NAME - 1}}", _step(registry, step))
+        name = visible(step.node)
+        yield from _wrapped(f"{place:>3}  {name:<{max(NAME - 1, len(name) + 2)}}", _step(registry, step))
     if len(steps) > MOST:
         yield f"     and {len(steps) - MOST} steps more"
     for row in _rows(data):
@@ -49,8 +50,13 @@ def told(registry: Registry, data: Mapping[str, Any], steps: Sequence[StepRecord
     if ran := _ran((drawn or [steps[-1].environment])[-1]):
         yield from _wrapped(_heading("ran on"), ran)
     if isinstance(replay := steps[-1].facts.get("replay"), dict):
-        yield from _wrapped(_heading("replay"), [f"{name} {visible(str(value))}" for name, value in replay.items()])
+        yield from _wrapped(_heading("replay"), _replayed(replay))
     yield from command_lines(_heading("command"), command)
+
+
+def _replayed(facts: Mapping[str, Json]) -> list[str]:
+    """What a replay recorded of itself; a number that there was none of is left out."""
+    return [f"{visible(name).replace('_', ' ')} {visible(str(v))}" for name, v in facts.items() if v is not None]
 
 
 def command_lines(head: str, command: str) -> Iterator[str]:
