@@ -174,8 +174,13 @@ class Session(Workbench):
 
     def run_chain(self, chain: Chain, where: Where) -> None:
         """Plan a chain, run it, keep its results. Raises what stopped it."""
+        from invoke_shell.shell.shown import is_only_handles, show_again
+
         if self.dry:
             self.run_dry(chain)
+        elif is_only_handles(chain):
+            self.planned(chain)  # what is not there is said under its word
+            show_again(self, chain, where)
         else:
             self.run_plan(self.planned(chain), where)
 

@@ -188,6 +188,26 @@ def test_a_part_of_a_name_is_kept_and_handed_to_a_program(invoke, folder):
     assert Path("said").read_text().split() == [paths[2], paths[1], f"--of={paths[0]}", "me@host", "@types/node"]
 
 
+def test_a_line_of_handles_shows_its_pictures_and_may_name_them(invoke):
+    first = invoke("--session", "s", "--json", "-c", "txt2img a --seed 1..3 as @x").results
+
+    shown = invoke("--session", "s", "--json", "-c", "@3 @x[1..2] @1")
+    named = invoke("--session", "s", "-c", "@2..3 as @best", "-c", "keep @best", "-c", "undo", "-c", "undo")
+    after = invoke("--session", "s", "-c", "@best", "-c", "redo", "-c", "@best")
+
+    told = ("handle", "path", "seed", "pixel_hash", "command", "name")
+    assert [[r[key] for key in told] for r in shown.results] == [[first[n][key] for key in told] for n in (2, 0, 1)]
+    assert named.out.splitlines()[2:] == [
+        "@2 @3 kept; @kept is 2 pictures",
+        "undone: keep @best (@2 @3 not kept any more); redo does it again",
+        "undone: @2..3 as @best (@best is no name any more); redo does it again",
+    ]
+    assert "@best is no name of this session" in after.err
+    again = invoke("--session", "s", "-c", "redo", "-c", "@best")
+    assert [line.split()[0] for line in again.out.splitlines()[1:]] == ["@2", "@3"]
+    assert invoke("--session", "s", "-c", "history").out.count("\n") == 1
+
+
 def test_the_trash_says_what_is_too_young_to_be_emptied(invoke):
     empty = invoke("-c", "trash", "-c", "trash empty")
     young = invoke("-c", "txt2img fox", "-c", "discard @1", "-c", "trash empty --older 2h", "-c", "trash --older 0m")

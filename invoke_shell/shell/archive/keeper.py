@@ -112,6 +112,10 @@ class Keeper:
             gone, there = dict.fromkeys(numbers, "discarded"), dict.fromkeys(numbers, "done")
             self.store.journal.add(self.session.id, said, gone, there, self.exported, named)
 
+    def give_name(self, name: str, numbers: list[int], said: str) -> None:
+        """Let a name stand for results that are there; it can be undone."""
+        self.store.journal.add(self.session.id, said, {}, {}, (), {name: self._name(name, numbers)})
+
     def _name(self, name: str, numbers: list[int]) -> tuple[list[int], list[int]]:
         """Let a name stand for pictures, said when it stood for others; those it stood for, and those now."""
         before = self.store.set_name(self.session.id, name, numbers)

@@ -102,6 +102,7 @@ def _what(
     if moved:
         parts.append(f"{', '.join(moved) if len(moved) < 4 else f'{len(moved)} saved files'} too")
     parts += [f"@{name} is {numbers_text(numbers)} again" for name, numbers in names.items() if numbers]
+    parts = parts or [f"@{name} is no name any more" for name in names]
     return ", ".join(parts) or "nothing is there any more"
 
 
