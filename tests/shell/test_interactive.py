@@ -282,7 +282,6 @@ def test_a_long_paste_into_a_run_stands_in_the_next_line_and_does_not_run(home):
     with shell(home, **SLOW) as terminal:
         terminal.line("txt2img a fox --steps 20")
         terminal.wait("/20")
-        assert terminal.raw.rindex("\x1b[?2004h") > terminal.raw.rindex("\x1b[?2004l")  # the terminal marks pastes
         for at in range(0, len(pasted) + 12, 1000):
             terminal.type(f"\x1b[200~{pasted}\x1b[201~"[at : at + 1000])
             terminal.pump(0)
@@ -291,6 +290,25 @@ def test_a_long_paste_into_a_run_stands_in_the_next_line_and_does_not_run(home):
         terminal.wait("picture 299 of a long\n")
 
         assert len(list((home / "outputs").iterdir())) == 1
+
+
+def test_pastes_are_marked_from_the_first_prompt_to_the_last_but_not_for_other_programs(home):
+    marked, plain = "\x1b[?2004h", "\x1b[?2004l"
+    with shell(home) as terminal:
+        terminal.type(CTRL_C)
+        terminal.line("txt2img a fox --steps 2")
+        terminal.wait("@1")
+        terminal.wait_prompt()
+        assert plain not in terminal.raw
+
+        terminal.line("$ echo other")
+        terminal.wait("other\n")
+        terminal.wait_prompt()
+        _, after = terminal.raw.split(plain)
+        assert after.index("other") < after.index(marked)
+        terminal.type(CTRL_D)
+        terminal.ended()
+        assert terminal.raw.rindex(plain) > terminal.raw.rindex(marked)
 
 
 def test_ctrl_c_right_behind_enter_stops_the_line(home):

@@ -93,9 +93,10 @@ class Keyboard:
     # -- whose the terminal is ---------------------------------------------------------------------------------------
 
     def take(self) -> None:
-        """From now on keys come as they are, echoed by nobody; only Ctrl-\\ is the system's."""
+        """From now on keys come as they are, pastes marked, echoed by nobody; only Ctrl-\\ is the system's."""
         if self._before is None:
             self._before = posix.modes(self.fd)
+            self._tell(PASTES_MARKED)
         if self._before is not None:
             posix.set_modes(self.fd, posix.unread(self._before))
 
@@ -111,10 +112,12 @@ class Keyboard:
         """As `lent`, in the middle of a prompt, which reads the keys itself."""
         now = posix.modes(self.fd)
         if self._before is not None:
+            self._tell(PASTES_PLAIN)
             posix.set_modes(self.fd, self._before)
         try:
             yield
         finally:
+            self._tell(PASTES_MARKED)
             if now is not None:
                 posix.set_modes(self.fd, now)
 
@@ -166,7 +169,6 @@ class Keyboard:
                 self._state.notify_all()
 
     def _listen(self) -> None:
-        self._tell(PASTES_MARKED)
         self._over = False
         self._thread = threading.Thread(target=self._read, name="keyboard", daemon=True)
         self._thread.start()
@@ -236,7 +238,6 @@ class Keyboard:
             while not posix.in_foreground(self.fd) and not self._over:
                 time.sleep(SETTLING)
             self.take()
-            self._tell(PASTES_MARKED)
 
     def _tell(self, code: str) -> None:
         if self._before is not None:

@@ -30,7 +30,7 @@ from invoke_shell.shell.archive.lines import LineHistory
 from invoke_shell.shell.display.keyboard import Quiet
 from invoke_shell.shell.display.marks import PROMPT
 from invoke_shell.shell.edit_line.guard import Watch
-from invoke_shell.shell.edit_line.terminal_input import terminal_input
+from invoke_shell.shell.edit_line.terminal_input import terminal_input, terminal_output
 
 if TYPE_CHECKING:
     from invoke_shell.shell.display.screen import TerminalView
@@ -85,7 +85,7 @@ class Editor:
             tempfile_suffix=".invoke",
             reserve_space_for_menu=MENU,
             input=input or self._terminal,
-            output=output,
+            output=output or (terminal_output() if self._terminal is not None else None),
         )
         # PromptSession's own switch for this one turns completion while typing off.
         self.prompt.default_buffer.enable_history_search = Always()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, TextIO
@@ -12,6 +13,8 @@ from invoke_shell.shell.display.keyboard import Keyboard
 
 if TYPE_CHECKING or sys.platform != "win32":
     from prompt_toolkit.input.vt100 import Vt100Input
+    from prompt_toolkit.output.color_depth import ColorDepth
+    from prompt_toolkit.output.vt100 import Vt100_Output
 
     from invoke_shell.shell import posix
 
@@ -32,6 +35,12 @@ if TYPE_CHECKING or sys.platform != "win32":
             self.vt100_parser.feed(self.stdin_reader._stdin_decoder.decode(keys))
             store_typeahead(self, self.flush_keys())
 
+    class TerminalOutput(Vt100_Output):
+        """The screen of that terminal."""
+
+        def disable_bracketed_paste(self) -> None:
+            """Left to the keyboard: what is pasted between two prompts must not run by itself either."""
+
 
 def terminal_input() -> TerminalInput | None:
     """This process's terminal; None where it has none, or none of this kind."""
@@ -42,3 +51,9 @@ def terminal_input() -> TerminalInput | None:
     except (OSError, ValueError):
         return None
     return TerminalInput(sys.stdin, sys.stdout) if there else None
+
+
+def terminal_output() -> Vt100_Output:
+    """The screen where there is a `terminal_input`, made as prompt_toolkit makes its own."""
+    depth = ColorDepth.from_env()
+    return TerminalOutput.from_pty(sys.stdout, term=os.environ.get("TERM"), default_color_depth=depth)
