@@ -26,8 +26,9 @@ def show_again(bench: Workbench, chain: Chain, where: Where) -> None:
     """Tell the results of a line of handles, each once. Raises BlockedError for those that are not there."""
     named = [row for stage in chain.stages for handle in stage.handles for row in bench.keeper.rows(handle.text)]
     rows = list({row.n: row for row in named}.values())
-    told = [_result(bench, row, where) for row in rows]
-    if name := chain.stages[-1].name:
+    name = chain.stages[-1].name
+    told = [_result(bench, row, where, name or row.name) for row in rows]
+    if name:
         bench.keeper.give_name(name, [row.n for row in rows], chain.source)
     bench.view.event(ChainStarted(stages=(), pictures=len(told)))
     for result in told:
@@ -35,7 +36,7 @@ def show_again(bench: Workbench, chain: Chain, where: Where) -> None:
     bench.view.event(ChainDone(pictures=len(told), seconds=0.0))
 
 
-def _result(bench: Workbench, row: ResultRow, where: Where) -> Result:
+def _result(bench: Workbench, row: ResultRow, where: Where, name: str) -> Result:
     return Result(
         n=row.n,
         path=str(row.trashed or row.path),
@@ -45,6 +46,6 @@ def _result(bench: Workbench, row: ResultRow, where: Where) -> Result:
         session=bench.keeper.store.session(row.session).name,
         command=str(json.loads(row.metadata or "{}").get("command", "")),
         line=where.line,
-        name=row.name,
+        name=name,
         parents=row.parents,
     )

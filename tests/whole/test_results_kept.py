@@ -197,6 +197,7 @@ def test_a_line_of_handles_shows_its_pictures_and_may_name_them(invoke):
 
     told = ("handle", "path", "seed", "pixel_hash", "command", "name")
     assert [[r[key] for key in told] for r in shown.results] == [[first[n][key] for key in told] for n in (2, 0, 1)]
+    assert [line.split()[:2] for line in named.out.splitlines()[:2]] == [["@2", "@best"], ["@3", "@best"]]
     assert named.out.splitlines()[2:] == [
         "@2 @3 kept; @kept is 2 pictures",
         "undone: keep @best (@2 @3 not kept any more); redo does it again",
