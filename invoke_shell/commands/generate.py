@@ -233,6 +233,6 @@ def _fitted(ctx: Context, image: Image) -> Image:
 
     pil = image.pil().convert("RGB")
     if (width, height) != image.size:
-        ctx.say(f"img2img sizes {image.width}x{image.height} down to {width}x{height}: multiples of 8")
+        ctx.say(f"img2img sizes {image.width}x{image.height} to {width}x{height}: multiples of 8")
         pil = pil.resize((width, height), Pillow.Resampling.LANCZOS)
     return Image.from_pil(pil)

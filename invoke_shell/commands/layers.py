@@ -63,8 +63,9 @@ def canvas(size: tuple[int, int], color: Color) -> PILImage:
 def check_inside(name: str, box: Box, image: Image) -> None:
     """Raise RunError (wrong-shape) for a box that is empty or not all in the picture. name: of the node."""
     if not box.width or not box.height or box.x + box.width > image.width or box.y + box.height > image.height:
+        what = "lies outside" if box.width and box.height else "is empty, in"
         raise RunError(
-            f"{name} {box} lies outside a picture of {image.width}x{image.height}",
+            f"{name} {box} {what} a picture of {image.width}x{image.height}",
             hint=f"its own box is 0:0:{image.width}:{image.height}",
             code="wrong-shape",
         )

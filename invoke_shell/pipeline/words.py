@@ -117,7 +117,7 @@ class WordReader(ValueReader):
                 message = f"the {p.name} stands in two pieces"
                 self.fault(start, end, message, hint, "split-prompt", also=((first, last),))
                 return
-        names = [p.name for p in self.node.positionals]
+        names = ["other picture" if p.kind.picture and p.name == "other" else p.name for p in self.node.positionals]
         taken = f"one {names[0]}" if len(names) == 1 else f"only {' and '.join(names)}" if names else "no such word"
         message = f"{self.node.name} takes {taken}"
         self.fault(start, end, message, for_extra(self.extra, self.node), "extra-word")

@@ -141,8 +141,8 @@ def test_a_start_behind_the_last_step_is_said():
     ("size", "wanted", "said"),
     [
         ((64, 64), Size(64, 64), []),
-        ((70, 66), Size(64, 64), ["img2img sizes 70x66 down to 64x64: multiples of 8"]),
-        ((5, 64), Size(8, 64), ["img2img sizes 5x64 down to 8x64: multiples of 8"]),
+        ((70, 66), Size(64, 64), ["img2img sizes 70x66 to 64x64: multiples of 8"]),
+        ((5, 64), Size(8, 64), ["img2img sizes 5x64 to 8x64: multiples of 8"]),
     ],
 )
 def test_sides_become_multiples_of_eight_and_that_is_said(size, wanted, said):

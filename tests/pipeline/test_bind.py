@@ -588,7 +588,7 @@ def test_handles_beyond_those_a_command_has_words_for_are_its_pictures(typed, me
     ("typed", "said"),
     [
         ("compare @3", "compare needs a picture, and nothing comes before it"),
-        ("@1 | compare @3 @7", "compare takes one other"),
+        ("@1 | compare @3 @7", "compare takes one other picture"),
         ("upscale @x @", "@ is not a handle"),
     ],
 )

@@ -70,6 +70,7 @@ TABLE = [
     ("replay nowhere.png", "nowhere.png", 3),
     ("strip nowhere.png", "there is no file nowhere.png", 3),
     ("load_image a.png | crop 0:0:99:99", "crop 0:0:99:99 lies outside a picture of 64x64", 1),
+    ("load_image a.png | crop 9:9:9:0", "crop 9:9:9:0 is empty, in a picture of 64x64", 1),
     ("load_image a.png | save a.png", "a.png is there already, and nothing is overwritten", 1),
     ("load_image a.png | save a.gif", "save writes PNG, JPEG and WebP files, and a.gif ends in .gif", 1),
 ]
