@@ -74,7 +74,8 @@ def test_a_crop_outside_of_the_picture_says_the_picture_s_own_box(box):
     with pytest.raises(RunError) as caught:
         crop(halves(), box)
 
-    assert caught.value.message == f"crop {box} lies outside a picture of 8x4"
+    what = "lies outside" if box.width else "is empty, in"
+    assert caught.value.message == f"crop {box} {what} a picture of 8x4"
     assert (caught.value.hint, caught.value.code) == ("its own box is 0:0:8:4", "wrong-shape")
 
 

@@ -77,7 +77,8 @@ def test_a_shape_outside_is_said(box):
     with pytest.raises(RunError) as caught:
         mask_from(frame_of(plain_image(6, 5)), "ellipse", box=box)
 
-    assert caught.value.message == f"mask_from {box} lies outside a picture of 6x5"
+    what = "lies outside" if box.width else "is empty, in"
+    assert caught.value.message == f"mask_from {box} {what} a picture of 6x5"
     assert (caught.value.hint, caught.value.code) == ("its own box is 0:0:6:5", "wrong-shape")
 
 
