@@ -110,14 +110,14 @@ def _some(rows: list[ResultRow], message: str, hint: str = "") -> list[ResultRow
 
 
 def _no_number(store: Store, text: str) -> BlockedError:
-    last = store.last_number()
+    last = store.newest()
     return _unknown(f"{text} is no result", f"the last one is @{last}" if last else "there are no results yet")
 
 
 def _too_far(store: Store, session: int, text: str) -> BlockedError:
     count = store.count(session)
     have = f"this session has {count} result{'' if count == 1 else 's'}" if count else "this session has no results yet"
-    last = store.last_number()
+    last = store.newest()
     elsewhere = (
         f"the last picture of all is @{last}; --continue takes up the last session" if last and not count else ""
     )

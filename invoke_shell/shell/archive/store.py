@@ -264,7 +264,11 @@ class Store:
         return [row for n in numbers for row in self._results("WHERE n = ?", n)]
 
     def last_number(self) -> int:
-        """The number of the newest result of this home that is to be seen; 0 before the first."""
+        """The highest number given in this home; 0 before the first."""
+        return int(self._db.read("SELECT coalesce(max(n), 0) FROM results")[0][0])
+
+    def newest(self) -> int:
+        """The number of the newest result of this home that is to be seen; 0 where there is none."""
         return int(self._db.read(f"SELECT coalesce(max(n), 0) FROM results WHERE {SHOWN}")[0][0])
 
     def count(self, session: int) -> int:
