@@ -35,7 +35,7 @@ def pictures(folder: Path) -> list[Path]:
 def test_of_64_seeds_three_are_kept_by_the_sheets_labels_and_go_on(home):
     with shell(home, columns=100, rows=150) as terminal:
         terminal.line("txt2img a fox --seed 101..164 --size 64x64 --steps 2")
-        terminal.wait("@64  64x64  seed 164")
+        terminal.wait("@64  64x64  seed 164", seconds=60)  # each is brought to the disk
         terminal.wait_prompt()
         sheet = "\n".join(terminal.lines[terminal.row(HALF) : terminal.prompt_row])
         labels = re.findall(r"@\d+", sheet)
