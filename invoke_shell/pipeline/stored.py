@@ -48,7 +48,7 @@ def to_plain(made: Plan, registry: Registry) -> dict[str, Any]:
 
 def _plain_call(call: Call, registry: Registry) -> dict[str, Any]:
     if call.given is not None:
-        return {"given": call.given.handle or call.given.ref.hash, "stage": call.stage}
+        return {"given": call.given.handle or call.given.ref.hash, "stage": call.stage, "name": call.name}
     params = registry[call.node].params
     return {
         "node": call.node,
@@ -85,7 +85,7 @@ def from_plain(data: Mapping[str, Any], registry: Registry, finder: Finder) -> P
 def _call(number: int, row: Mapping[str, Any], registry: Registry, finder: Finder) -> Call:
     if "given" in row:
         given = _given(row["given"], finder)
-        return Call(id=number, stage=row["stage"], given=given, flows=given.values)
+        return Call(id=number, stage=row["stage"], given=given, flows=given.values, name=row.get("name", ""))
     node = registry[row["node"]]
     params = {name: _value(node.params[name], value, finder) for name, value in row["params"].items()}
     return Call(

@@ -203,6 +203,15 @@ def test_a_plan_kept_as_json_is_the_plan(chain):
     assert (again.results, again.stages, again.handles) == (made.results, made.stages, made.handles)
 
 
+@pytest.mark.parametrize("text", ["@1 as @boat | blur", "@1 as @boat | img2img b as @boat"])
+def test_a_plan_kept_as_json_keeps_the_names_of_what_was_given(text):
+    made = plan_of(text)
+
+    again = from_plain(json.loads(json.dumps(to_plain(made, REGISTRY))), REGISTRY, Kept(made))
+
+    assert [c.name for c in again.calls] == [c.name for c in made.calls]
+
+
 SWEEP = 'txt2img "x" --seed 1..4 as @base | upscale | blur | save a.png | contact_sheet'
 
 
