@@ -5,7 +5,6 @@ Importing this module imports neither library; the first call of a loader does, 
 
 from __future__ import annotations
 
-import gc
 import importlib
 import inspect
 import re
@@ -141,13 +140,12 @@ def import_libraries() -> _Libraries:
     Tried besides: packages replaced by bare ones so that diffusers' `__init__`s do not import every model, 0.1 s less
     and a trap for whoever imports diffusers later; not worth it.
     """
-    with collector_paused():
+    with collector_paused(for_good=True):
         import diffusers
         import transformers
         from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
         from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
         from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
-    gc.freeze()  # half a million objects that stay for good: no later collection looks at them
     for library in (diffusers, transformers):
         library.utils.logging.set_verbosity_error()
         library.utils.logging.disable_progress_bar()

@@ -39,7 +39,7 @@ class LocalHost:
         # Read when torch is imported: threads that wait sleep. Spinning, OpenMP's default, makes a picture take five
         # times as long when another program has one of the cores (5.8 s to 1.2 s); bits are the same.
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-        with collector_paused():
+        with collector_paused(for_good=True):
             from invoke_shell.runtime.engine import DiffusersEngine  # torch: 1.1 s
 
         return DiffusersEngine(self._setup.policy)
