@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image as PILImage
     from PIL.ImageFont import FreeTypeFont
 
-__all__ = ["caption", "line_height", "unknown_letters", "width_of"]
+__all__ = ["broken", "caption", "line_height", "unknown_letters", "width_of"]
 
 FONT = Path(__file__).resolve().parent.parent / "assets" / "fonts" / "DejaVuSansCondensed.ttf"
 NOWHERE = "\U0010ffff"  # no font has it: its picture is that of all letters that are not there

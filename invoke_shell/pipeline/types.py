@@ -35,7 +35,8 @@ T = TypeVar("T")
 
 HASH = re.compile(r"blake3:[0-9a-f]{12,64}")
 INT = re.compile(r"[+-]?\d{1,40}")
-HANDLE = re.compile(r"(@(?:@|-?\d+(?:\.\.-?\d+)?|[A-Za-z_][\w-]*(?:\[\d+(?:\.\.\d+)?\])?))(?:\.([a-z_]+))?")
+REFERENCE = r"@(?:@|-?\d+(?:\.\.-?\d+)?|[A-Za-z_][\w-]*(?:\[\d+(?:\.\.\d+)?\])?)"  # a handle without its field
+HANDLE = re.compile(rf"({REFERENCE})(?:\.([a-z_]+))?")
 FLOAT = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
 

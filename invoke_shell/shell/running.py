@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from invoke_shell.errors import Cancelled, InvokeShellError, OutputError, RunError
 from invoke_shell.pipeline.calls import models_of
 from invoke_shell.pipeline.chain import Chain, Source
-from invoke_shell.pipeline.events import AskShell, ChainStarted, Event, Failed, FrameDone, Progress, Said
+from invoke_shell.pipeline.events import AskShell, ChainStarted, Event, Failed, FrameDone, Progress
 from invoke_shell.pipeline.plan import Call, Given, InputRef, Plan, needs, plan
 from invoke_shell.pipeline.script import resolved_text
 from invoke_shell.records import Frame, Image, Json, ModelRecord
@@ -80,7 +80,6 @@ class Run:
         self.finished: list[tuple[Result, Frame]] = []
         self.failure: InvokeShellError | None = None
         self.packer = Packer(bench, made)
-        self.said: set[Said] = set()
 
     def to_the_end(self, *, cached: bool) -> list[tuple[Result, Frame]]:
         """Run it and keep its results. Raises the error that ended it."""
@@ -106,8 +105,7 @@ class Run:
         bench.hashing.begin(m for call in made.calls for _, m in models_of(call.params))
         for event in self._submitted(stopper, cached):
             bench.events(event)
-            if not self.repeated(event):
-                bench.view.event(event)
+            bench.view.event(event)
             self.take(event)
         bench.keeper.end(self.line, made.source, [r.n for r, _ in self.finished], _status(self.failure))
 
@@ -119,14 +117,6 @@ class Run:
         if stopper.presses:
             self.bench.runtime.cancel()
         return events
-
-    def repeated(self, event: Event) -> bool:
-        """Whether the line has said this before, of another of its pictures."""
-        if not isinstance(event, Said):
-            return False
-        known = event in self.said
-        self.said.add(event)
-        return known
 
     def take(self, event: Event) -> None:
         """Keep what is finished, answer what a node asks; a picture that cannot be written does not stop the others."""

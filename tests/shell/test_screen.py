@@ -601,14 +601,20 @@ def test_progress_without_redrawing_is_a_line_now_and_then():
     ]
 
 
-def test_what_is_said_during_progress_stands_above_it(monkeypatch):
-    monkeypatch.setattr(progress, "DELAY", 0.0)
-    screen = Screen()
+def in_progress(screen, pictures):
+    """A view whose progress line is on the screen."""
     v = view(screen)
-    v.event(ChainStarted(stages=("txt2img",), pictures=1))
+    v.event(ChainStarted(stages=("txt2img",), pictures=pictures))
     end = time.monotonic() + 10
     while "txt2img" not in screen.bare and time.monotonic() < end:
         time.sleep(0.01)
+    return v
+
+
+def test_what_is_said_during_progress_stands_above_it(monkeypatch):
+    monkeypatch.setattr(progress, "DELAY", 0.0)
+    screen = Screen()
+    v = in_progress(screen, pictures=1)
     v.event(Said(text="a word"))
 
     assert screen.lines[0] == "a word"
@@ -619,11 +625,7 @@ def test_what_is_said_during_progress_stands_above_it(monkeypatch):
 def test_progress_stays_under_results_however_quickly_they_come(monkeypatch):
     monkeypatch.setattr(progress, "DELAY", 0.0)
     screen = Screen()
-    v = view(screen)
-    v.event(ChainStarted(stages=("txt2img",), pictures=9))
-    end = time.monotonic() + 10
-    while "txt2img" not in screen.bare and time.monotonic() < end:
-        time.sleep(0.01)
+    v = in_progress(screen, pictures=9)
     monkeypatch.setattr(progress, "DELAY", 60.0)
     for n in range(1, 6):
         v.result(result(n))
@@ -648,11 +650,7 @@ def test_a_picture_drawn_in_a_protocol_by_name_leaves_no_progress_behind(monkeyp
 def test_where_no_prompt_brings_the_cursor_back_it_is_not_hidden(monkeypatch):
     monkeypatch.setattr(progress, "DELAY", 0.0)
     screen = Screen()
-    v = view(screen)
-    v.event(ChainStarted(stages=("txt2img",), pictures=1))
-    end = time.monotonic() + 10
-    while "txt2img" not in screen.bare and time.monotonic() < end:
-        time.sleep(0.01)
+    v = in_progress(screen, pictures=1)
     v.line_done()
 
     assert "txt2img" in screen.getvalue()

@@ -116,7 +116,7 @@ def measure(pipe: Any, vector: Tensor | None, count: int = 60) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m training.pocket.lime", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m training.pocket.candy", description=__doc__)
     parser.add_argument("folder", type=Path, help="the finished model")
     parser.add_argument("--minutes", type=float, default=4.0)
     parser.add_argument("--to", type=Path, required=True)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from invoke_shell.errors import BlockedError, MetadataError, OutputError, nearest
 from invoke_shell.metadata.files import sidecar
 from invoke_shell.pipeline.registry import Registry
-from invoke_shell.pipeline.types import Handle
+from invoke_shell.pipeline.types import REFERENCE, Handle
 from invoke_shell.records import Image, ModelRecord, StepRecord, digest, topological
 from invoke_shell.shell.archive import store as stores
 from invoke_shell.shell.archive.handles import numbers_text, resolve
@@ -35,9 +35,7 @@ if TYPE_CHECKING:
 __all__ = ["Keeper"]
 
 # In a command of the system: a word or a flag's value, so that me@host and @types/node stay what they are.
-HANDLE = re.compile(
-    r"(?<![^\s='\"(])@(?:@|-?\d+(?:\.\.-?\d+)?|[A-Za-z_][\w-]*(?:\[\d+(?:\.\.\d+)?\])?)(?![^\s'\");|&<>])"
-)
+HANDLE = re.compile(rf"(?<![^\s='\"(]){REFERENCE}(?![^\s'\");|&<>])")
 
 log = logging.getLogger("invoke_shell.keeper")
 

@@ -27,8 +27,9 @@ def resume_line(session: Session, line: LineRow, where: Where) -> None:
     store = session.keeper.store
     stored = json.loads(store.plan(line.id) or "{}")
     made = from_plain(stored, session.registry, _Here(session))
-    rows = {row.place: row for row in store.made_by_line(line.id)}
-    if len(rows) < len(store.made_by_line(line.id)) or any(place >= len(made.results) for place in rows):
+    finished = store.made_by_line(line.id)
+    rows = {row.place: row for row in finished}
+    if len(rows) < len(finished) or any(place >= len(made.results) for place in rows):
         message = "a step of this line gives several pictures, and what is missing of them cannot be told"
         raise BlockedError(message, hint="again runs the line from its beginning", code="missing-input")
     done = {place: _giver(session, row) for place, row in rows.items()}
